@@ -1,0 +1,184 @@
+"""A job: the immutable description of one run, the same from the command line, an adapter or a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import JobError
+from .timing import FrameRange, parse_range
+
+JOB_VERSION = 1
+KINDS = ("logo", "dynamic", "subtitle", "watermark")
+TASKS = ("wipe", "perceive")
+CODECS = ("auto", "ffv1", "prores", "dnxhr", "h264", "hevc")
+ENCODERS = ("software", "hardware")
+DEVICES = ("auto", "cuda", "mps", "cpu")
+QUALITIES = ("draft", "normal", "best")
+
+Box = tuple[int, int, int, int]
+Area = Box | str  # a box (x, y, width, height) in px, or the path of an image or video matte
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run. Paths are absolute; ranges are source frames, half-open."""
+
+    source: str  # the clip to clean
+    output: str | None = None  # the cleaned clip; None only for the task "perceive"
+    task: str = "wipe"  # "wipe", or "perceive" to stop after the plan
+    kinds: tuple[str, ...] = KINDS  # kinds that may be wiped
+    range: FrameRange | None = None  # part of the clip; None is the whole
+    search_areas: tuple[Area, ...] = ()  # overlays are looked for here only; empty is everywhere
+    hold_outs: tuple[Area, ...] = ()  # never changed, wins over every matte
+    matte_in: str | None = None  # image or video: wipe what it covers, perceive nothing
+    plan: str | None = None  # carry out this plan instead of perceiving
+    save_plan: str | None = None
+    matte: str | None = None  # grey video of what was wiped
+    provenance: str | None = None  # video of how each pixel was recovered
+    report: str | None = None  # HTML page
+    compare: str | None = None  # source and result side by side
+    srt: str | None = None  # text of the subtitles
+    codec: str = "auto"
+    encoder: str = "software"  # "hardware" takes the machine's encoder for h264 and hevc where it has one
+    device: str = "auto"
+    quality: str = "normal"
+    resume: bool = False  # go on where a killed run stopped
+    overwrite: bool = False  # replace files that are already there
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def to_json(self) -> str:
+        body: dict[str, Any] = {"autowipe_job": JOB_VERSION}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                body[field.name] = value.as_list() if isinstance(value, FrameRange) else value
+        return json.dumps(body, indent=1, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "the job") -> Job:
+        """Reads a job file's text. Raises JobError naming the key that is wrong."""
+        try:
+            body = json.loads(text)
+        except json.JSONDecodeError as err:
+            raise JobError(f"{where} is not valid JSON: {err}", hint="Check commas and quotes there.") from err
+        if not isinstance(body, dict) or body.pop("autowipe_job", None) != JOB_VERSION:
+            raise JobError(
+                f'{where} does not begin with "autowipe_job": {JOB_VERSION}',
+                hint="Write the job for this version of AutoWipe.",
+            )
+        known = {field.name for field in fields(cls)}
+        for key in body:
+            if key not in known:
+                raise JobError(f"{where} has the unknown key {key!r}", hint=f"Known keys: {', '.join(sorted(known))}.")
+        if "source" not in body:
+            raise JobError(f'{where} has no "source"', hint='Add "source": the clip\'s absolute path.')
+        try:
+            return cls(**{key: _value(key, value) for key, value in body.items()})
+        except (TypeError, ValueError) as err:
+            raise JobError(f"{where}: {err}", hint="Mend that value.") from err
+
+
+def _value(key: str, value: Any) -> Any:
+    if key == "range" and value is not None:
+        if not (isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)):
+            raise ValueError(f"range is [start, stop] in frames, not {value!r}")
+        return parse_range(f"{value[0]}:{value[1]}")
+    if key in ("search_areas", "hold_outs"):
+        if not isinstance(value, list):
+            raise ValueError(f"{key} is a list of [x, y, width, height] or paths, not {value!r}")
+        return tuple(tuple(area) if isinstance(area, list) else area for area in value)
+    if key == "kinds":
+        if not isinstance(value, list):
+            raise ValueError(f"kinds is a list such as {list(KINDS)}, not {value!r}")
+        return tuple(value)
+    return value
+
+
+def parse_area(text: str) -> Area:
+    """Reads "x,y,w,h" in px; anything else is taken as the path of an image or video matte."""
+    parts = text.split(",")
+    if len(parts) == 4:
+        try:
+            x, y, w, h = (int(part) for part in parts)
+            return (x, y, w, h)
+        except ValueError:
+            pass
+    return os.path.abspath(text)
+
+
+def _check(job: Job) -> None:
+    for name, value, choices in (
+        ("task", job.task, TASKS),
+        ("codec", job.codec, CODECS),
+        ("encoder", job.encoder, ENCODERS),
+        ("device", job.device, DEVICES),
+        ("quality", job.quality, QUALITIES),
+    ):
+        if value not in choices:
+            raise JobError(f"{name} {value!r} is not known", hint=f"Choose one of: {', '.join(choices)}.")
+    if not job.kinds:
+        raise JobError("no kind of overlay is asked for", hint=f"Name at least one of: {', '.join(KINDS)}.")
+    for kind in job.kinds:
+        if kind not in KINDS:
+            raise JobError(f"kind {kind!r} is not known", hint=f"Choose from: {', '.join(KINDS)}.")
+    for name in ("source", "output", "matte_in", "plan", "save_plan", "matte", "provenance", "report", "compare", "srt"):
+        value = getattr(job, name)
+        if value is not None and not (isinstance(value, str) and os.path.isabs(value)):
+            raise JobError(f"{name} is an absolute path, not {value!r}", hint="Write the full path.")
+    for name in ("resume", "overwrite"):
+        if not isinstance(getattr(job, name), bool):
+            raise JobError(f"{name} is true or false, not {getattr(job, name)!r}")
+    for name in ("search_areas", "hold_outs"):
+        for area in getattr(job, name):
+            _check_area(name, area)
+    _check_files(job)
+
+
+def _check_area(name: str, area: Any) -> None:
+    if isinstance(area, str):
+        if not os.path.isabs(area):
+            raise JobError(f"{name}: {area!r} is not an absolute path", hint="Write x,y,w,h or a full path.")
+    elif not (isinstance(area, tuple) and len(area) == 4 and all(type(v) is int for v in area)):
+        raise JobError(f"{name}: {area!r} is not a box", hint="A box is x,y,width,height in px.")
+    elif area[2] <= 0 or area[3] <= 0:
+        raise JobError(f"{name}: the box {area} is empty", hint="Width and height are greater than 0.")
+
+
+def _check_files(job: Job) -> None:
+    if job.task == "wipe" and job.output is None:
+        raise JobError("no output is named", hint="Say where the cleaned clip goes with -o OUTPUT.")
+    if job.task == "perceive" and job.save_plan is None:
+        raise JobError("no plan file is named", hint="Say where the plan goes with -o PLAN.json.")
+    if job.plan and job.matte_in:
+        raise JobError("a plan and a matte are both given", hint="Use either --plan or --matte-in.")
+    sources = {_same(job.source): "source"}
+    if job.plan:
+        sources[_same(job.plan)] = "plan"
+    if job.matte_in:
+        sources[_same(job.matte_in)] = "matte_in"
+    seen: dict[str, str] = {}
+    for name in ("output", "save_plan", "matte", "provenance", "report", "compare", "srt"):
+        path = getattr(job, name)
+        if path is None:
+            continue
+        key = _same(path)
+        if key in sources and not (name == "save_plan" and sources[key] == "plan"):
+            raise JobError(
+                f"{name} and {sources[key]} are the same file: {path}",
+                code="output-is-source",
+                hint="AutoWipe never writes over what it reads; choose another name.",
+            )
+        if key in seen:
+            raise JobError(f"{name} and {seen[key]} are the same file: {path}", hint="Give each its own name.")
+        seen[key] = name
+
+
+def _same(path: str) -> str:
+    """What two names of one file have in common, links and letter case as the system has them."""
+    return os.path.normcase(str(Path(path).resolve()))

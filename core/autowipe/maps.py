@@ -1,0 +1,75 @@
+"""Per-pixel maps of an overlay: its matte (PNG) and, where it is translucent, how to un-blend it (NPZ)."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .errors import JobError
+from .job import Box
+
+
+@dataclass
+class Unblend:
+    """Observed = transmission * picture beneath + contribution, for every sample of every colour plane.
+
+    One array a plane, each (h, w) float32 at the plane's own resolution, over a box aligned to the chroma grid.
+    `transmission` is 0..1 (1 where the overlay changes nothing); `contribution` is in 8-bit levels, 0..255.
+    """
+
+    transmission: list[np.ndarray]
+    contribution: list[np.ndarray]
+
+
+def write_matte(path: Path, matte: np.ndarray) -> None:
+    """`matte`: (H, W) float32, 0..1, 1 = overlay."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, data = cv2.imencode(".png", np.rint(matte * 255).clip(0, 255).astype(np.uint8))
+    assert done
+    path.write_bytes(data.tobytes())  # cv2.imwrite fails on paths outside ASCII on Windows
+
+
+def read_matte(path: Path, box: Box) -> np.ndarray:
+    """(H, W) float32, 0..1. Raises JobError when the file is missing, no picture, or not of the box's size."""
+    try:
+        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    except (OSError, cv2.error) as err:
+        raise JobError(f"the matte {path} cannot be read: {err}", code="plan", hint="Put it back, or make the plan anew.") from err
+    if picture is None:
+        raise JobError(f"the matte {path} is not a picture", code="plan", hint="Save it as a grey PNG.")
+    if picture.shape != (box[3], box[2]):
+        raise JobError(
+            f"the matte {path} is {picture.shape[1]}x{picture.shape[0]} px, but its box is {box[2]}x{box[3]} px",
+            code="plan",
+            hint="Save the matte in the box's size, or change the box.",
+        )
+    return picture.astype(np.float32) / 255
+
+
+def write_unblend(path: Path, maps: Unblend) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {f"transmission{i}": plane for i, plane in enumerate(maps.transmission)}
+    arrays |= {f"contribution{i}": plane for i, plane in enumerate(maps.contribution)}
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def read_unblend(path: Path, shapes: list[tuple[int, int]]) -> Unblend:
+    """`shapes`: (h, w) of each colour plane over the overlay's box. Raises JobError when the file does not fit."""
+    try:
+        with np.load(path, allow_pickle=False) as store:
+            count = len(shapes)
+            maps = Unblend(
+                [store[f"transmission{i}"].astype(np.float32) for i in range(count)],
+                [store[f"contribution{i}"].astype(np.float32) for i in range(count)],
+            )
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as err:
+        raise JobError(f"the un-blend map {path} cannot be read: {err}", code="plan", hint="Make the plan anew.") from err
+    for plane, shape in zip(maps.transmission + maps.contribution, shapes * 2, strict=True):
+        if plane.shape != shape:
+            raise JobError(f"the un-blend map {path} does not fit its overlay's box", code="plan", hint="Make the plan anew.")
+    return maps
