@@ -13,9 +13,9 @@ from .job import Box
 from .plan import Event, Overlay, Plan
 from .plate import BORROWED, INVENTED, PROVENANCE_NAMES, UNBLENDED, UNTOUCHED, Plate
 
-# RGB on black. The blues are pixels that the camera saw, vermilion is made up. From the palette of
-# Okabe and Ito ("Color Universal Design"), entries that differ in lightness too: they are told apart
-# with any colour vision.
+# RGB on black. The blues are pixels that the camera saw, vermilion is made up. Three of the palette
+# of Okabe and Ito ("Color Universal Design") that also differ in lightness: told apart with any
+# colour vision.
 PROVENANCE_COLOURS = {UNBLENDED: (0, 114, 178), BORROWED: (86, 180, 233), INVENTED: (213, 94, 0)}
 
 DIVIDER_PX = 4  # even, so that two pictures of any width fit 4:2:0
@@ -65,7 +65,7 @@ def compare_picture(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def places(overlay: Overlay, frame: int) -> list[Box]:
-    """Where an overlay's enabled events show in `frame`: boxes in px, moved along the trajectory."""
+    """Where an overlay's enabled events show in `frame`: px boxes, moved along the trajectory."""
     dx, dy = _offset(overlay, frame)
     found = []
     for event in overlay.events:
@@ -172,9 +172,8 @@ def _inside(plate: Plate, box: Box) -> np.ndarray:
 
 
 def _count(counts: dict[str, int], provenance: np.ndarray) -> None:
-    for label, count in enumerate(np.bincount(provenance.ravel(), minlength=UNTOUCHED + 1)):
-        if label != UNTOUCHED:
-            counts[PROVENANCE_NAMES[label]] += int(count)
+    for label, name in PROVENANCE_NAMES.items():
+        counts[name] += int(np.count_nonzero(provenance == label))
 
 
 def _clock(rate: Fraction, times: Times | None) -> Callable[[int], float]:
