@@ -1,0 +1,315 @@
+"""The command line: reads argv, runs jobs, tells what happens; the only file that prints, exits or reads argv."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TextIO
+
+from . import __version__
+from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError
+from .job import CODECS, DEVICES, ENCODERS, KINDS, QUALITIES, Job, parse_area
+from .protocol import Failed, Hello, Message, OverlayFound, Progress, Result, Warned, to_line
+from .timing import parse_range
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code says how it ended (see errors.py)."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.command(args)
+    except AutoWipeError as err:
+        _tell(err)
+        return err.exit_code
+
+
+def _wipe(args: argparse.Namespace) -> int:
+    return _run_here(_job(args, "wipe"), args)
+
+
+def _perceive(args: argparse.Namespace) -> int:
+    return _run_here(_job(args, "perceive"), args)
+
+
+def _engine(args: argparse.Namespace) -> int:
+    """One job for an adapter: messages on stdout, everything else in a log beside the job."""
+    path = Path(args.job)
+    messages = _own_stdout()
+    send = _line_sender(messages)
+    log_file = path.with_suffix(".log")
+    try:
+        with log_file.open("a", encoding="utf-8") as file:
+            os.dup2(file.fileno(), 2)  # libraries in C write there too
+    except OSError:
+        pass  # a folder that cannot be written to is told when the job is read or run
+    send(Hello(__version__))
+    cancelled = threading.Event()
+    threading.Thread(target=_listen, args=(sys.stdin, cancelled), daemon=True).start()
+    try:
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as err:
+            raise JobError(f"the job {path} cannot be read: {err}", hint="Check the path.") from err
+        return _guarded(Job.from_json(text, str(path)), send, cancelled)
+    except AutoWipeError as err:
+        send(Failed(err.code, err.text, err.hint))
+        return err.exit_code
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from .doctor import doctor, format_checks
+
+    checks = doctor()
+    print(format_checks(checks))
+    return 1 if any(check.state == "fail" for check in checks) else 0
+
+
+def _run_here(job: Job, args: argparse.Namespace) -> int:
+    cancelled = threading.Event()
+    signal.signal(signal.SIGINT, _stopper(cancelled))
+    signal.signal(signal.SIGTERM, _stopper(cancelled))
+    if args.json:
+        send = _line_sender(_own_stdout())
+        send(Hello(__version__))
+        return _guarded(job, send, cancelled)
+    screen = _Screen(sys.stderr)
+    code = _guarded(job, screen.show, cancelled)
+    screen.close()
+    return code
+
+
+def _guarded(job: Job, send: Callable[[Message], None], cancelled: threading.Event) -> int:
+    """Runs a job to its one last message, whatever happens."""
+    from . import pipeline  # decoding and text models are loaded only when there is work for them
+
+    try:
+        send(pipeline.run(job, send, cancelled, __version__))
+        return 0
+    except AutoWipeError as err:
+        send(Failed(err.code, err.text, err.hint))
+        return err.exit_code
+    except MemoryError:
+        send(Failed("memory", "The machine ran out of memory.", "Close other programs, or wipe a shorter range."))
+        return 5
+    except KeyboardInterrupt:
+        err = Cancelled()
+        send(Failed(err.code, err.text, err.hint))
+        return err.exit_code
+    except Exception as err:  # a mistake of ours: one sentence for the user, the rest for the log
+        log.error("internal error\n%s", traceback.format_exc())
+        send(
+            Failed(
+                "internal",
+                f"Something went wrong inside AutoWipe: {type(err).__name__}: {err}",
+                "Please report it with the log; nothing of yours was changed.",
+            )
+        )
+        return 1
+
+
+def _job(args: argparse.Namespace, task: str) -> Job:
+    """The job that the options describe. Raises JobError naming what is wrong."""
+    given: dict[str, Any] = {"source": os.path.abspath(args.source), "task": task}
+    given["output" if task == "wipe" else "save_plan"] = os.path.abspath(args.output)
+    known = {field.name for field in fields(Job)}
+    paths = ("matte_in", "plan", "save_plan", "matte", "provenance", "report", "compare", "srt")
+    for name, value in vars(args).items():
+        if name in known and name not in given and value is not None:
+            given[name] = os.path.abspath(value) if name in paths else value
+    try:
+        if "kinds" in given:
+            given["kinds"] = tuple(kind.strip() for kind in given["kinds"].split(",") if kind.strip())
+        if "range" in given:
+            given["range"] = parse_range(given["range"])
+    except ValueError as err:
+        raise JobError(str(err), hint="See autowipe --help.") from err
+    for name in ("search_areas", "hold_outs"):
+        given[name] = tuple(parse_area(text) for text in given.get(name, ()))
+    return Job(**given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="autowipe", description="Takes burnt-in overlays out of video that you have the rights to."
+    )
+    parser.add_argument("--version", action="version", version=f"autowipe {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    wipe = commands.add_parser("wipe", help="find the overlays of a clip and write it without them")
+    wipe.set_defaults(command=_wipe)
+    wipe.add_argument("source", metavar="SOURCE", help="clip, or image sequence such as shot.%%04d.png")
+    wipe.add_argument("-o", "--output", required=True, metavar="OUTPUT", help="the cleaned clip")
+    _add_finding(wipe)
+    wipe.add_argument("--plan", metavar="FILE", help="carry out this plan instead of looking for overlays")
+    wipe.add_argument("--matte-in", metavar="FILE", help="wipe what this image or video matte covers; look for nothing")
+    wipe.add_argument("--save-plan", metavar="FILE", help="keep the plan, to look at it, change it and run it again")
+    wipe.add_argument("--matte", metavar="FILE", help="grey video of what was wiped, frame for frame")
+    wipe.add_argument("--provenance", metavar="FILE", help="video of how each pixel was recovered")
+    wipe.add_argument("--compare", metavar="FILE", help="video of source and result side by side")
+    wipe.add_argument("--report", metavar="FILE.html", help="page with what was found and how it was recovered")
+    wipe.add_argument("--srt", metavar="FILE", help="text of the wiped subtitles, timed")
+    wipe.add_argument("--codec", choices=CODECS, help="auto stays in the source's family at no lower quality")
+    wipe.add_argument("--encoder", choices=ENCODERS, help="hardware uses the machine's encoder where it has one")
+    wipe.add_argument("--quality", choices=QUALITIES, help="care taken over each frame")
+    wipe.add_argument("--resume", action="store_true", help="go on where a run of the same job was stopped")
+    _add_running(wipe)
+
+    perceive = commands.add_parser("perceive", help="find the overlays of a clip and write the plan only")
+    perceive.set_defaults(command=_perceive)
+    perceive.add_argument("source", metavar="SOURCE", help="clip, or image sequence such as shot.%%04d.png")
+    perceive.add_argument("-o", "--output", required=True, metavar="PLAN.json", help="the plan")
+    _add_finding(perceive)
+    _add_running(perceive)
+
+    engine = commands.add_parser("engine", help="carry out a job file; for host adapters and farms")
+    engine.set_defaults(command=_engine)
+    engine.add_argument("job", metavar="JOB.json")
+
+    doctor = commands.add_parser("doctor", help="tell what is installed, what is wrong and how to mend it")
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+def _add_finding(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kinds", metavar="LIST", help=f"kinds to wipe, by commas: {','.join(KINDS)} (default all)")
+    parser.add_argument("--range", metavar="START:STOP", help="part of the clip in frames, STOP not included")
+    parser.add_argument(
+        "--search-area",
+        dest="search_areas",
+        action="append",
+        default=[],
+        metavar="X,Y,W,H|FILE",
+        help="look for overlays only here (may be given several times)",
+    )
+    parser.add_argument(
+        "--hold-out",
+        dest="hold_outs",
+        action="append",
+        default=[],
+        metavar="X,Y,W,H|FILE",
+        help="never change this area (may be given several times)",
+    )
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=DEVICES, help="where networks run (default auto)")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that AutoWipe did not write")
+    parser.add_argument("--json", action="store_true", help="messages on stdout, one JSON object a line")
+
+
+def _own_stdout() -> TextIO:
+    """A private duplicate of stdout for messages; whatever libraries print to it goes to stderr from now on."""
+    own = os.fdopen(os.dup(1), "w", encoding="ascii", newline="\n")
+    os.dup2(2, 1)
+    return own
+
+
+def _line_sender(out: TextIO) -> Callable[[Message], None]:
+    lock = threading.Lock()
+
+    def send(message: Message) -> None:
+        try:
+            with lock:
+                out.write(to_line(message) + "\n")
+                out.flush()
+        except OSError as err:
+            raise EngineLinkError("nobody reads the engine's messages any more", hint="Start the job again.") from err
+
+    return send
+
+
+def _listen(stdin: TextIO, cancelled: threading.Event) -> None:
+    """Cancels on the line "cancel", and when stdin ends: the host is gone."""
+    try:
+        for line in stdin:
+            if line.strip() == "cancel":
+                break
+    except (OSError, ValueError):
+        pass
+    cancelled.set()
+
+
+def _stopper(cancelled: threading.Event) -> Callable[[int, Any], None]:
+    """The first signal asks to stop cleanly, a second one does it at once."""
+
+    def stop(number: int, _: Any) -> None:
+        if cancelled.is_set():
+            raise KeyboardInterrupt
+        cancelled.set()
+
+    return stop
+
+
+def _tell(err: AutoWipeError) -> None:
+    print(f"autowipe: {err.text}" + (f"\n{err.hint}" if err.hint else ""), file=sys.stderr)
+
+
+class _Screen:
+    """Shows messages to a person: one progress bar a stage, lines for the rest."""
+
+    NAMES = {"look": "Looking", "measure": "Measuring", "wipe": "Wiping"}  # noqa: RUF012
+
+    def __init__(self, out: TextIO) -> None:
+        self._out, self._bar, self._stage = out, None, ""
+
+    def show(self, message: Message) -> None:
+        if isinstance(message, Progress):
+            self._progress(message)
+        elif isinstance(message, OverlayFound):
+            first, last = message.events[0][0], message.events[-1][1]
+            times = f"{len(message.events)} events, " if len(message.events) > 1 else ""
+            self._line(f"  {message.id}: {times}frames {first}-{last - 1}, confidence {message.confidence:.2f}")
+        elif isinstance(message, Warned):
+            self._line(f"Warning: {message.text}")
+        elif isinstance(message, Result):
+            self.close()
+            self._line(message.text)
+            for name, path in {"output": message.output, "plan": message.plan, **message.files}.items():
+                if path:
+                    self._line(f"  {name}: {path}")
+        elif isinstance(message, Failed):
+            self.close()
+            self._line(f"autowipe: {message.text}" + (f"\n{message.hint}" if message.hint else ""))
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _progress(self, message: Progress) -> None:
+        from tqdm import tqdm
+
+        if message.stage != self._stage:
+            self.close()
+            self._stage = message.stage
+            self._bar = tqdm(
+                total=message.total,
+                desc=self.NAMES.get(message.stage, message.stage),
+                unit=" frames",
+                file=self._out,
+                disable=not self._out.isatty(),
+                bar_format="{desc:<10}{bar} {n_fmt}/{total_fmt} {postfix}",
+            )
+        if self._bar is not None:
+            if message.eta_s is not None:
+                minutes, seconds = divmod(round(message.eta_s), 60)
+                self._bar.set_postfix_str(f"{minutes}:{seconds:02d} left", refresh=False)
+            self._bar.update(message.done - self._bar.n)
+
+    def _line(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.write(text, file=self._out)
+        else:
+            print(text, file=self._out)
+
+

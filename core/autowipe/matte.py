@@ -1,0 +1,221 @@
+"""The plan's overlays as mattes and un-blend maps of any box in any frame, and the regions that have to be worked on."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .areas import AreaMask
+from .job import Box
+from .maps import Unblend, read_matte, read_unblend
+from .plan import Event, Overlay
+from .planes import Layout, Plane
+from .timing import FrameRange
+
+VISIBLE = 0.02  # matte from which a sample belongs to an overlay; below is rounding of its 8-bit file
+KEPT = 24  # events whose maps are held in memory; a subtitle's are wanted for its seconds only
+
+
+@dataclass(frozen=True)
+class Cover:
+    """What lies over one box in one frame."""
+
+    matte: np.ndarray | None  # (H, W) float32 0..1; None where nothing is visible
+    unblend: Unblend | None  # over the box, transmission 1 away from overlays; None where all is opaque
+    is_fading: bool  # an overlay is coming or going, so `unblend` does not hold
+
+
+NOTHING = Cover(None, None, False)
+
+
+class Mattes:
+    """Draws the mattes of a plan's active overlays, for the frames of one clip."""
+
+    def __init__(self, overlays: tuple[Overlay, ...], folder: Path, layout: Layout, hold_outs: AreaMask) -> None:
+        """`folder`: where the plan's map files are. Raises JobError when one of them does not fit."""
+        self._layout, self._folder, self._hold_outs = layout, folder, hold_outs
+        self._items = [(overlay, event) for overlay in overlays for event in overlay.events]
+        self._loaded: OrderedDict[int, tuple[np.ndarray, Unblend | None]] = OrderedDict()
+        self._drawn: OrderedDict[tuple, Cover] = OrderedDict()
+
+    def check(self) -> None:
+        """Reads every map once, so that a wrong one is told before any work."""
+        for item in range(len(self._items)):
+            self._load(item)
+
+    def visible(self, frames: FrameRange) -> list[int]:
+        """Numbers of the events that show in a range."""
+        return [i for i, (_, event) in enumerate(self._items) if len(event.range.meet(frames))]
+
+    def regions(self, core: FrameRange, ring: int) -> list[Box]:
+        """Boxes apart from each other that hold everything visible in `core`, with `ring` px of clean picture around."""
+        boxes = []
+        for i in self.visible(core):
+            x, y, w, h = self._places(i, core)
+            x0, y0 = max(0, x - ring), max(0, y - ring)
+            boxes.append(
+                (x0, y0, min(self._layout.width, x + w + ring) - x0, min(self._layout.height, y + h + ring) - y0)
+            )
+        return [self._layout.align(box) for box in _join(boxes)]
+
+    def at(self, frame: int, box: Box) -> Cover:
+        """What lies over an aligned box in a frame, hold-outs taken out."""
+        here = []
+        is_fading = False
+        for i in self.visible(FrameRange(frame, frame + 1)):
+            dx, dy = _shift(self._items[i][0], frame)
+            own = self._box(i)
+            if _overlap((own[0] + dx, own[1] + dy, own[2], own[3]), box):
+                here.append((i, dx, dy))
+                event = self._items[i][1]
+                is_fading |= frame < event.range.start + event.fade_in or frame >= event.range.stop - event.fade_out
+        if not here:
+            return NOTHING
+        key = (box, tuple(here))
+        if key not in self._drawn:
+            self._drawn[key] = self._draw(box, here)
+            while len(self._drawn) > KEPT:
+                self._drawn.popitem(last=False)
+        cover = self._drawn[key]
+        matte = cover.matte
+        if not self._hold_outs.is_empty and matte is not None:
+            x, y, w, h = box
+            matte = np.where(self._hold_outs.at(frame)[y : y + h, x : x + w], np.float32(0), matte)
+        if matte is None or not (matte > VISIBLE).any():
+            return NOTHING
+        return Cover(matte, cover.unblend, is_fading)
+
+    def place(self, overlay: Overlay, event: Event, frame: int) -> Box:
+        """The px box of an overlay's event in one frame, cut to the picture."""
+        dx, dy = _shift(overlay, frame)
+        x, y, w, h = event.box or overlay.box
+        x0, y0 = max(0, int(np.floor(x + dx))), max(0, int(np.floor(y + dy)))
+        x1 = min(self._layout.width, int(np.ceil(x + dx + w)))
+        y1 = min(self._layout.height, int(np.ceil(y + dy + h)))
+        return (x0, y0, max(0, x1 - x0), max(0, y1 - y0))
+
+    def _box(self, item: int) -> Box:
+        overlay, event = self._items[item]
+        return event.box or overlay.box
+
+    def _places(self, item: int, core: FrameRange) -> Box:
+        """Union of an event's places over the frames of `core`."""
+        overlay, event = self._items[item]
+        x, y, w, h = self._box(item)
+        shifts = [_shift(overlay, t) for t in event.range.meet(core)] if overlay.trajectory else [(0.0, 0.0)]
+        x0, y0 = min(s[0] for s in shifts), min(s[1] for s in shifts)
+        x1, y1 = max(s[0] for s in shifts), max(s[1] for s in shifts)
+        left, top = int(np.floor(x + x0)), int(np.floor(y + y0))
+        return (left, top, int(np.ceil(x + x1 + w)) - left, int(np.ceil(y + y1 + h)) - top)
+
+    def _load(self, item: int) -> tuple[np.ndarray, Unblend | None]:
+        if item not in self._loaded:
+            overlay, event = self._items[item]
+            box = self._box(item)
+            own = event.matte is not None or event.box is not None
+            matte_file = event.matte if own else overlay.matte
+            unblend_file = event.unblend or (None if own else overlay.unblend)
+            matte = (
+                read_matte(self._folder / matte_file, box) if matte_file else np.ones((box[3], box[2]), np.float32)
+            )
+            maps = read_unblend(self._folder / unblend_file, self._layout.shapes(box)) if unblend_file else None
+            self._loaded[item] = (matte, maps)
+            while len(self._loaded) > KEPT:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(item)
+        return self._loaded[item]
+
+    def _draw(self, box: Box, here: list[tuple[int, float, float]]) -> Cover:
+        matte = np.zeros((box[3], box[2]), np.float32)
+        loaded = [(self._box(i), dx, dy, *self._load(i)) for i, dx, dy in here]
+        maps = None
+        if any(item[4] is not None for item in loaded):
+            shapes = self._layout.shapes(box)
+            maps = Unblend([np.ones(s, np.float32) for s in shapes], [np.zeros(s, np.float32) for s in shapes])
+        for own, dx, dy, part, unblend in loaded:
+            moved = _paste(part, (own[0] - box[0] + dx, own[1] - box[1] + dy), matte.shape, 0.0)
+            np.maximum(matte, moved, out=matte)
+            if maps is not None:
+                self._draw_maps(maps, box, own, (dx, dy), moved, unblend)
+        return Cover(matte, maps, False)
+
+    def _draw_maps(
+        self, maps: Unblend, box: Box, own: Box, shift: tuple[float, float], matte: np.ndarray, unblend: Unblend | None
+    ) -> None:
+        """Puts one more overlay over those that `maps` holds: J = a2 (a1 I + b1) + b2."""
+        for k, plane in enumerate(self._layout.colour):
+            if unblend is None:
+                over = 1 - covered(matte > VISIBLE, plane).astype(np.float32)
+                add = np.zeros_like(over)
+            else:
+                px, py, _, _ = self._layout.plane_box(own, plane)
+                bx, by, _, _ = self._layout.plane_box(box, plane)
+                corner = (px - bx + shift[0] / (1 << plane.shift_x), py - by + shift[1] / (1 << plane.shift_y))
+                over = _paste(unblend.transmission[k], corner, maps.transmission[k].shape, 1.0)
+                add = _paste(unblend.contribution[k], corner, maps.transmission[k].shape, 0.0)
+            maps.contribution[k] = maps.contribution[k] * over + add
+            maps.transmission[k] = maps.transmission[k] * over
+
+
+def covered(mask: np.ndarray, plane: Plane) -> np.ndarray:
+    """A luma-size mask at a plane's own size: True where any luma sample of the footprint is. mask: (H, W) bool."""
+    if not plane.shift_x and not plane.shift_y:
+        return mask
+    sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
+    high, wide = mask.shape
+    padded = np.pad(mask, ((0, -high % sy), (0, -wide % sx)))
+    return padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx).any((1, 3))
+
+
+def _shift(overlay: Overlay, frame: int) -> tuple[float, float]:
+    """Where an overlay's template is, relative to its box, in px."""
+    keys = overlay.trajectory
+    if not keys:
+        return (0.0, 0.0)
+    frames = [key[0] for key in keys]
+    return (
+        float(np.interp(frame, frames, [key[1] for key in keys])),
+        float(np.interp(frame, frames, [key[2] for key in keys])),
+    )
+
+
+def _paste(part: np.ndarray, corner: tuple[float, float], shape: tuple[int, ...], away: float) -> np.ndarray:
+    """`part` with its top left at `corner` in an array of `shape`, `away` elsewhere; between samples linear."""
+    out = np.full(shape, away, np.float32)
+    x, y = corner
+    if x != int(x) or y != int(y):
+        move = np.float32([[1, 0, x], [0, 1, y]])
+        return cv2.warpAffine(
+            part, move, (shape[1], shape[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=away
+        )
+    x, y = int(x), int(y)
+    x0, y0 = max(0, x), max(0, y)
+    x1, y1 = min(shape[1], x + part.shape[1]), min(shape[0], y + part.shape[0])
+    if x1 > x0 and y1 > y0:
+        out[y0:y1, x0:x1] = part[y0 - y : y1 - y, x0 - x : x1 - x]
+    return out
+
+
+def _overlap(a: tuple[float, float, float, float], b: Box) -> bool:
+    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
+
+
+def _join(boxes: list[Box]) -> list[Box]:
+    """Boxes that overlap become one around both, until none do."""
+    out: list[Box] = []
+    for box in boxes:
+        while True:
+            other = next((o for o in out if _overlap(o, box)), None)
+            if other is None:
+                break
+            out.remove(other)
+            x0, y0 = min(box[0], other[0]), min(box[1], other[1])
+            x1 = max(box[0] + box[2], other[0] + other[2])
+            y1 = max(box[1] + box[3], other[1] + other[3])
+            box = (x0, y0, x1 - x0, y1 - y0)
+        out.append(box)
+    return sorted(out, key=lambda b: (b[1], b[0]))
