@@ -1,0 +1,191 @@
+"""The telling frames of a run: which they are, and their pictures before and after, kept as files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .job import KINDS, Box
+from .plan import Event, Overlay, Plan
+from .sidecars import places
+
+STILL_WIDTH = 1280  # px; wider frames are shown smaller, with close-ups at full size
+CLOSE_UP_MOST = (1920, 1080)  # px, width and height
+CLOSE_UP_LEAST = 320  # px of width, so that a small mark is seen in its surroundings
+CLOSE_UP_MARGIN = 0.15  # of the overlay's box, on every side
+CLOSE_UP_SHAPE = 4  # width to height at most, so that a line of text is seen in its surroundings
+THUMB_WIDTH = 240  # px
+FRAME_QUALITY, CLOSE_UP_QUALITY = 82, 92  # of WebP, 1..100
+
+
+def pick_stills(plan: Plan, kinds: tuple[str, ...] = KINDS, most: int = 16) -> dict[int, list[str]]:
+    """Telling frames, in order, each with the ids of the overlays visible there; from the plan alone.
+
+    The overlays take turns: first each one's longest event in the middle, then its first event when
+    it is fully there, its last event in the middle, its first frame at all, then events spread over
+    the rest. Frames less than half a second from a chosen one that shows the same are passed over.
+    """
+    active = plan.active(kinds)
+    near = max(1, round(plan.source.rate / 2))
+    chosen: dict[int, list[str]] = {}
+    queues = [_telling_frames(overlay) for overlay in active]
+    for turn in range(max(map(len, queues), default=0)):
+        for queue in queues:
+            if turn < len(queue) and len(chosen) < most:
+                frame = queue[turn]
+                shown = [overlay.id for overlay in active if places(overlay, frame)]
+                alike = (f for f, ids in chosen.items() if set(shown) <= set(ids))
+                if all(abs(frame - other) >= near for other in alike):
+                    chosen[frame] = shown
+    return dict(sorted(chosen.items()))
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture of a still: the whole frame, or a close-up at full size."""
+
+    name: str  # "" for the whole frame, else the overlay's id
+    size: tuple[int, int]  # width, height in source px
+    before: Path
+    after: Path
+    provenance: Path | None
+    thumb: Path  # of the source
+
+
+@dataclass(frozen=True)
+class Still:
+    """One frame of the report."""
+
+    frame: int
+    overlays: tuple[str, ...]  # ids of those visible
+    views: tuple[View, ...]  # the whole frame first
+
+
+class Stills:
+    """Keeps the report's frames as files in a folder of the run's state, so that a resumed run has them.
+
+    `frame in stills` tells whether a frame is wanted; then `save` it. `read` gives those that are there.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, kinds: tuple[str, ...] = KINDS, most: int = 16) -> None:
+        self._folder = folder
+        self._numbers = {overlay.id: i for i, overlay in enumerate(plan.overlays)}
+        self._overlays = {overlay.id: overlay for overlay in plan.active(kinds)}
+        self._size = plan.source.size
+        self.wanted = pick_stills(plan, kinds, most)
+
+    def __contains__(self, frame: int) -> bool:
+        return frame in self.wanted
+
+    def save(
+        self,
+        frame: int,
+        before: np.ndarray,
+        after: np.ndarray,
+        provenance: np.ndarray | None = None,
+    ) -> None:
+        """Keeps a wanted frame; all (H, W, 3) uint8 RGB, `provenance` as `provenance_picture` gives it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        how = None if provenance is None else _over(after, provenance)
+        high, wide = before.shape[:2]
+        scale = min(1.0, STILL_WIDTH / wide)
+        small = (round(wide * scale), max(1, round(high * scale)))
+        for view, picture in (("before", before), ("after", after), ("how", how)):
+            if picture is None:
+                continue
+            for name, (x, y, w, h) in self._close_ups(frame).items():
+                part = picture[y : y + h, x : x + w]
+                self._write(self._path(frame, name, view), part, CLOSE_UP_QUALITY)
+                if view == "before":
+                    self._write(self._path(frame, name, "thumb"), _thumb(part), FRAME_QUALITY)
+            self._write(self._path(frame, "", view), _resize(picture, small), FRAME_QUALITY)
+            if view == "before":
+                self._write(self._path(frame, "", "thumb"), _thumb(picture), FRAME_QUALITY)
+
+    def read(self) -> list[Still]:
+        """The frames that were saved, in order."""
+        stills = []
+        for frame, names in self.wanted.items():
+            boxes = {"": (0, 0, *self._size)} | self._close_ups(frame)
+            views = []
+            for name, box in boxes.items():
+                paths = [self._path(frame, name, v) for v in ("before", "after", "how", "thumb")]
+                if all(path.exists() for i, path in enumerate(paths) if i != 2):
+                    how = paths[2] if paths[2].exists() else None
+                    views.append(View(name, box[2:], paths[0], paths[1], how, paths[3]))
+            if views and views[0].name == "":
+                stills.append(Still(frame, tuple(names), tuple(views)))
+        return stills
+
+    def _close_ups(self, frame: int) -> dict[str, Box]:
+        """One box at full size for each overlay visible in the frame."""
+        boxes = {}
+        for name in self.wanted[frame]:
+            found = places(self._overlays[name], frame)
+            x0, y0 = min(b[0] for b in found), min(b[1] for b in found)
+            x1, y1 = max(b[0] + b[2] for b in found), max(b[1] + b[3] for b in found)
+            boxes[name] = _close_up((x0, y0, x1 - x0, y1 - y0), self._size)
+        return boxes
+
+    def _path(self, frame: int, name: str, view: str) -> Path:
+        # A number instead of the id, which a person may have changed to what no file can be called.
+        number = f"-{self._numbers[name]:03d}" if name else ""
+        return self._folder / f"{frame:08d}{number}.{view}.webp"
+
+    @staticmethod
+    def _write(path: Path, picture: np.ndarray, quality: int) -> None:
+        bgr = np.ascontiguousarray(picture[..., ::-1])
+        done, data = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])
+        assert done
+        working = path.with_suffix(".part")
+        working.write_bytes(data.tobytes())
+        os.replace(working, path)
+
+
+def _telling_frames(overlay: Overlay) -> list[int]:
+    """An active overlay's frames in the order in which they are worth a look."""
+    first, last = overlay.events[0], overlay.events[-1]
+    longest = max(overlay.events, key=lambda event: len(event.range))
+    full = min(first.range.start + first.fade_in, first.range.stop - 1)
+    frames = [_middle(longest), full, _middle(last), first.range.start, longest.range.stop - 1]
+    spread = max(1, len(overlay.events) // 12)
+    frames += [_middle(event) for event in overlay.events[::spread]]
+    return list(dict.fromkeys(frames))
+
+
+def _middle(event: Event) -> int:
+    return (event.range.start + event.range.stop - 1) // 2
+
+
+def _close_up(box: Box, size: tuple[int, int]) -> Box:
+    """A box around an overlay's, with margin, inside the picture and neither tiny nor a thin strip."""
+    w = max(CLOSE_UP_LEAST, round(box[2] * (1 + 2 * CLOSE_UP_MARGIN)))
+    h = max(round(w / CLOSE_UP_SHAPE), round(box[3] * (1 + 2 * CLOSE_UP_MARGIN)))
+    w, h = max(w, round(h * size[0] / size[1])) if h > w else w, h
+    w, h = min(w, CLOSE_UP_MOST[0], size[0]), min(h, CLOSE_UP_MOST[1], size[1])
+    x = min(max(0, box[0] + (box[2] - w) // 2), size[0] - w)
+    y = min(max(0, box[1] + (box[3] - h) // 2), size[1] - h)
+    return (x, y, w, h)
+
+
+def _resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if picture.shape[1::-1] == size:
+        return picture
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def _thumb(picture: np.ndarray) -> np.ndarray:
+    high, wide = picture.shape[:2]
+    scale = min(1.0, THUMB_WIDTH / wide)
+    return _resize(picture, (round(wide * scale), max(1, round(high * scale))))
+
+
+def _over(picture: np.ndarray, provenance: np.ndarray) -> np.ndarray:
+    """Provenance colours over a dimmed grey picture, so that one sees where they are."""
+    grey = picture.mean(axis=2, keepdims=True)
+    wiped = provenance.any(axis=2, keepdims=True)
+    return np.where(wiped, 0.75 * provenance + 0.25 * grey, 0.45 * grey).astype(np.uint8)
