@@ -1,7 +1,8 @@
-"""A frame's own sample planes: their layout, writeable views, crops, and conversions for those who must look.
+"""A frame's own sample planes: layout, writeable views, crops, and conversions to look at them.
 
-Values outside this file are the stream's own integers, or float32 "levels": code / 2**(bits - 8), so that 8-bit
-material keeps its numbers (limited-range black 16, white 235) and deeper material gains decimals.
+Values outside this file are the stream's own integers, or float32 "levels": code / 2**(bits - 8),
+so that 8-bit material keeps its numbers (limited-range black 16, white 235) and deeper material
+gains decimals.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -19,6 +20,17 @@ from .job import Box
 
 if TYPE_CHECKING:
     import av
+
+Matrix = Literal["bt601", "bt709", "bt2020", "rgb"]
+Siting = Literal["left", "center", "topleft"]  # of a chroma sample in the luma samples it stands for
+
+# Weights of red and blue in Y; those of RGB material are BT.709's, for an analysis picture only.
+_RED_BLUE = {
+    "bt601": (0.299, 0.114),
+    "bt709": (0.2126, 0.0722),
+    "bt2020": (0.2627, 0.0593),
+    "rgb": (0.2126, 0.0722),
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Layout:
-    """Pixel format and size of a clip. `planes` holds the colour components first, then alpha if any."""
+    """Pixel format and size of a clip; `planes` holds the colour components first, then alpha."""
 
     pix_fmt: str
     width: int
@@ -55,7 +67,10 @@ class Layout:
         return replace(self, height=(self.height + 1) // 2)
 
     def align(self, box: Box) -> Box:
-        """The smallest box around `box` on the chroma grid, cut to the picture (whose right and bottom edge may be odd)."""
+        """The smallest box around `box` on the chroma grid, cut to the picture.
+
+        The picture's own right and bottom edge may be odd.
+        """
         gx, gy = 1 << max(p.shift_x for p in self.planes), 1 << max(p.shift_y for p in self.planes)
         x0, y0 = max(0, box[0] // gx * gx), max(0, box[1] // gy * gy)
         x1 = min(self.width, -(-(box[0] + box[2]) // gx) * gx)
@@ -65,7 +80,8 @@ class Layout:
     def plane_box(self, box: Box, plane: Plane) -> Box:
         """An aligned box in the samples of `plane`."""
         x0, y0 = box[0] >> plane.shift_x, box[1] >> plane.shift_y
-        x1, y1 = -((-(box[0] + box[2])) >> plane.shift_x), -((-(box[1] + box[3])) >> plane.shift_y)
+        x1 = -((-(box[0] + box[2])) >> plane.shift_x)
+        y1 = -((-(box[1] + box[3])) >> plane.shift_y)
         return (x0, y0, x1 - x0, y1 - y0)
 
     def shapes(self, box: Box) -> list[tuple[int, int]]:
@@ -73,17 +89,11 @@ class Layout:
         return [self.plane_box(box, plane)[:1:-1] for plane in self.colour]
 
 
-@dataclass(frozen=True)
-class _Memory:
-    """Where the samples of a pixel format lie."""
-
-    planes: tuple[Plane, ...]
-    places: tuple[tuple[int, int, int], ...]  # for each plane: memory plane, first sample, step in samples
-    dtype: np.dtype
-
-
 def layout_of(pix_fmt: str, width: int, height: int) -> Layout:
-    """The layout of a pixel format by FFmpeg's name. Raises MediaError for one that cannot be patched in place."""
+    """The layout of a pixel format by FFmpeg's name.
+
+    Raises MediaError for a format whose samples cannot be patched in place.
+    """
     memory = _memory(pix_fmt)
     if memory is None:
         raise MediaError(
@@ -95,7 +105,10 @@ def layout_of(pix_fmt: str, width: int, height: int) -> Layout:
 
 
 def views(frame: av.VideoFrame, layout: Layout) -> list[np.ndarray]:
-    """Writeable views, no copies, of the frame's samples: colour planes first, R G B in this order, then alpha."""
+    """Views, no copies, of the frame's samples: colour planes first (R, G, B in this order), then alpha.
+
+    Writing into a view writes into the frame. A view keeps the frame alive.
+    """
     memory = _memory(layout.pix_fmt)
     assert memory is not None
     rows = [_rows(plane, memory.dtype) for plane in frame.planes]
@@ -107,22 +120,22 @@ def views(frame: av.VideoFrame, layout: Layout) -> list[np.ndarray]:
 
 
 def _rows(plane: av.video.plane.VideoPlane, dtype: np.dtype) -> np.ndarray:
-    line = abs(plane.line_size)
-    data = np.frombuffer(plane, np.uint8).reshape(-1, line)
+    """A memory plane's lines with their padding, top line first."""
+    data = np.frombuffer(plane, np.uint8).reshape(-1, abs(plane.line_size))
     if plane.line_size < 0:  # stored bottom up
         data = data[::-1]
-    return data[:, : line // dtype.itemsize * dtype.itemsize].view(dtype)
+    return data[:, : data.shape[1] // dtype.itemsize * dtype.itemsize].view(dtype)
 
 
 def fields(views: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Views of the top and the bottom field."""
+    """Views of the top and of the bottom field; `Layout.field` describes them."""
     return [view[0::2] for view in views], [view[1::2] for view in views]
 
 
 def crop(views: list[np.ndarray], layout: Layout, box: Box) -> list[np.ndarray]:
     """Copies of the colour planes over an aligned box, in the stream's own integers."""
     out = []
-    for view, plane in zip(views, layout.colour):
+    for view, plane in zip(views, layout.colour, strict=False):
         x, y, w, h = layout.plane_box(box, plane)
         part = view[y : y + h, x : x + w]
         out.append(part.astype(part.dtype.newbyteorder("="), order="C"))
@@ -131,108 +144,269 @@ def crop(views: list[np.ndarray], layout: Layout, box: Box) -> list[np.ndarray]:
 
 def to_levels(crop: list[np.ndarray], layout: Layout) -> list[np.ndarray]:
     """Integers as float32 levels, plane by plane."""
-    return [
-        part.astype(np.float32) * np.float32(2.0 ** (8 - plane.bits - plane.low))
-        if plane.bits + plane.low != 8
-        else part.astype(np.float32)
-        for part, plane in zip(crop, layout.colour)
-    ]
+    out = []
+    for part, plane in zip(crop, layout.colour, strict=False):
+        levels = part.astype(np.float32)
+        if plane.bits + plane.low != 8:
+            levels *= np.float32(2.0 ** (8 - plane.bits - plane.low))
+        out.append(levels)
+    return out
 
 
 def from_levels(parts: list[np.ndarray], layout: Layout) -> list[np.ndarray]:
-    """Float levels as the stream's integers, rounded and clipped to the codes that the sample can hold."""
+    """Float levels as the stream's integers, rounded and clipped to what the sample can hold."""
     out = []
-    for part, plane in zip(parts, layout.colour):
+    for part, plane in zip(parts, layout.colour, strict=False):
         codes = np.rint(part * np.float32(2.0 ** (plane.bits - 8))).clip(0, 2**plane.bits - 1)
         out.append(codes.astype(np.uint8 if plane.bits <= 8 else np.uint16) << plane.low)
     return out
 
 
-def small(views: list[np.ndarray], layout: Layout, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The analysis picture, at most `width` px wide, each px the mean of the samples that it covers.
+def luma(crop: list[np.ndarray], layout: Layout, matrix: Matrix) -> np.ndarray:
+    """Y of a crop as float32 levels, weighted from R, G, B where the stream has those."""
+    levels = to_levels(crop[: 3 if layout.is_rgb else 1], layout)
+    if not layout.is_rgb:
+        return levels[0]
+    red, blue = _RED_BLUE[matrix]
+    return red * levels[0] + (1 - red - blue) * levels[1] + blue * levels[2]
 
-    Returns luma (h, w) uint8 levels and chroma (h, w, 2) uint8, the two colour differences, 128 = none.
+
+def to_rgb(
+    crop: list[np.ndarray],
+    layout: Layout,
+    matrix: Matrix,
+    full_range: bool,
+    siting: Siting = "left",
+) -> np.ndarray:
+    """A crop as (H, W, 3) float32 RGB, 0..1, still with the stream's own transfer curve.
+
+    ITU-T H.273, equations 20 to 45. Chroma is brought to luma size linearly, by its siting.
+    Values beyond 0..1 are clipped.
+    """
+    signals = _signals(to_levels(crop, layout), layout, full_range)
+    if len(signals) == 1:
+        return np.repeat(signals[0].clip(0, 1)[..., None], 3, axis=2)
+    if not layout.is_rgb:
+        u, v = layout.planes[1:3]
+        signals[1] = _upsampled(signals[1], signals[0].shape, u, siting)
+        signals[2] = _upsampled(signals[2], signals[0].shape, v, siting)
+        signals = _unmatrixed(signals, matrix)
+    return np.stack(signals, axis=2).clip(0, 1)
+
+
+def from_rgb(
+    rgb: np.ndarray,
+    layout: Layout,
+    matrix: Matrix,
+    full_range: bool,
+    siting: Siting = "left",
+) -> list[np.ndarray]:
+    """The inverse of `to_rgb` as float32 levels, plane by plane; `from_levels` makes them integers.
+
+    `rgb`: (H, W, 3) float32, 0..1, over an aligned box.
+    """
+    signals = [np.ascontiguousarray(rgb[..., i], np.float32) for i in range(3)]
+    if not layout.is_rgb:
+        red, blue = _RED_BLUE[matrix]
+        y = red * signals[0] + (1 - red - blue) * signals[1] + blue * signals[2]
+        signals = [y, (signals[2] - y) / (2 - 2 * blue), (signals[0] - y) / (2 - 2 * red)]
+    out = []
+    for signal, plane in zip(signals, layout.colour, strict=False):
+        scale, offset = _scale(plane, full_range)
+        out.append(_downsampled(signal, plane, siting) * np.float32(scale) + np.float32(offset))
+    return out
+
+
+def _signals(levels: list[np.ndarray], layout: Layout, full_range: bool) -> list[np.ndarray]:
+    """Levels as Y, R, G, B in 0..1 and colour differences in -0.5..0.5."""
+    out = []
+    for part, plane in zip(levels, layout.colour, strict=False):
+        scale, offset = _scale(plane, full_range)
+        out.append((part - np.float32(offset)) * np.float32(1 / scale))
+    return out
+
+
+def _scale(plane: Plane, full_range: bool) -> tuple[float, float]:
+    """Levels in one unit of the signal, and the level of its zero. RGB is taken as full range."""
+    if full_range or plane.role in "RGB":
+        return (2**plane.bits - 1) * 2.0 ** (8 - plane.bits), 128.0 if plane.role in "UV" else 0.0
+    return (224.0, 128.0) if plane.role in "UV" else (219.0, 16.0)
+
+
+def _unmatrixed(yuv: list[np.ndarray], matrix: Matrix) -> list[np.ndarray]:
+    y, u, v = yuv
+    kr, kb = _RED_BLUE[matrix]
+    red, blue = y + (2 - 2 * kr) * v, y + (2 - 2 * kb) * u
+    return [red, (y - kr * red - kb * blue) / (1 - kr - kb), blue]
+
+
+def _upsampled(part: np.ndarray, shape: tuple[int, ...], plane: Plane, siting: Siting) -> np.ndarray:
+    """A chroma plane at luma size (H, W), linear between samples."""
+    for axis, shift in ((0, plane.shift_y), (1, plane.shift_x)):
+        if shift == 0:
+            continue
+        place = np.arange(shape[axis], dtype=np.float32)
+        if _is_cosited(axis, siting):
+            place /= 1 << shift
+        else:
+            place = (place + 0.5) / (1 << shift) - 0.5
+        place = place.clip(0, part.shape[axis] - 1)
+        first = place.astype(np.intp)
+        weight = (place - first).reshape((-1, 1) if axis == 0 else (1, -1))
+        second = np.minimum(first + 1, part.shape[axis] - 1)
+        part = part.take(first, axis) * (1 - weight) + part.take(second, axis) * weight
+    return part
+
+
+def _downsampled(part: np.ndarray, plane: Plane, siting: Siting) -> np.ndarray:
+    """A picture at a plane's size: the mean of two samples, or 1-2-1 around the one sited upon."""
+    for axis, shift in ((0, plane.shift_y), (1, plane.shift_x)):
+        for _ in range(shift):
+            lines = np.moveaxis(part, axis, 0)
+            even, odd = lines[0::2], lines[1::2]
+            if len(odd) < len(even):
+                odd = np.concatenate([odd, even[-1:]])
+            if _is_cosited(axis, siting):
+                before = np.concatenate([odd[:1], odd[:-1]])
+                part = np.moveaxis(even * 0.5 + (before + odd) * 0.25, 0, axis)
+            else:
+                part = np.moveaxis((even + odd) * 0.5, 0, axis)
+    return part
+
+
+def _is_cosited(axis: int, siting: Siting) -> bool:
+    return siting == "topleft" or (siting == "left" and axis == 1)
+
+
+def small(views: list[np.ndarray], layout: Layout, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The analysis picture, at most `width` px wide: each px the mean of the samples it covers.
+
+    Returns luma (h, w) uint8 levels and chroma (h, w, 2) uint8, the two colour differences,
+    128 = none. Those of RGB material are BT.709's.
     """
     w = min(width, layout.width)
     h = max(1, round(layout.height * w / layout.width))
-    parts = [_shrunk(view, plane, w, h) for view, plane in zip(views, layout.colour)]
-    if layout.is_rgb:
-        parts = [np.rint(part).clip(0, 255).astype(np.uint8) for part in _differences(parts)]
+    parts = [_shrunk(view, plane, w, h) for view, plane in zip(views, layout.colour, strict=False)]
     if len(parts) == 1:
         return parts[0], np.full((h, w, 2), 128, np.uint8)
+    if layout.is_rgb:
+        parts = _as_differences(parts)
     return parts[0], cv2.merge(parts[1:3])
 
 
 def _shrunk(view: np.ndarray, plane: Plane, w: int, h: int) -> np.ndarray:
-    """One plane at the analysis size, uint8 levels."""
-    source = np.ascontiguousarray(view, dtype=view.dtype.newbyteorder("="))
-    part = cv2.resize(source, (w, h), interpolation=cv2.INTER_AREA)
+    """One plane at analysis size, uint8 levels.
+
+    Halving is many times faster than other factors in OpenCV. Planes that matter less may be
+    interpolated over the rest, which is less than a factor of two.
+    """
+    part = np.ascontiguousarray(view, dtype=view.dtype.newbyteorder("="))
+    while (half := _halved(part.shape, (h, w))) != part.shape:
+        if half[1] == part.shape[1]:  # 4:2:2 chroma; resize takes ten times as long for this
+            part = cv2.addWeighted(part[0::2], 0.5, part[1::2], 0.5, 0)
+        else:
+            part = cv2.resize(part, half[::-1], interpolation=cv2.INTER_AREA)
+    if part.shape != (h, w):
+        is_near = plane.role not in "YG" and part.shape[0] < 2 * h and part.shape[1] < 2 * w
+        how = cv2.INTER_LINEAR if is_near else cv2.INTER_AREA
+        part = cv2.resize(part, (w, h), interpolation=how)
     over = plane.bits + plane.low - 8
-    return part if over == 0 else (part >> over).astype(np.uint8)
+    return cv2.convertScaleAbs(part, alpha=2.0**-over) if over else part
 
 
-def _differences(rgb: list[np.ndarray]) -> list[np.ndarray]:
-    """Y and the two colour differences (BT.709) of R, G, B levels, as float32 levels."""
+def _halved(shape: tuple[int, ...], least: tuple[int, int]) -> tuple[int, ...]:
+    return tuple(n // 2 if n % 2 == 0 and n >= 2 * m else n for n, m in zip(shape, least, strict=True))
+
+
+def _as_differences(rgb: list[np.ndarray]) -> list[np.ndarray]:
+    """Y and the two colour differences around 128 of R, G, B; all uint8 levels."""
     red, green, blue = (part.astype(np.float32) for part in rgb)
-    kr, kb = 0.2126, 0.0722
-    luma = kr * red + (1 - kr - kb) * green + kb * blue
-    return [luma, 128 + (blue - luma) / (2 - 2 * kb), 128 + (red - luma) / (2 - 2 * kr)]
+    kr, kb = _RED_BLUE["rgb"]
+    y = kr * red + (1 - kr - kb) * green + kb * blue
+    both = (y, 128 + (blue - y) / (2 - 2 * kb), 128 + (red - y) / (2 - 2 * kr))
+    return [np.rint(part).clip(0, 255).astype(np.uint8) for part in both]
 
 
-_SUBSAMPLING = {"444": (0, 0), "422": (1, 0), "420": (1, 1), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
-_SEMIPLANAR = {"nv12": "420", "nv21": "420", "nv16": "422", "nv24": "444", "nv42": "444"}
-_P_SUBSAMPLING = {"0": "420", "2": "422", "4": "444"}  # p010, p210, p410
+@dataclass(frozen=True)
+class _Memory:
+    """Where the samples of a pixel format lie."""
+
+    planes: tuple[Plane, ...]
+    places: tuple[tuple[int, int, int], ...]  # a plane's memory plane, first sample, step in samples
+    dtype: np.dtype
+
+
+_SUBSAMPLING = {
+    "444": (0, 0),
+    "422": (1, 0),
+    "420": (1, 1),
+    "440": (0, 1),
+    "411": (2, 0),
+    "410": (2, 2),
+}
+_SEMIPLANAR = {  # subsampling, and whether V comes first
+    "nv12": ("420", False),
+    "nv21": ("420", True),
+    "nv16": ("422", False),
+    "nv24": ("444", False),
+    "nv42": ("444", True),
+}
+_SEMIPLANAR_DEEP = {"0": "420", "2": "422", "4": "444"}  # p010, p210, p410
 _PACKED_422 = {"yuyv422": "YUYV", "uyvy422": "UYVY", "yvyu422": "YVYU"}
 
 
 @lru_cache(maxsize=64)
 def _memory(pix_fmt: str) -> _Memory | None:
-    """FFmpeg's pixdesc table, as far as formats of whole 8- or 16-bit samples go."""
+    """FFmpeg's pixdesc table, as far as formats of whole 8- or 16-bit samples go; else None."""
     if match := re.fullmatch(r"yuv([aj]?)(4\d\d)p(\d*)(le|be)?", pix_fmt):
-        if match[2] in _SUBSAMPLING:
-            return _planar("YUV" + "A" * (match[1] == "a"), _SUBSAMPLING[match[2]], match[3], match[4])
-    elif match := re.fullmatch(r"gb(r|ra)p(\d*)(le|be)?", pix_fmt):
-        return _planar("RGB" + "A" * (match[1] == "ra"), (0, 0), match[2], match[3], places=(2, 0, 1, 3))
-    elif match := re.fullmatch(r"gray(\d*)(le|be)?", pix_fmt):
-        return _planar("Y", (0, 0), match[1], match[2])
-    elif match := re.fullmatch(r"ya(8|16)(le|be)?", pix_fmt):
+        roles = "YUVA" if match[1] == "a" else "YUV"
+        return _planar(roles, _SUBSAMPLING[match[2]], match[3], match[4], (0, 1, 2, 3))
+    if match := re.fullmatch(r"gb(r|ra)p(\d*)(le|be)?", pix_fmt):
+        roles = "RGBA" if match[1] == "ra" else "RGB"
+        return _planar(roles, (0, 0), match[2], match[3], (2, 0, 1, 3))
+    if match := re.fullmatch(r"gray(\d*)(le|be)?", pix_fmt):
+        return _planar("Y", (0, 0), match[1], match[2], (0,))
+    if match := re.fullmatch(r"ya(8|16)(le|be)?", pix_fmt):
         return _packed("YA", int(match[1]), match[2])
-    elif match := re.fullmatch(r"([rgba0]{3,4})(24|32|48|64)?(le|be)?", pix_fmt):
-        if set("rgb") <= set(match[1]):
-            return _packed(match[1].upper(), 16 if match[2] in ("48", "64") else 8, match[3])
-    elif pix_fmt in _SEMIPLANAR:
-        swapped = pix_fmt in ("nv21", "nv42")
-        return _semiplanar(_SUBSAMPLING[_SEMIPLANAR[pix_fmt]], 8, 0, "le", swapped)
-    elif match := re.fullmatch(r"p([024])(10|12|16)(le|be)?", pix_fmt):
-        bits = int(match[2])
-        return _semiplanar(_SUBSAMPLING[_P_SUBSAMPLING[match[1]]], bits, 16 - bits, match[3], False)
-    elif pix_fmt in _PACKED_422:
+    if match := re.fullmatch(r"([rgba0]{3,4})(24|32|48|64)?(le|be)?", pix_fmt):
+        bits = 16 if match[2] in ("48", "64") else 8
+        return _packed(match[1].upper(), bits, match[3]) if set("rgb") <= set(match[1]) else None
+    if pix_fmt in _SEMIPLANAR:
+        subsampling, is_swapped = _SEMIPLANAR[pix_fmt]
+        return _semiplanar(_SUBSAMPLING[subsampling], 8, 0, None, is_swapped)
+    if match := re.fullmatch(r"p([024])(10|12|16)(le|be)?", pix_fmt):
+        shift = _SUBSAMPLING[_SEMIPLANAR_DEEP[match[1]]]
+        return _semiplanar(shift, int(match[2]), 16 - int(match[2]), match[3], False)
+    if pix_fmt in _PACKED_422:
         text = _PACKED_422[pix_fmt]
-        planes = (Plane("Y", 0, 0, 8), Plane("U", 1, 0, 8), Plane("V", 1, 0, 8))
-        places = ((0, text.index("Y"), 2), (0, text.index("U"), 4), (0, text.index("V"), 4))
-        return _Memory(planes, places, np.dtype(np.uint8))
+        steps = {"Y": 2, "U": 4, "V": 4}
+        colour = tuple(Plane(role, int(role != "Y"), 0, 8) for role in steps)
+        places = tuple((0, text.index(role), step) for role, step in steps.items())
+        return _Memory(colour, places, np.dtype(np.uint8))
     return None
 
 
 def _dtype(bits: int, order: str | None) -> np.dtype:
-    return np.dtype(np.uint8) if bits <= 8 else np.dtype(">u2" if order == "be" else "<u2")
+    if bits <= 8:
+        return np.dtype(np.uint8)
+    return np.dtype(">u2" if order == "be" else "<u2")
 
 
-def _planar(
-    roles: str, shift: tuple[int, int], bits: str, order: str | None, places: tuple[int, ...] = (0, 1, 2, 3)
-) -> _Memory:
-    depth = int(bits or 8)
-    planes = tuple(Plane(role, *(shift if role in "UV" else (0, 0)), depth) for role in roles)
-    return _Memory(planes, tuple((places[i], 0, 1) for i in range(len(roles))), _dtype(depth, order))
+def _planar(roles: str, shift: tuple[int, int], depth: str, order: str | None, where: tuple[int, ...]) -> _Memory:
+    bits = int(depth or 8)
+    made = tuple(Plane(role, *(shift if role in "UV" else (0, 0)), bits) for role in roles)
+    return _Memory(made, tuple((where[i], 0, 1) for i in range(len(roles))), _dtype(bits, order))
 
 
-def _semiplanar(shift: tuple[int, int], bits: int, low: int, order: str | None, swapped: bool) -> _Memory:
-    planes = (Plane("Y", 0, 0, bits, low), Plane("U", *shift, bits, low), Plane("V", *shift, bits, low))
-    return _Memory(planes, ((0, 0, 1), (1, int(swapped), 2), (1, int(not swapped), 2)), _dtype(bits + low, order))
+def _semiplanar(shift: tuple[int, int], bits: int, low: int, order: str | None, is_swapped: bool) -> _Memory:
+    made = tuple(Plane(role, *(shift if role in "UV" else (0, 0)), bits, low) for role in "YUV")
+    u, v = (1, 0) if is_swapped else (0, 1)
+    return _Memory(made, ((0, 0, 1), (1, u, 2), (1, v, 2)), _dtype(bits + low, order))
 
 
 def _packed(text: str, bits: int, order: str | None) -> _Memory:
     """`text`: the roles in the order of memory, 0 for a sample that means nothing."""
     roles = [role for role in "YRGBA" if role in text]
-    planes = tuple(Plane(role, 0, 0, bits) for role in roles)
-    return _Memory(planes, tuple((0, text.index(role), len(text)) for role in roles), _dtype(bits, order))
+    made = tuple(Plane(role, 0, 0, bits) for role in roles)
+    places = tuple((0, text.index(role), len(text)) for role in roles)
+    return _Memory(made, places, _dtype(bits, order))
