@@ -4,161 +4,44 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import os
+import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import jinja2
-import numpy as np
 
 from .errors import MediaError
-from .job import KINDS, Box, Job
+from .job import Area, Job
 from .plan import Event, Overlay, Plan
 from .plate import PROVENANCE_NAMES
 from .protocol import Warned
-from .sidecars import PROVENANCE_COLOURS, Tally, places, shares
+from .sidecars import PROVENANCE_COLOURS, Tally, shares
+from .stills import Still, Stills, View
 from .timing import FrameRange, timecode
-
-STILL_WIDTH = 1280  # px; wider frames are shown smaller, with close-ups at full size
-CLOSE_UP_MOST = (1920, 1080)  # px, width and height
-CLOSE_UP_LEAST = 320  # px of width, so that a small mark is seen in its surroundings
-THUMB_WIDTH = 240  # px
-FRAME_QUALITY, CLOSE_UP_QUALITY = 82, 92  # of WebP, 1..100
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+DASH, TIMES, THIN = "\u2013", "\u00d7", "\u202f"  # en dash, multiplication sign, narrow no-break space
 
-def pick_stills(plan: Plan, kinds: tuple[str, ...] = KINDS, most: int = 16) -> dict[int, list[str]]:
-    """Telling frames, in order, each with the ids of the overlays visible there; from the plan alone.
-
-    The overlays take turns: first each one's longest event in the middle, then its first event when
-    it is fully there, its last event in the middle, its first frame at all, then events spread over
-    the rest. Frames less than half a second from a chosen one that shows the same are passed over.
-    """
-    active = plan.active(kinds)
-    near = max(1, round(plan.source.rate / 2))
-    chosen: dict[int, list[str]] = {}
-    queues = [_telling_frames(overlay) for overlay in active]
-    for turn in range(max(map(len, queues), default=0)):
-        for queue in queues:
-            if turn < len(queue) and len(chosen) < most:
-                frame = queue[turn]
-                shown = [overlay.id for overlay in active if places(overlay, frame)]
-                alike = (f for f, ids in chosen.items() if set(shown) <= set(ids))
-                if all(abs(frame - other) >= near for other in alike):
-                    chosen[frame] = shown
-    return dict(sorted(chosen.items()))
-
-
-@dataclass(frozen=True)
-class View:
-    """One picture of a still: the whole frame, or a close-up at full size."""
-
-    name: str  # "" for the whole frame, else the overlay's id
-    size: tuple[int, int]  # width, height in source px
-    before: Path
-    after: Path
-    provenance: Path | None
-    thumb: Path  # of the source
-
-
-@dataclass(frozen=True)
-class Still:
-    """One frame of the report."""
-
-    frame: int
-    overlays: tuple[str, ...]  # ids of those visible
-    views: tuple[View, ...]  # the whole frame first
-
-
-class Stills:
-    """Keeps the report's frames as files in a folder of the run's state, so that a resumed run has them.
-
-    `frame in stills` tells whether a frame is wanted; then `save` it. `read` gives those that are there.
-    """
-
-    def __init__(
-        self, folder: Path, plan: Plan, kinds: tuple[str, ...] = KINDS, most: int = 16
-    ) -> None:
-        self._folder = folder
-        self._numbers = {overlay.id: i for i, overlay in enumerate(plan.overlays)}
-        self._overlays = {overlay.id: overlay for overlay in plan.active(kinds)}
-        self._size = plan.source.size
-        self.wanted = pick_stills(plan, kinds, most)
-
-    def __contains__(self, frame: int) -> bool:
-        return frame in self.wanted
-
-    def save(
-        self,
-        frame: int,
-        before: np.ndarray,
-        after: np.ndarray,
-        provenance: np.ndarray | None = None,
-    ) -> None:
-        """Keeps a wanted frame; all (H, W, 3) uint8 RGB, `provenance` as `provenance_picture` gives it."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        how = None if provenance is None else _over(after, provenance)
-        high, wide = before.shape[:2]
-        scale = min(1.0, STILL_WIDTH / wide)
-        small = (round(wide * scale), max(1, round(high * scale)))
-        for view, picture in (("before", before), ("after", after), ("how", how)):
-            if picture is None:
-                continue
-            for name, (x, y, w, h) in self._close_ups(frame).items():
-                part = picture[y : y + h, x : x + w]
-                self._write(self._path(frame, name, view), part, CLOSE_UP_QUALITY)
-                if view == "before":
-                    self._write(self._path(frame, name, "thumb"), _thumb(part), FRAME_QUALITY)
-            self._write(self._path(frame, "", view), _resize(picture, small), FRAME_QUALITY)
-            if view == "before":
-                self._write(self._path(frame, "", "thumb"), _thumb(picture), FRAME_QUALITY)
-
-    def read(self) -> list[Still]:
-        """The frames that were saved, in order."""
-        stills = []
-        for frame, names in self.wanted.items():
-            boxes = {"": (0, 0, *self._size)} | self._close_ups(frame)
-            views = []
-            for name, box in boxes.items():
-                paths = [self._path(frame, name, v) for v in ("before", "after", "how", "thumb")]
-                if all(path.exists() for i, path in enumerate(paths) if i != 2):
-                    how = paths[2] if paths[2].exists() else None
-                    views.append(View(name, box[2:], paths[0], paths[1], how, paths[3]))
-            if views and views[0].name == "":
-                stills.append(Still(frame, tuple(names), tuple(views)))
-        return stills
-
-    def _close_ups(self, frame: int) -> dict[str, Box]:
-        """One box at full size for each overlay visible in the frame."""
-        boxes = {}
-        for name in self.wanted[frame]:
-            found = places(self._overlays[name], frame)
-            x0, y0 = min(b[0] for b in found), min(b[1] for b in found)
-            x1, y1 = max(b[0] + b[2] for b in found), max(b[1] + b[3] for b in found)
-            boxes[name] = _close_up((x0, y0, x1 - x0, y1 - y0), self._size)
-        return boxes
-
-    def _path(self, frame: int, name: str, view: str) -> Path:
-        # A number instead of the id, which a person may have changed to what no file can be called.
-        number = f"-{self._numbers[name]:03d}" if name else ""
-        return self._folder / f"{frame:08d}{number}.{view}.webp"
-
-    @staticmethod
-    def _write(path: Path, picture: np.ndarray, quality: int) -> None:
-        bgr = np.ascontiguousarray(picture[..., ::-1])
-        done, data = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])
-        assert done
-        working = path.with_suffix(".part")
-        working.write_bytes(data.tobytes())
-        os.replace(working, path)
+KIND_NAMES = {  # one, several
+    "logo": ("a logo", "{} logos"),
+    "dynamic": ("a moving or blinking mark", "{} moving or blinking marks"),
+    "subtitle": ("a line of subtitles", "{} lines of subtitles"),
+    "watermark": ("a watermark", "{} watermarks"),
+}
+PROVENANCE_WORDS = {
+    "unblended": ("un-blended", "the very pixels beneath a translucent overlay, computed back"),
+    "borrowed": ("borrowed", "uncovered at another time, carried over along the motion"),
+    "invented": ("invented", "never visible in this shot, filled in"),
+}
 
 
 def write_report(
@@ -169,16 +52,303 @@ def write_report(
     tally: Tally | None = None,
     stills: Stills | None = None,
     warnings: Sequence[Warned] = (),
-    seconds: Mapping[str, float] | None = None,
+    seconds: float | None = None,
     files: Mapping[str, str] | None = None,
     versions: Mapping[str, str] | None = None,
-    first_timecode: int = 0,
+    start_timecode: str | None = None,
 ) -> None:
-    """Writes the page; it is complete or not there. Raises MediaError when it cannot be written.
+    """Writes the page: it is there complete or not at all. Raises MediaError when it cannot be written.
 
-    `tally`: None where nothing was wiped, only perceived. `seconds`: wall time of each stage, in
-    order. `files`: what else was written, role -> path (`output`, `plan`, `matte` ...). `versions`:
-    what ran it (`AutoWipe`, `device` ...). `first_timecode`: the clip's own timecode at its first
-    frame, in frames.
+    `tally`: None where overlays were only perceived. `seconds`: wall time of the run. `files`: what was written,
+    role -> path (`output`, `plan`, `matte` ...). `versions`: what ran it (`AutoWipe`, `Device` ...).
+    `start_timecode`: the clip's own at its first frame.
     """
-    raise NotImplementedError
+    clock = _Clock(plan.source.rate, start_timecode)
+    active = {overlay.id for overlay in plan.active(job.kinds)}
+    files = dict(files or {})
+    pictures = stills.read() if stills else []
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = environment.get_template("report.js").render()
+    page = environment.get_template("report.html.j2").render(
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        colours={PROVENANCE_NAMES[label]: "#" + bytes(rgb).hex() for label, rgb in PROVENANCE_COLOURS.items()},
+        words=PROVENANCE_WORDS,
+        name=Path(plan.source.path).name,
+        facts=_facts(plan, seconds),
+        headline=_headline(plan, job, active, tally),
+        account=_account(plan, tally),
+        bar_parts=_bar(tally.whole if tally else {}),
+        stills=[_still(still, clock) for still in pictures],
+        aspect=plan.source.size,
+        timeline=_timeline(plan, active, pictures, clock),
+        overlays=[
+            _overlay(overlay, plan, job, tally, pictures, files, clock, overlay.id in active)
+            for overlay in plan.overlays
+        ],
+        warnings=warnings,
+        files=files,
+        settings=_settings(job),
+        job=job.to_json(),
+        versions=dict(versions or {}),
+    )
+    working = path.with_name(path.name + ".part")
+    try:
+        working.write_text(page, "utf-8", newline="\n")
+        os.replace(working, path)
+    except OSError as err:
+        working.unlink(missing_ok=True)
+        raise MediaError(
+            f"the report {path} cannot be written: {err.strerror}",
+            code="write",
+            hint="Check that its folder is there, may be written to and has room.",
+        ) from err
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Names frames of the clip by timecode."""
+
+    rate: Fraction
+    start: str | None  # timecode of frame 0; None counts from zero
+
+    def __call__(self, frame: int) -> str:
+        match = re.fullmatch(r"(\d+):(\d\d):(\d\d)([:;.])(\d+)", self.start or "00:00:00:00")
+        if not match:
+            return timecode(frame, self.rate)
+        hours, minutes, seconds, frames = (int(match[i]) for i in (1, 2, 3, 5))
+        nominal = max(1, round(self.rate))
+        minutes += 60 * hours
+        first = (60 * minutes + seconds) * nominal + frames
+        if self.start and match[4] == ":":
+            return timecode(frame + first, Fraction(nominal))
+        if self.start:
+            first -= nominal // 15 * (minutes - minutes // 10)  # numbers that drop-frame skips
+        return timecode(frame + first, self.rate)
+
+    def span(self, span: FrameRange) -> dict[str, Any]:
+        """A range as a reader wants it: both ends included."""
+        return {
+            "first": self(span.start),
+            "last": self(span.stop - 1),
+            "frames": f"{span.start}{DASH}{span.stop - 1}" if len(span) > 1 else f"{span.start}",
+            "length": _length(len(span) / self.rate),
+        }
+
+
+def _headline(plan: Plan, job: Job, active: set[str], tally: Tally | None) -> str:
+    if not plan.overlays:
+        return "No overlay was found. The file is unchanged." if job.output else "No overlay was found."
+    if job.task == "perceive" or tally is None:
+        return f"Found {_named(plan.overlays)}. Nothing has been changed yet."
+    wiped = [overlay for overlay in plan.active(job.kinds) if overlay.id in active]
+    if not wiped or not tally.changed_frames:
+        return f"Found {_named(plan.overlays)}, and kept everything. The file is unchanged."
+    frames = len(plan.range)
+    changed = "every frame" if tally.changed_frames == frames else f"{tally.changed_frames:,} of {frames:,} frames"
+    return f"Removed {_named(wiped)} from {changed}."
+
+
+def _named(overlays: Sequence[Overlay]) -> str:
+    """Overlays by kind, in words: "2 logos and 14 lines of subtitles"."""
+    parts = []
+    for kind, (one, several) in KIND_NAMES.items():
+        these = [overlay for overlay in overlays if overlay.kind == kind]
+        count = sum(len(overlay.events) for overlay in these) if kind == "subtitle" else len(these)
+        if count:
+            parts.append(one if count == 1 else several.format(count))
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _account(plan: Plan, tally: Tally | None) -> str:
+    """How much of the picture was touched, in words; empty when nothing was."""
+    if tally is None or not tally.changed_frames:
+        return ""
+    width, height = plan.source.size
+    touched = sum(tally.whole.values()) / (tally.changed_frames * width * height)
+    return f"{_percent(touched)} of the picture was touched in those frames, the rest left as it was."
+
+
+def _facts(plan: Plan, seconds: float | None) -> list[str]:
+    source = plan.source
+    rate = f"{float(source.rate):.3f}".rstrip("0").rstrip(".")
+    facts = [f"{source.size[0]} {TIMES} {source.size[1]}", f"{rate} fps", f"{len(plan.range):,} frames"]
+    duration = len(plan.range) / source.rate
+    facts.append(_length(duration))
+    if len(plan.range) < source.frames:
+        facts.append(f"frames {plan.range.start}{DASH}{plan.range.stop - 1} of {source.frames:,}")
+    if len(plan.shots) > 1:
+        facts.append(f"{len(plan.shots)} shots")
+    if seconds is not None:
+        facts.append(f"done in {_length(seconds)}, {seconds / float(duration):.1f}{TIMES} its duration")
+    return facts
+
+
+def _bar(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """A stacked bar: the provenances that occur, with their share."""
+    return [
+        {"name": name, "share": share, "text": _percent(share)}
+        for name, share in shares(dict(counts)).items()
+        if share > 0
+    ]
+
+
+def _still(still: Still, clock: _Clock) -> dict[str, Any]:
+    return {
+        "frame": still.frame,
+        "timecode": clock(still.frame),
+        "overlays": still.overlays,
+        "views": [_view(view) for view in still.views],
+        "thumb": _data(still.views[0].thumb),
+    }
+
+
+def _view(view: View) -> dict[str, Any]:
+    how = _data(view.provenance) if view.provenance else None
+    return {"name": view.name, "before": _data(view.before), "after": _data(view.after), "how": how}
+
+
+def _data(picture: Path) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture.read_bytes()).decode()
+
+
+def _timeline(plan: Plan, active: set[str], stills: Sequence[Still], clock: _Clock) -> dict[str, Any]:
+    """The strip: everything in shares of the range, 0..1000."""
+    whole = plan.range
+
+    def place(span: FrameRange) -> dict[str, float]:
+        met = span.meet(whole)
+        scale = 1000 / max(1, len(whole))
+        return {"x": round((met.start - whole.start) * scale, 3), "w": round(len(met) * scale, 3)}
+
+    lanes = [
+        {
+            "id": overlay.id,
+            "kind": overlay.kind,
+            "events": [
+                place(event.range) | {"on": overlay.id in active and event.enabled, "title": _event_title(event, clock)}
+                for event in overlay.events
+            ],
+        }
+        for overlay in plan.overlays
+    ]
+    ticks = [(share / 4, clock(whole.start + round((len(whole) - 1) * share / 4))) for share in range(5)]
+    marks = [{"frame": s.frame, "x": place(FrameRange(s.frame, s.frame + 1))["x"] / 10} for s in stills]
+    return {
+        "shots": [place(shot) for shot in plan.shots],
+        "lanes": lanes,
+        "ticks": ticks,
+        "marks": marks,
+        "kinds": [kind for kind in KIND_NAMES if any(lane["kind"] == kind for lane in lanes)],
+    }
+
+
+def _event_title(event: Event, clock: _Clock) -> str:
+    span = clock.span(event.range)
+    return f"{span['first']} to {span['last']}" + (f": {event.text}" if event.text else "")
+
+
+def _overlay(
+    overlay: Overlay,
+    plan: Plan,
+    job: Job,
+    tally: Tally | None,
+    stills: Sequence[Still],
+    files: Mapping[str, str],
+    clock: _Clock,
+    is_active: bool,
+) -> dict[str, Any]:
+    ranges = [event.range for event in overlay.events]
+    whole = FrameRange(min(r.start for r in ranges), max(r.stop for r in ranges)) if ranges else None
+    views = [view for still in stills for view in still.views if view.name == overlay.id]
+    return {
+        "id": overlay.id,
+        "kind": overlay.kind,
+        "state": _state(overlay, job, is_active),
+        "is_active": is_active,
+        "thumb": _data(views[0].thumb) if views else None,
+        "span": clock.span(whole) if whole else None,
+        "visible": _length(sum(map(len, ranges)) / clock.rate),
+        "place": f"{overlay.box[2]} {TIMES} {overlay.box[3]} px at {overlay.box[0]}, {overlay.box[1]}",
+        "confidence": overlay.confidence,
+        "evidence": [_evidence(key, value) for key, value in overlay.evidence.items()],
+        "bar": _bar(tally.overlays.get(overlay.id, {}) if tally else {}),
+        "events": [clock.span(event.range) | {"text": event.text, "on": event.enabled} for event in overlay.events],
+        "commands": _commands(overlay, plan, job, files),
+    }
+
+
+def _state(overlay: Overlay, job: Job, is_active: bool) -> str:
+    if is_active:
+        return "wiped" if job.task == "wipe" else "found"
+    if not overlay.enabled:
+        return "kept: switched off in the plan"
+    if overlay.kind not in job.kinds:
+        return "kept: this kind was not asked for"
+    return "kept: no event of it is switched on in this range"
+
+
+def _evidence(key: str, value: float | str) -> str:
+    """One entry of the evidence in words; finders name their entries so that this can be read."""
+    name = key.replace("_", " ")
+    return f"{name} {value:.3g}" if isinstance(value, int | float) else f"{name}: {value}"
+
+
+def _commands(overlay: Overlay, plan: Plan, job: Job, files: Mapping[str, str]) -> dict[str, str | None]:
+    """How to turn an overlay's state around: the plan's line to change, and what to run before and after."""
+    plan_file = files.get("plan") or job.save_plan or job.plan
+    found_by = None
+    if plan_file is None:
+        plan_file = str(Path(job.source).with_suffix(".plan.json"))
+        found_by = _command("autowipe", "perceive", job.source, "-o", plan_file)
+    output = job.output or str(Path(job.source).with_name(Path(job.source).stem + ".clean" + Path(job.source).suffix))
+    return {
+        "plan": plan_file,
+        "perceive": found_by,
+        "wipe": _command("autowipe", "wipe", job.source, "--plan", plan_file, "-o", output),
+    }
+
+
+def _command(*words: str) -> str:
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
+def _settings(job: Job) -> list[tuple[str, str]]:
+    rows = [
+        ("Kinds", ", ".join(job.kinds)),
+        ("Range", f"frames {job.range.start}{DASH}{job.range.stop - 1}" if job.range else "the whole clip"),
+        ("Search areas", _areas(job.search_areas) or "everywhere"),
+        ("Hold-outs", _areas(job.hold_outs) or "none"),
+        ("Codec", job.codec),
+        ("Encoder", job.encoder),
+        ("Device", job.device),
+        ("Quality", job.quality),
+    ]
+    rows += [("Plan given", job.plan)] if job.plan else []
+    rows += [("Matte given", job.matte_in)] if job.matte_in else []
+    return rows
+
+
+def _areas(areas: Sequence[Area]) -> str:
+    return "; ".join(area if isinstance(area, str) else ",".join(map(str, area)) for area in areas)
+
+
+def _percent(share: float) -> str:
+    if 0 < share < 0.01:
+        return f"{share * 100:.1f}{THIN}%" if share >= 0.001 else f"under 0.1{THIN}%"
+    return f"over 99{THIN}%" if 0.99 < share < 1 else f"{share * 100:.0f}{THIN}%"
+
+
+def _length(seconds: float | Fraction) -> str:
+    """A length of time: "4.2 s", "1:05 min", "2:03:10 h"."""
+    seconds = float(seconds)
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    text = str(timedelta(seconds=round(seconds)))
+    return f"{text} h" if seconds >= 3600 else f"{text[2:].lstrip('0')} min"

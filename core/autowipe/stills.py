@@ -165,7 +165,6 @@ def _close_up(box: Box, size: tuple[int, int]) -> Box:
     """A box around an overlay's, with margin, inside the picture and neither tiny nor a thin strip."""
     w = max(CLOSE_UP_LEAST, round(box[2] * (1 + 2 * CLOSE_UP_MARGIN)))
     h = max(round(w / CLOSE_UP_SHAPE), round(box[3] * (1 + 2 * CLOSE_UP_MARGIN)))
-    w, h = max(w, round(h * size[0] / size[1])) if h > w else w, h
     w, h = min(w, CLOSE_UP_MOST[0], size[0]), min(h, CLOSE_UP_MOST[1], size[1])
     x = min(max(0, box[0] + (box[2] - w) // 2), size[0] - w)
     y = min(max(0, box[1] + (box[3] - h) // 2), size[1] - h)
