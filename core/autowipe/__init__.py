@@ -1,4 +1,4 @@
-"""AutoWipe takes burnt-in overlays out of video: it perceives them, recovers what lies beneath, changes nothing else."""
+"""AutoWipe takes burnt-in overlays out of video: perceives them, recovers what lies beneath, changes nothing else."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -39,7 +39,7 @@ class AreaMask:
                 x, y, w, h = area
                 if x >= self._size[0] or y >= self._size[1] or x + w <= 0 or y + h <= 0:
                     raise JobError(
-                        f"{name}: the box {x},{y},{w},{h} lies outside the picture of {self._size[0]}x{self._size[1]} px",
+                        f"{name}: the box {x},{y},{w},{h} lies outside the {self._size[0]}x{self._size[1]} picture",
                         hint="Boxes are x,y,width,height in source px from the top left.",
                     )
                 self._still[max(0, y) : y + h, max(0, x) : x + w] = True
@@ -65,9 +65,7 @@ class AreaMask:
         return mask
 
 
-def matte_overlays(
-    path: str, like: ClipInfo, whole: FrameRange, folder: Path, maps: str
-) -> tuple[Overlay, ...]:
+def matte_overlays(path: str, like: ClipInfo, whole: FrameRange, folder: Path, maps: str) -> tuple[Overlay, ...]:
     """A user's matte as a plan's one overlay: an event for every run of frames with the same matte.
 
     Writes the maps to `folder`/`maps`. Where the matte is empty there is no event.
@@ -100,7 +98,8 @@ def matte_overlays(
     x0, y0 = boxes[:, 0].min(), boxes[:, 1].min()
     x1, y1 = (boxes[:, 0] + boxes[:, 2]).max(), (boxes[:, 1] + boxes[:, 3]).max()
     whole_box = (int(x0), int(y0), int(x1 - x0), int(y1 - y0))
-    return (Overlay(id="matte-1", kind="logo", box=whole_box, events=tuple(events), evidence={"given": "matte"}),)
+    evidence: dict[str, float | str] = {"given": "matte"}
+    return (Overlay(id="matte-1", kind="logo", box=whole_box, events=tuple(events), evidence=evidence),)
 
 
 class _MatteVideo:
@@ -121,7 +120,7 @@ class _MatteVideo:
             )
         if info.layout.width * like.layout.height != info.layout.height * like.layout.width:
             raise JobError(
-                f"{name}: the matte {path} is {info.layout.width}x{info.layout.height} px, which is not the clip's shape",
+                f"{name}: the matte {path} is {info.layout.width}x{info.layout.height} px, not the clip's shape",
                 hint=f"Save it as {self._size[0]}x{self._size[1]} px.",
             )
         self._reader: Iterator | None = None

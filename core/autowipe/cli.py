@@ -311,5 +311,3 @@ class _Screen:
             self._bar.write(text, file=self._out)
         else:
             print(text, file=self._out)
-
-

@@ -127,7 +127,18 @@ def _check(job: Job) -> None:
     for kind in job.kinds:
         if kind not in KINDS:
             raise JobError(f"kind {kind!r} is not known", hint=f"Choose from: {', '.join(KINDS)}.")
-    for name in ("source", "output", "matte_in", "plan", "save_plan", "matte", "provenance", "report", "compare", "srt"):
+    for name in (
+        "source",
+        "output",
+        "matte_in",
+        "plan",
+        "save_plan",
+        "matte",
+        "provenance",
+        "report",
+        "compare",
+        "srt",
+    ):
         value = getattr(job, name)
         if value is not None and not (isinstance(value, str) and os.path.isabs(value)):
             raise JobError(f"{name} is an absolute path, not {value!r}", hint="Write the full path.")

@@ -1,4 +1,4 @@
-"""The plan's overlays as mattes and un-blend maps of any box in any frame, and the regions that have to be worked on."""
+"""The plan's overlays as mattes and un-blend maps of any box in any frame, and the regions to work on."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Mattes:
         return [i for i, (_, event) in enumerate(self._items) if len(event.range.meet(frames))]
 
     def regions(self, core: FrameRange, ring: int) -> list[Box]:
-        """Boxes apart from each other that hold everything visible in `core`, with `ring` px of clean picture around."""
+        """Boxes, apart from each other, around everything visible in `core` and `ring` px of clean picture."""
         boxes = []
         for i in self.visible(core):
             x, y, w, h = self._places(i, core)
@@ -119,9 +119,7 @@ class Mattes:
             own = event.matte is not None or event.box is not None
             matte_file = event.matte if own else overlay.matte
             unblend_file = event.unblend or (None if own else overlay.unblend)
-            matte = (
-                read_matte(self._folder / matte_file, box) if matte_file else np.ones((box[3], box[2]), np.float32)
-            )
+            matte = read_matte(self._folder / matte_file, box) if matte_file else np.ones((box[3], box[2]), np.float32)
             maps = read_unblend(self._folder / unblend_file, self._layout.shapes(box)) if unblend_file else None
             self._loaded[item] = (matte, maps)
             while len(self._loaded) > KEPT:

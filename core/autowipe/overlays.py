@@ -1,4 +1,4 @@
-"""Decides, per overlay, what the finders' finds are: one thing found twice is kept once, and the plan gets its entries."""
+"""Decides, per overlay, what the finders found: one thing found twice is kept once, and the plan gets its entries."""
 
 from __future__ import annotations
 
@@ -39,7 +39,13 @@ def resolve(found: list[Found], whole: FrameRange, rate: float) -> list[Found]:
 
 
 def to_plan(
-    found: list[Found], kinds: tuple[str, ...], search: AreaMask, layout: Layout, whole: FrameRange, folder: Path, maps: str
+    found: list[Found],
+    kinds: tuple[str, ...],
+    search: AreaMask,
+    layout: Layout,
+    whole: FrameRange,
+    folder: Path,
+    maps: str,
 ) -> tuple[Overlay, ...]:
     """Writes the finds' maps to `folder`/`maps` and gives their plan entries.
 

@@ -58,6 +58,7 @@ class Run:
         self._began = time.monotonic()
         self._stages: tuple[tuple[str, float], ...] = ()
         self._last = 0.0
+        self._starts: dict[str, float] = {}
 
     def stages(self, names: tuple[str, ...], frames: int, shots: int = 0) -> None:
         self._stages = tuple((name, STAGE_COST[name]) for name in names)
@@ -68,6 +69,7 @@ class Run:
         if self.cancelled.is_set():
             raise Cancelled()
         now = time.monotonic()
+        self._starts.setdefault(stage, now)
         if done < total and now - self._last < 0.1:
             return
         self._last = now
@@ -82,6 +84,11 @@ class Run:
         eta = elapsed * (whole - share) / share if share > 0.01 * whole else None
         self.send(Progress(stage, done, total, None if eta is None else round(eta, 1)))
 
+    def seconds(self) -> dict[str, float]:
+        """Wall time of each stage so far."""
+        ends = [*self._starts.values(), time.monotonic()][1:]
+        return {name: end - start for (name, start), end in zip(self._starts.items(), ends, strict=True)}
+
     def warn(self, code: str, text: str) -> None:
         warning = Warned(code, text)
         if warning not in self.warnings:
@@ -91,7 +98,6 @@ class Run:
 
 def run(job: Job, send: Callable[[Message], None], cancelled: threading.Event, version: str) -> Result:
     """Carries out one job. Raises AutoWipeError when it cannot; nothing appears under the output's name then."""
-    began = time.monotonic()
     state = Run(send, cancelled)
     _check_outputs(job)
     with ExitStack() as stack:
@@ -120,7 +126,7 @@ def run(job: Job, send: Callable[[Message], None], cancelled: threading.Event, v
         wanted = KINDS if job.matte_in else job.kinds
         mattes = Mattes(plan.active(wanted), folder, clip.info.layout, hold_outs)
         mattes.check()
-        result = carry_out(job, replace(plan, range=whole), mattes, clip, work, state, began)
+        result = carry_out(job, replace(plan, range=whole), mattes, clip, work, state)
         work.remove()
     ledger.record(_written(job))
     return result
@@ -150,18 +156,16 @@ def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Pa
     return Plan(_source(job, info, print_of), whole, shots, overlays)
 
 
-def carry_out(
-    job: Job, plan: Plan, mattes: Mattes, clip: Clip, work: WorkFolder, run: Run, began: float
-) -> Result:
+def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, work: WorkFolder, run: Run) -> Result:
     """Pass B: the plan's overlays wiped, the file written. Only samples under a matte change."""
     assert job.output is not None
     info, whole = clip.info, plan.range
     if not mattes.visible(whole) and job.codec == "auto":
+        with SideFiles(job, plan, info, work) as side:
+            _write_untouched(side, clip, whole)
+            files = side.finish(run.warnings, run.seconds())
         copy_untouched(job.output, info, whole)
         run.progress("wipe", len(whole), len(whole))
-        side = SideFiles(job, plan, mattes, info, work)
-        _write_untouched(side, clip, whole)
-        files = side.finish(run.warnings, time.monotonic() - began)
         return _told(Result(job.output, job.save_plan, len(plan.overlays), len(whole), 0, {}, files, ""), plan)
     cut_windows = _windows(plan, mattes, info)
     with ExitStack() as stack:
@@ -176,19 +180,18 @@ def carry_out(
                 work=work.path / "output",
             )
         )
-        side = stack.enter_context(SideFiles(job, plan, mattes, info, work))
+        side = stack.enter_context(SideFiles(job, plan, info, work))
         for code, text in out.warnings:
             run.warn(code, text)
         first = min(out.next_frame, side.next_frame)
         todo = [window for window in cut_windows if window.core.stop > first]
         plates = stack.enter_context(closing(_ahead(_plates(todo, mattes, clip, job.quality))))
         _wipe(todo, plates, clip, whole, out, side, run)
+        # The clip appears last: when it is there, everything is.
+        files = side.finish(run.warnings, run.seconds())
         out.finish()
-        files = side.finish(run.warnings, time.monotonic() - began)
     shares = side.shares()
-    result = Result(
-        job.output, job.save_plan, len(plan.overlays), len(whole), side.changed_frames, shares, files, ""
-    )
+    result = Result(job.output, job.save_plan, len(plan.overlays), len(whole), side.changed_frames, shares, files, "")
     return _told(result, plan)
 
 
@@ -224,7 +227,7 @@ def _wipe(
         since_cut += len(window.core)
         if since_cut >= SEGMENT_S * clip.info.rate and window is not todo[-1]:
             out.cut()
-            side.cut()
+            side.cut(window.core.stop)
             since_cut = 0
 
 
@@ -560,5 +563,3 @@ def _told(result: Result, plan: Plan) -> Result:
 
 def _name(overlay: Any) -> str:
     return f"{overlay.id} ({overlay.kind})"
-
-

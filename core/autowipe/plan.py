@@ -66,7 +66,9 @@ class Overlay:
     confidence: float = 1.0  # 0..1
     matte: str | None = None  # PNG over `box`, 0..255; None is the whole box
     unblend: str | None = None  # NPZ over `box`: transmission and contribution per plane; None is opaque
-    trajectory: tuple[tuple[float, ...], ...] = ()  # (frame, dx, dy) keys relative to `box`, linear between; () stands still
+    trajectory: tuple[
+        tuple[float, ...], ...
+    ] = ()  # (frame, dx, dy) keys relative to `box`, linear between; () stands still
     evidence: dict[str, float | str] = field(default_factory=dict)  # what spoke for it
 
 
@@ -179,7 +181,8 @@ def _read_plan(body: dict[str, Any]) -> Plan:
         fingerprint=_need(entry, "fingerprint", str, "source"),
     )
     overlays = tuple(
-        _read_overlay(item, f"overlays[{i}]", source) for i, item in enumerate(_need(body, "overlays", list, "the plan"))
+        _read_overlay(item, f"overlays[{i}]", source)
+        for i, item in enumerate(_need(body, "overlays", list, "the plan"))
     )
     names = [overlay.id for overlay in overlays]
     for name in names:
@@ -282,7 +285,9 @@ def _numbers(value: Any, count: int, where: str) -> list[int]:
 def _range(value: Any, where: str, source: Source) -> FrameRange:
     start, stop = _numbers(value, 2, where)
     if not 0 <= start < stop <= source.frames:
-        raise _Wrong(f"{where} is [{start}, {stop}], but the clip's frames are 0 to {source.frames}, the first before the last")
+        raise _Wrong(
+            f"{where} is [{start}, {stop}], but the clip's frames are 0 to {source.frames}, the first before the last"
+        )
     return FrameRange(start, stop)
 
 

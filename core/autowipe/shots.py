@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 
 from .kinds import Small
 from .timing import FrameRange
 
-THUMB = (32, 18)  # width, height: coarse enough that motion inside a shot changes little
+THUMB = (64, 36)  # width, height: coarse enough that motion inside a shot changes little
 LEAST_LEVELS = 9.0  # mean change of the thumbnail below which nothing is a cut; film grain and pans stay below
 OVER_NEIGHBOURS = 2.6  # times the usual change around it: fast motion changes every frame, a cut just one
 NEIGHBOURS = 6  # frames on each side that say what is usual
 LEAST_SHOT = 3  # frames; two "cuts" closer than this are a flash or damaged frames
+
+WINDOW = cv2.createHanningWindow(THUMB, cv2.CV_32F)
 
 
 class ShotFinder:
@@ -56,11 +60,25 @@ class ShotFinder:
             if step[t] > OVER_NEIGHBOURS * usual + 2 and not is_flash and not flash_ends and t - cuts[-1] >= LEAST_SHOT:
                 cuts.append(int(t))
         edges = [*cuts, count]
-        return tuple(FrameRange(self._start + a, self._start + b) for a, b in zip(edges, edges[1:], strict=False))
+        return tuple(FrameRange(self._start + a, self._start + b) for a, b in itertools.pairwise(edges))
 
 
 def _change(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean over the thumbnail of the largest channel's change, after the overall brightness step is taken out."""
-    moved = a - b
-    moved[..., 0] -= 0.5 * moved[..., 0].mean()  # a fade or a lamp moves all alike; half of it still counts
-    return float(np.abs(moved).max(2).mean())
+    """Mean over the thumbnail of the largest channel's change, camera motion and brightness steps taken out."""
+    changes = [_mean_change(a, b)]
+    if changes[0] < LEAST_LEVELS:
+        return changes[0]
+    (dx, dy), _ = cv2.phaseCorrelate(b[..., 0], a[..., 0], WINDOW)
+    x, y = round(dx), round(dy)
+    if (x or y) and abs(x) <= THUMB[0] // 4 and abs(y) <= THUMB[1] // 4:
+        high, wide = THUMB[1], THUMB[0]
+        moved = a[max(0, y) : high + min(0, y), max(0, x) : wide + min(0, x)]
+        still = b[max(0, -y) : high + min(0, -y), max(0, -x) : wide + min(0, -x)]
+        changes.append(_mean_change(moved, still))
+    return min(changes)
+
+
+def _mean_change(a: np.ndarray, b: np.ndarray) -> float:
+    change = a - b
+    change[..., 0] -= 0.5 * change[..., 0].mean()  # a fade or a lamp moves all alike; half of it still counts
+    return float(np.abs(change).max(2).mean())

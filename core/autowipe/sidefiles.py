@@ -1,0 +1,166 @@
+"""Writes what a run leaves beside the cleaned clip: matte, provenance and compare videos, text, report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__, ledger, planes
+from .decode import ClipInfo, Frame
+from .encode import VideoWriter
+from .job import KINDS, Job
+from .plan import Plan
+from .plate import Plate
+from .protocol import Warned
+from .report import Stills, write_report
+from .resume import WorkFolder
+from .sidecars import Tally, compare_picture, matte_picture, provenance_picture, shares, srt
+
+
+class SideFiles:
+    """Gets every frame before and after its plates go over it; `finish` writes the files that were asked for.
+
+    A context manager: left without `finish`, what was made so far stays in the run's working folder.
+    """
+
+    def __init__(self, job: Job, plan: Plan, info: ClipInfo, work: WorkFolder) -> None:
+        self._job, self._plan, self._info, self._work = job, plan, info, work
+        self._kinds = KINDS if job.matte_in else job.kinds
+        self._size = (info.layout.width, info.layout.height)
+        state = work.read("tally.json") or {"next": plan.range.start, "tally": None}
+        self._counted = int(state["next"])
+        self._tally = Tally(plan.active(self._kinds), state["tally"])
+        self._stills = Stills(work.path / "stills", plan, self._kinds)
+        self._before: np.ndarray | None = None
+        self._stack = ExitStack()
+        self._videos: dict[str, VideoWriter] = {}
+
+    def __enter__(self) -> SideFiles:
+        width, height = self._size
+        for name, size in {"matte": self._size, "provenance": self._size, "compare": None}.items():
+            path = getattr(self._job, name)
+            if path is None:
+                continue
+            if size is None:
+                size = compare_picture(*[np.zeros((height, width, 3), np.uint8)] * 2).shape[1::-1]
+            self._videos[name] = self._stack.enter_context(
+                VideoWriter(
+                    path,
+                    size,
+                    like=self._info,
+                    source_range=self._plan.range,
+                    grey=name == "matte",
+                    work=self._work.path / name,
+                )
+            )
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @property
+    def next_frame(self) -> int:
+        """First source frame that is still to be seen."""
+        return min([self._counted, *(video.next_frame for video in self._videos.values())])
+
+    @property
+    def wants_frames(self) -> bool:
+        """Whether any file needs the pictures of a clip in which nothing is wiped."""
+        return bool(self._videos) or self._job.report is not None
+
+    @property
+    def changed_frames(self) -> int:
+        return self._tally.changed_frames
+
+    def shares(self) -> dict[str, float]:
+        """Wiped pixels by provenance, as shares of all; empty when nothing was wiped."""
+        return shares(self._tally.whole)
+
+    def before(self, frame: Frame, plates: list[Plate]) -> None:
+        self._before = self._rgb(frame) if self._wants_picture(frame.index) else None
+
+    def after(self, frame: Frame, plates: list[Plate]) -> None:
+        if frame.index >= self._counted:
+            self._tally.add(frame.index, plates)
+        for name, video in self._videos.items():
+            if frame.index >= video.next_frame:
+                video.write(self._picture(name, frame, plates), frame)
+        if self._is_still(frame.index):
+            assert self._before is not None
+            how = provenance_picture(self._size, plates)
+            self._stills.save(frame.index, self._before, self._rgb(frame), how)
+
+    def cut(self, next_frame: int) -> None:
+        """Makes safe what was seen before `next_frame`."""
+        for video in self._videos.values():
+            video.cut()
+        self._work.write("tally.json", {"next": next_frame, "tally": self._tally.as_dict()})
+
+    def finish(self, warnings: list[Warned], seconds: dict[str, float]) -> dict[str, str]:
+        """Writes everything asked for and gives the paths by what they are."""
+        for video in self._videos.values():
+            video.finish()
+        job, files = self._job, {}
+        if job.srt:
+            write_text(Path(job.srt), srt(self._plan, times=self._seconds))
+        for name in ("matte", "provenance", "compare", "srt", "report"):
+            if getattr(job, name):
+                files[name] = getattr(job, name)
+        if job.report:
+            written: dict[str, str] = {"output": job.output or ""} | files
+            if job.save_plan:
+                written["plan"] = job.save_plan
+            write_report(
+                Path(job.report),
+                plan=self._plan,
+                job=job,
+                tally=self._tally,
+                stills=self._stills,
+                warnings=warnings,
+                seconds=seconds,
+                files={name: path for name, path in written.items() if path and name != "report"},
+                versions={"AutoWipe": __version__, "Python": sys.version.split()[0]},
+            )
+        ledger.record(list(files.values()))
+        return files
+
+    def _seconds(self, frame: int) -> float:
+        """Time of a source frame from the first of the range, as the output has it."""
+        pts, base = self._info.pts, self._info.time_base
+        start = int(pts[self._plan.range.start])
+        if frame < len(pts):
+            return float((int(pts[frame]) - start) * base)
+        return float((int(pts[-1]) - start) * base) + (frame - len(pts) + 1) / float(self._info.rate)
+
+    def _picture(self, name: str, frame: Frame, plates: list[Plate]) -> np.ndarray:
+        if name == "matte":
+            return matte_picture(self._size, plates)
+        if name == "provenance":
+            return provenance_picture(self._size, plates)
+        assert self._before is not None
+        return compare_picture(self._before, self._rgb(frame))
+
+    def _is_still(self, frame: int) -> bool:
+        return self._job.report is not None and frame in self._stills
+
+    def _wants_picture(self, frame: int) -> bool:
+        compare = self._videos.get("compare")
+        return self._is_still(frame) or (compare is not None and frame >= compare.next_frame)
+
+    def _rgb(self, frame: Frame) -> np.ndarray:
+        info = self._info
+        crop = planes.crop(frame.views, info.layout, (0, 0, *self._size))
+        rgb = planes.to_rgb(crop, info.layout, info.matrix, info.full_range)
+        return np.rint(rgb * 255).clip(0, 255).astype(np.uint8)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file that is complete or not there."""
+    part: Any = path.with_name(path.name + ".part")
+    part.write_text(text, "utf-8")
+    os.replace(part, path)

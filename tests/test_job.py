@@ -1,0 +1,77 @@
+"""Jobs: what they hold, how they are written, and that mistakes are named."""
+
+import json
+import os
+
+import pytest
+from autowipe.errors import JobError
+from autowipe.job import Job, parse_area
+from autowipe.timing import FrameRange
+
+
+def job_text(**values):
+    return json.dumps({"autowipe_job": 1, "source": os.path.abspath("a.mp4"), "output": os.path.abspath("b.mp4"), **values})
+
+
+def test_a_job_comes_back_from_its_file_as_it_was(tmp_path):
+    job = Job(
+        source=str(tmp_path / "clip ä.mov"),
+        output=str(tmp_path / "out.mov"),
+        kinds=("logo", "subtitle"),
+        range=FrameRange(10, 90),
+        search_areas=((0, 0, 20, 10), str(tmp_path / "area.png")),
+        codec="ffv1",
+        resume=True,
+    )
+
+    assert Job.from_json(job.to_json()) == job
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"kindz": ["logo"]}, "kindz"),
+        ({"kinds": ["banner"]}, "banner"),
+        ({"kinds": []}, "kind"),
+        ({"kinds": "logo"}, "kinds"),
+        ({"codec": "divx"}, "divx"),
+        ({"quality": "superb"}, "superb"),
+        ({"range": [9, 3]}, "range"),
+        ({"range": "0:9"}, "range"),
+        ({"search_areas": [[0, 0, 0, 5]]}, "empty"),
+        ({"hold_outs": [[0, 0, 5]]}, "hold_outs"),
+        ({"source": "relative.mp4"}, "absolute"),
+        ({"resume": "yes"}, "resume"),
+        ({"output": None}, "output"),
+        ({"matte": os.path.abspath("b.mp4")}, "same file"),
+        ({"plan": os.path.abspath("p.json"), "matte_in": os.path.abspath("m.png")}, "plan"),
+    ],
+)
+def test_a_wrong_job_is_refused_by_the_name_of_what_is_wrong(values, word):
+    with pytest.raises(JobError, match=word) as caught:
+        Job.from_json(job_text(**values))
+
+    assert caught.value.exit_code == 2
+    assert caught.value.text
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"autowipe_job": 2}', '{"autowipe_job": 1}'])
+def test_what_is_no_job_is_refused_in_a_sentence(text):
+    with pytest.raises(JobError):
+        Job.from_json(text)
+
+
+def test_the_output_may_not_be_the_source_not_even_by_a_link(tmp_path):
+    source = tmp_path / "clip.mp4"
+    source.write_bytes(b"film")
+    link = tmp_path / "other.mp4"
+    link.symlink_to(source)
+
+    for output in (source, link, tmp_path / "x" / ".." / "clip.mp4"):
+        with pytest.raises(JobError, match="same file"):
+            Job(source=str(source), output=str(output))
+
+
+def test_an_area_is_a_box_or_a_file():
+    assert parse_area("1,2,30,40") == (1, 2, 30, 40)
+    assert parse_area("areas,of,the,film.png") == os.path.abspath("areas,of,the,film.png")

@@ -1,0 +1,54 @@
+"""The ledger: AutoWipe replaces its own files, and nothing that somebody made or changed."""
+
+import pytest
+from autowipe import ledger
+from autowipe.errors import JobError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    for name in ("XDG_STATE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "state"))
+
+
+def test_a_file_of_the_users_is_never_replaced_unasked(tmp_path):
+    path = tmp_path / "holiday.mp4"
+    path.write_bytes(b"precious")
+
+    with pytest.raises(JobError, match="exists already"):
+        ledger.check_free([str(path)], overwrite=False)
+
+    ledger.check_free([str(path)], overwrite=True)
+
+
+def test_what_autowipe_wrote_may_be_written_again_until_somebody_changes_it(tmp_path):
+    path = tmp_path / "clean ü.srt"
+    path.write_text("made by us")
+    ledger.record([str(path)])
+
+    ledger.check_free([str(path)], overwrite=False)
+    path.write_text("edited by hand")
+
+    with pytest.raises(JobError, match="changed since"):
+        ledger.check_free([str(path)], overwrite=False)
+
+
+def test_a_ledger_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch):
+    (tmp_path / "state").write_text("a file where the folder should be")
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"x")
+
+    ledger.record([str(path)])
+
+    with pytest.raises(JobError):
+        ledger.check_free([str(path)], overwrite=False)
+
+
+def test_a_line_cut_short_by_a_crash_hurts_no_other(tmp_path):
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"x")
+    ledger.record([str(path)])
+    file = next((tmp_path / "state").rglob("written.jsonl"))
+    file.write_text('["/half' + "\n" + file.read_text() + '["/ha')
+
+    ledger.check_free([str(path)], overwrite=False)

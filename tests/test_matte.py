@@ -1,0 +1,120 @@
+"""Mattes: the plan's overlays drawn frame by frame, and the regions to work on."""
+
+import numpy as np
+import pytest
+from autowipe.maps import Unblend, write_matte, write_unblend
+from autowipe.matte import Mattes, covered
+from autowipe.plan import Event, Overlay
+from autowipe.planes import layout_of
+from autowipe.timing import FrameRange
+
+LAYOUT = layout_of("yuv420p", 320, 180)
+
+
+class HoldOut:
+    """A hold-out over the left half, or none."""
+
+    def __init__(self, is_empty=True):
+        self.is_empty = is_empty
+
+    def at(self, frame):
+        mask = np.zeros((180, 320), bool)
+        mask[:, :160] = True
+        return mask
+
+
+def overlay(name, box, *events, **more):
+    return Overlay(id=name, kind="logo", box=box, events=events or (Event(FrameRange(0, 50)),), **more)
+
+
+def mattes(*overlays, folder=None, hold_out=None):
+    return Mattes(overlays, folder, LAYOUT, hold_out or HoldOut())
+
+
+def test_an_overlay_shows_from_its_onset_to_its_offset_only():
+    drawn = mattes(overlay("a", (10, 10, 20, 10), Event(FrameRange(5, 9))))
+
+    shows = [drawn.at(t, (0, 0, 64, 64)).matte is not None for t in range(12)]
+
+    assert shows == [5 <= t < 9 for t in range(12)]
+
+
+def test_without_a_matte_the_whole_box_is_covered():
+    matte = mattes(overlay("a", (10, 12, 20, 8))).at(0, (0, 0, 64, 64)).matte
+
+    assert matte.sum() == 20 * 8
+    assert matte[12:20, 10:30].min() == 1
+
+
+def test_two_overlays_are_drawn_together_and_fades_are_told(tmp_path):
+    write_matte(tmp_path / "m.png", np.full((8, 20), 0.5, np.float32))
+    drawn = mattes(
+        overlay("a", (10, 12, 20, 8), Event(FrameRange(0, 50), fade_in=3, fade_out=2), matte="m.png"),
+        overlay("b", (20, 12, 20, 8), Event(FrameRange(10, 20))),
+        folder=tmp_path,
+    )
+
+    matte = drawn.at(12, (0, 0, 64, 64)).matte
+
+    assert matte[14, 12] == pytest.approx(0.5, abs=0.01)
+    assert matte[14, 24] == 1
+    assert [drawn.at(t, (0, 0, 64, 64)).is_fading for t in (0, 2, 3, 47, 48, 49)] == [True, True, False, False, True, True]
+
+
+def test_a_hold_out_wins_over_every_matte():
+    matte = mattes(overlay("a", (150, 10, 20, 10)), hold_out=HoldOut(False)).at(0, (128, 0, 64, 64)).matte
+
+    assert matte[:, :32].max() == 0
+    assert matte[10:20, 32:42].min() == 1
+
+
+def test_a_trajectory_moves_the_matte_between_its_keys():
+    drawn = mattes(overlay("a", (10, 10, 4, 4), trajectory=((0, 0, 0), (10, 20, 5))))
+
+    middle = drawn.at(4, (0, 0, 64, 64)).matte
+    rows, columns = np.nonzero(middle > 0.5)
+
+    assert (columns.min(), rows.min()) == (18, 12)
+    assert drawn.regions(FrameRange(0, 11), 2) == [(8, 8, 28, 14)]
+
+
+def test_regions_that_touch_become_one_and_distant_ones_stay_apart():
+    drawn = mattes(overlay("a", (20, 20, 20, 10)), overlay("b", (50, 20, 20, 10)), overlay("c", (250, 150, 20, 10)))
+
+    assert drawn.regions(FrameRange(0, 1), 8) == [(12, 12, 66, 26), (242, 142, 36, 26)]
+    assert drawn.regions(FrameRange(60, 61), 8) == []
+
+
+def test_regions_stop_at_the_edge_of_the_picture():
+    assert mattes(overlay("a", (300, 170, 20, 10))).regions(FrameRange(0, 1), 30) == [(270, 140, 50, 40)]
+
+
+def test_un_blend_maps_of_two_overlays_follow_each_other(tmp_path):
+    def constant(a, b):
+        shapes = LAYOUT.shapes((20, 20, 20, 10))
+        return Unblend([np.full(s, a, np.float32) for s in shapes], [np.full(s, b, np.float32) for s in shapes])
+
+    write_unblend(tmp_path / "u.npz", constant(0.5, 60))
+    write_unblend(tmp_path / "v.npz", constant(0.25, 100))
+    one = overlay("a", (20, 20, 20, 10), unblend="u.npz")
+    two = overlay("b", (20, 20, 20, 10), unblend="v.npz")
+    solid = overlay("c", (50, 20, 20, 10))
+
+    maps = mattes(one, two, solid, folder=tmp_path).at(0, (0, 0, 96, 64)).unblend
+
+    assert maps.transmission[0][25, 25] == pytest.approx(0.125)
+    assert maps.contribution[0][25, 25] == pytest.approx(0.25 * 60 + 100)
+    assert maps.transmission[1][12, 12] == pytest.approx(0.125)
+    assert maps.transmission[0][25, 55] == 0
+    assert maps.transmission[0][5, 5] == 1
+    assert mattes(solid, folder=tmp_path).at(0, (0, 0, 96, 64)).unblend is None
+
+
+def test_a_chroma_sample_is_covered_when_any_of_its_pixels_is():
+    mask = np.zeros((5, 7), bool)
+    mask[4, 6] = mask[0, 1] = True
+
+    got = covered(mask, LAYOUT.planes[1])
+
+    assert got.shape == (3, 4)
+    assert np.argwhere(got).tolist() == [[0, 0], [2, 3]]
