@@ -19,7 +19,7 @@ from typing import Any
 import jinja2
 
 from .errors import MediaError
-from .job import Area, Job
+from .job import KINDS, Area, Job
 from .plan import Event, Overlay, Plan
 from .plate import PROVENANCE_NAMES
 from .protocol import Warned
@@ -52,19 +52,19 @@ def write_report(
     tally: Tally | None = None,
     stills: Stills | None = None,
     warnings: Sequence[Warned] = (),
-    seconds: float | None = None,
+    seconds: Mapping[str, float] | None = None,
     files: Mapping[str, str] | None = None,
     versions: Mapping[str, str] | None = None,
     start_timecode: str | None = None,
 ) -> None:
     """Writes the page: it is there complete or not at all. Raises MediaError when it cannot be written.
 
-    `tally`: None where overlays were only perceived. `seconds`: wall time of the run. `files`: what was written,
+    `tally`: None where overlays were only perceived. `seconds`: wall time by stage. `files`: what was written,
     role -> path (`output`, `plan`, `matte` ...). `versions`: what ran it (`AutoWipe`, `Device` ...).
     `start_timecode`: the clip's own at its first frame.
     """
     clock = _Clock(plan.source.rate, start_timecode)
-    active = {overlay.id for overlay in plan.active(job.kinds)}
+    active = {overlay.id: overlay for overlay in plan.active(KINDS if job.matte_in else job.kinds)}
     files = dict(files or {})
     pictures = stills.read() if stills else []
     environment = jinja2.Environment(
@@ -81,11 +81,12 @@ def write_report(
         colours={PROVENANCE_NAMES[label]: "#" + bytes(rgb).hex() for label, rgb in PROVENANCE_COLOURS.items()},
         words=PROVENANCE_WORDS,
         name=Path(plan.source.path).name,
-        facts=_facts(plan, seconds),
+        facts=_facts(plan, sum((seconds or {}).values())),
         headline=_headline(plan, job, active, tally),
         account=_account(plan, tally),
         bar_parts=_bar(tally.whole if tally else {}),
         stills=[_still(still, clock) for still in pictures],
+        shown=max(pictures, key=lambda still: len(still.overlays)).frame if pictures else None,
         aspect=plan.source.size,
         timeline=_timeline(plan, active, pictures, clock),
         overlays=[
@@ -94,7 +95,7 @@ def write_report(
         ],
         warnings=warnings,
         files=files,
-        settings=_settings(job),
+        settings=_settings(job, seconds or {}),
         job=job.to_json(),
         versions=dict(versions or {}),
     )
@@ -142,17 +143,16 @@ class _Clock:
         }
 
 
-def _headline(plan: Plan, job: Job, active: set[str], tally: Tally | None) -> str:
+def _headline(plan: Plan, job: Job, active: Mapping[str, Overlay], tally: Tally | None) -> str:
     if not plan.overlays:
         return "No overlay was found. The file is unchanged." if job.output else "No overlay was found."
     if job.task == "perceive" or tally is None:
         return f"Found {_named(plan.overlays)}. Nothing has been changed yet."
-    wiped = [overlay for overlay in plan.active(job.kinds) if overlay.id in active]
-    if not wiped or not tally.changed_frames:
+    if not active or not tally.changed_frames:
         return f"Found {_named(plan.overlays)}, and kept everything. The file is unchanged."
     frames = len(plan.range)
     changed = "every frame" if tally.changed_frames == frames else f"{tally.changed_frames:,} of {frames:,} frames"
-    return f"Removed {_named(wiped)} from {changed}."
+    return f"Removed {_named(list(active.values()))} from {changed}."
 
 
 def _named(overlays: Sequence[Overlay]) -> str:
@@ -172,10 +172,10 @@ def _account(plan: Plan, tally: Tally | None) -> str:
         return ""
     width, height = plan.source.size
     touched = sum(tally.whole.values()) / (tally.changed_frames * width * height)
-    return f"{_percent(touched)} of the picture was touched in those frames, the rest left as it was."
+    return f"{_percent(touched)} of the picture was touched in those frames; all else is the source's own samples."
 
 
-def _facts(plan: Plan, seconds: float | None) -> list[str]:
+def _facts(plan: Plan, seconds: float) -> list[str]:
     source = plan.source
     rate = f"{float(source.rate):.3f}".rstrip("0").rstrip(".")
     facts = [f"{source.size[0]} {TIMES} {source.size[1]}", f"{rate} fps", f"{len(plan.range):,} frames"]
@@ -185,7 +185,7 @@ def _facts(plan: Plan, seconds: float | None) -> list[str]:
         facts.append(f"frames {plan.range.start}{DASH}{plan.range.stop - 1} of {source.frames:,}")
     if len(plan.shots) > 1:
         facts.append(f"{len(plan.shots)} shots")
-    if seconds is not None:
+    if seconds:
         facts.append(f"done in {_length(seconds)}, {seconds / float(duration):.1f}{TIMES} its duration")
     return facts
 
@@ -215,10 +215,10 @@ def _view(view: View) -> dict[str, Any]:
 
 
 def _data(picture: Path) -> str:
-    return "data:image/webp;base64," + base64.b64encode(picture.read_bytes()).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(picture.read_bytes()).decode()
 
 
-def _timeline(plan: Plan, active: set[str], stills: Sequence[Still], clock: _Clock) -> dict[str, Any]:
+def _timeline(plan: Plan, active: Mapping[str, Overlay], stills: Sequence[Still], clock: _Clock) -> dict[str, Any]:
     """The strip: everything in shares of the range, 0..1000."""
     whole = plan.range
 
@@ -289,7 +289,7 @@ def _state(overlay: Overlay, job: Job, is_active: bool) -> str:
         return "wiped" if job.task == "wipe" else "found"
     if not overlay.enabled:
         return "kept: switched off in the plan"
-    if overlay.kind not in job.kinds:
+    if overlay.kind not in job.kinds and not job.matte_in:
         return "kept: this kind was not asked for"
     return "kept: no event of it is switched on in this range"
 
@@ -319,7 +319,7 @@ def _command(*words: str) -> str:
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
-def _settings(job: Job) -> list[tuple[str, str]]:
+def _settings(job: Job, seconds: Mapping[str, float]) -> list[tuple[str, str]]:
     rows = [
         ("Kinds", ", ".join(job.kinds)),
         ("Range", f"frames {job.range.start}{DASH}{job.range.stop - 1}" if job.range else "the whole clip"),
@@ -332,6 +332,8 @@ def _settings(job: Job) -> list[tuple[str, str]]:
     ]
     rows += [("Plan given", job.plan)] if job.plan else []
     rows += [("Matte given", job.matte_in)] if job.matte_in else []
+    if seconds:
+        rows.append(("Time", ", ".join(f"{stage} {_length(took)}" for stage, took in seconds.items())))
     return rows
 
 

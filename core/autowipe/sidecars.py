@@ -23,7 +23,7 @@ DIVIDER_GREY = 128
 
 UNREAD = "[…]"  # stands for a line whose text was not read: its times are still worth having
 
-Times = Sequence[float] | Callable[[int], float]  # source frame -> seconds from the clip's first
+Times = Sequence[float] | Callable[[int], float]  # source frame -> seconds from the output's first
 
 
 def matte_picture(size: tuple[int, int], plates: Iterable[Plate]) -> np.ndarray:
@@ -62,22 +62,6 @@ def compare_picture(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Source at the left, result at the right, nothing scaled: (H, 2 W + DIVIDER_PX, 3) uint8."""
     divider = np.full((before.shape[0], DIVIDER_PX, 3), DIVIDER_GREY, np.uint8)
     return np.concatenate((before, divider, after), axis=1)
-
-
-def woven(plate: Plate, field: int) -> Plate:
-    """A field's plate among the lines of the whole frame, to look at and to count, not to write.
-
-    `field`: 0 the top lines, 1 the bottom lines. All masks are at luma size.
-    """
-    x, y, w, h = plate.box
-
-    def spread(part: np.ndarray) -> np.ndarray:
-        lines = np.zeros((2 * h, w), part.dtype)
-        lines[field::2] = part
-        return lines
-
-    masks = [spread(_at_size(mask, (h, w))) for mask in plate.masks]
-    return Plate(plate.frame, (x, 2 * y, w, 2 * h), [], masks, spread(plate.provenance))
 
 
 def places(overlay: Overlay, frame: int) -> list[Box]:
@@ -139,16 +123,15 @@ def shares(counts: dict[str, int]) -> dict[str, float]:
     return {name: count / total for name, count in counts.items()} if total else {}
 
 
-def srt(plan: Plan, rate: Fraction | None = None, times: Times | None = None, first: int = 0) -> str:
+def srt(plan: Plan, rate: Fraction | None = None, times: Times | None = None) -> str:
     """The wiped subtitles as SubRip text with "\\n" line ends; empty when there are none.
 
     Only enabled events of enabled `subtitle` overlays count. Lines that come and go together (two
     languages, two rows) are one cue, from the top down; a line that was not read is `UNREAD`.
     `rate` is the plan's unless given; `times` is for a varying rate, a list may end with the last
-    frame. `first`: source frame at which the output begins, and with it the time.
+    frame.
     """
     clock = _clock(rate or plan.source.rate, times)
-    zero = clock(first)
     cues: dict[tuple[int, int], list[tuple[Box, str]]] = {}
     for overlay in plan.active(("subtitle",)):
         for event in overlay.events:
@@ -158,7 +141,7 @@ def srt(plan: Plan, rate: Fraction | None = None, times: Times | None = None, fi
     for number, ((start, stop), lines) in enumerate(sorted(cues.items()), 1):
         lines.sort(key=lambda line: (line[0][1], line[0][0]))
         text = "\n".join(text for _, text in lines)
-        span = f"{_stamp(clock(start) - zero)} --> {_stamp(clock(stop) - zero)}"
+        span = f"{_stamp(clock(start))} --> {_stamp(clock(stop))}"
         blocks.append(f"{number}\n{span}\n{text}\n")
     return "\n".join(blocks)
 

@@ -64,4 +64,5 @@ for (const chooser of choosers) {
     }
   });
 }
-if (choosers.length) choose(choosers[0].dataset.frame);
+const film = document.querySelector(".film");
+if (film) choose(film.dataset.shown);
