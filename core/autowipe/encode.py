@@ -38,9 +38,7 @@ class Output:
         self._others = mux.others_for(like, muxer_of(path))
         warnings += self._others.notices
         self._change = _Converter(like, encoder)
-        step = round(1 / (like.rate * like.time_base))
-        key = f"{fingerprint(like.path)} {source_range.start}:{source_range.stop}"
-        self._segments = Segments(work, encoder, key=key, first=source_range.start, step=step)
+        self._segments = Segments(work, encoder, key=_key(like, source_range), first=source_range.start)
         self._due = self._segments.next_frame
 
     @property
@@ -51,7 +49,7 @@ class Output:
     def write(self, frame: Frame, *, changed: bool) -> None:
         """Takes the next frame of the range; its picture belongs to the output from here on."""
         assert frame.index == self._due, f"frame {self._due} is due, not {frame.index}"
-        self._segments.write(self._change(frame.av), frame.pts)
+        self._segments.write(self._change(frame.av), frame.pts - mux.shift_of(self._like, self._range))
         self._due += 1
 
     def cut(self) -> None:
@@ -67,10 +65,9 @@ class Output:
                 code="short",
                 hint="Run it again.",
             )
-        last = round(1 / (self._like.rate * self._like.time_base))
         mux.join(
             self._path,
-            self._segments.pieces(last_duration=last),
+            self._segments.pieces(step=_step(self._like)),
             self._encoder,
             time_base=self._like.time_base,
             like=self._like,
@@ -112,42 +109,39 @@ def open_output(
 class VideoWriter:
     """A video of numpy pictures beside the clip: lossless in .mkv, H.264 in .mp4, ProRes in .mov.
 
-    `pix_fmt` is "gray" for (H, W) uint8 pictures or "rgb24" for (H, W, 3). `size` is width and height in px.
-    `first` is the number of the first frame. Segments are kept in `work`, which belongs to this video alone.
+    Pictures are (H, W) uint8 where `grey`, else (H, W, 3) uint8 RGB; `size` is their width and height. There is one
+    for each frame of `source_range` of `like`, shown when the output shows that frame. Segments are kept in `work`,
+    which belongs to this video alone.
     """
 
     def __init__(
         self,
         path: str | Path,
-        *,
         size: tuple[int, int],
-        rate: Fraction,
-        time_base: Fraction,
-        pix_fmt: str,
+        *,
+        like: ClipInfo,
+        source_range: FrameRange,
+        grey: bool,
         work: Path,
-        first: int = 0,
-        key: str = "",
     ) -> None:
-        self._path, self._rate, self._time_base, self._pix_fmt = Path(path), rate, time_base, pix_fmt
-        check_place(self._path, None)
-        self._encoder = _picture_encoder(self._path, size, rate, pix_fmt)
-        self._step = round(1 / (rate * time_base))
-        self._segments = Segments(work, self._encoder, key=key, first=first, step=self._step)
+        self._path, self._like, self._range = Path(path), like, source_range
+        self._format = "gray" if grey else "rgb24"
+        check_place(self._path, like)
+        self._encoder = _picture_encoder(self._path, size, like.rate, self._format)
+        self._segments = Segments(work, self._encoder, key=_key(like, source_range), first=source_range.start)
 
     @property
     def next_frame(self) -> int:
         """The first frame that is not yet safely stored."""
         return self._segments.next_frame
 
-    def write(self, picture: np.ndarray, pts: int) -> None:
-        """Takes the next picture: uint8, of the size and kind that the writer was opened with."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=self._pix_fmt)
-        if self._encoder.pix_fmt != self._pix_fmt:
-            frame = frame.reformat(
-                format=self._encoder.pix_fmt,
-                dst_colorspace=None if self._encoder.matrix in (0, 2) else "ITU709",
-            )
-        self._segments.write(frame, pts)
+    def write(self, picture: np.ndarray, frame: Frame) -> None:
+        """Takes the picture that belongs to the next frame of the range."""
+        made = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=self._format)
+        if self._encoder.pix_fmt != self._format:
+            is_rgb = self._encoder.pix_fmt == "bgr0"
+            made = made.reformat(format=self._encoder.pix_fmt, dst_colorspace=None if is_rgb else "ITU709")
+        self._segments.write(made, frame.pts - mux.shift_of(self._like, self._range))
 
     def cut(self) -> None:
         """Ends the segment: everything written so far survives a kill."""
@@ -156,8 +150,8 @@ class VideoWriter:
     def finish(self) -> None:
         """Joins the segments and lets the file appear."""
         self.cut()
-        pieces = self._segments.pieces(last_duration=self._step)
-        mux.join(self._path, pieces, self._encoder, time_base=self._time_base)
+        pieces = self._segments.pieces(step=_step(self._like))
+        mux.join(self._path, pieces, self._encoder, time_base=self._like.time_base)
         self._segments.remove()
 
     def __enter__(self) -> VideoWriter:
@@ -199,12 +193,22 @@ def check_place(path: Path, like: ClipInfo | None) -> None:
         raise disk_fault(err, path) from err
 
 
+def _key(like: ClipInfo, source_range: FrameRange) -> str:
+    return f"{fingerprint(like.path)} {source_range.start}:{source_range.stop}"
+
+
+def _step(like: ClipInfo) -> int:
+    """Nominal distance of two frames in units of the clip's time base."""
+    return max(1, round(1 / (like.rate * like.time_base)))
+
+
 def _picture_encoder(path: Path, size: tuple[int, int], rate: Fraction, pix_fmt: str) -> Encoder:
     muxer = muxer_of(path)
     if muxer == "mov":
         name, target, options = "prores", "yuv422p10le", {"profile": "3"}
     elif muxer == "mp4":
-        name, target, options = "libx264", "yuv420p", {"preset": "veryfast", "crf": "16", "flags": "+global_header"}
+        name, target = "libx264", "yuv444p" if size[0] % 2 or size[1] % 2 else "yuv420p"
+        options = {"preset": "veryfast", "crf": "16", "flags": "+global_header"}
     elif muxer in ("matroska", "nut", "avi"):
         name, target = "ffv1", "gray" if pix_fmt == "gray" else "bgr0"
         options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
@@ -218,7 +222,7 @@ def _picture_encoder(path: Path, size: tuple[int, int], rate: Fraction, pix_fmt:
     return Encoder(
         name,
         target,
-        (size[0] + size[0] % 2, size[1] + size[1] % 2) if target == "yuv420p" else size,
+        size,
         rate,
         tuple(sorted(options.items())),
         *tags,

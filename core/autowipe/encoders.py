@@ -94,6 +94,7 @@ DNXHR = {"DNXHR LB": "dnxhr_lb", "DNXHR SQ": "dnxhr_sq", "DNXHR HQ": "dnxhr_hq",
          "DNXHR 444": "dnxhr_444"}  # fmt: skip
 DNXHD_MBPS = (36, 45, 60, 75, 80, 90, 100, 110, 115, 120, 145, 175, 180, 185, 190, 220, 240, 290, 365, 390, 440)
 LAMBDA = 118  # FFmpeg's unit of quantiser scale
+GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER
 FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AVFieldOrder
 
 Notice = tuple[str, str]
@@ -398,7 +399,7 @@ def _holds(muxer: str, name: str) -> bool:
 
 def _wants_global_header(muxer: str) -> bool:
     with av.open(io.BytesIO(), "w", format=muxer) as trial:
-        return bool(int(trial.format.flags) & int(av.format.Flags.global_header.value))
+        return bool(trial.format.flags & int(av.format.Flags.global_header.value))
 
 
 def _try(encoder: Encoder, muxer: str | None) -> None:

@@ -182,12 +182,17 @@ def _other_packets(
         yield packet
 
 
+def shift_of(like: ClipInfo, source_range: FrameRange) -> int:
+    """How many units of the time base a range moves forward, so that it starts when the clip started."""
+    return int(like.pts[source_range.start]) - int(like.pts[0])
+
+
 def _span(like: ClipInfo, source_range: FrameRange) -> tuple[Fraction | None, Fraction | None, Fraction]:
     """Begin and end of the range in seconds (None where it is the clip's own), and by how much all moves forward."""
     pts, base = like.pts, like.time_base
     start = None if source_range.start == 0 else int(pts[source_range.start]) * base
     stop = None if source_range.stop >= len(pts) else int(pts[source_range.stop]) * base
-    return start, stop, (int(pts[source_range.start]) - int(pts[0])) * base
+    return start, stop, shift_of(like, source_range) * base
 
 
 def _copy_tags(like: ClipInfo, source: Any, out: Any, video: Any, source_range: FrameRange) -> None:

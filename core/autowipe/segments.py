@@ -87,12 +87,11 @@ class Piece:
 class Segments:
     """The segments of one stream in a folder, in order from frame `first` on.
 
-    `key` says what the packets depend on; segments made under another key are discarded. `step` is the nominal
-    distance of two frames in the unit of the time stamps.
+    `key` says what the packets depend on; segments made under another key are discarded.
     """
 
-    def __init__(self, folder: Path, encoder: Encoder, *, key: str, first: int, step: int) -> None:
-        self.encoder, self._folder, self._first, self._step = encoder, folder, first, max(1, step)
+    def __init__(self, folder: Path, encoder: Encoder, *, key: str, first: int) -> None:
+        self.encoder, self._folder, self._first = encoder, folder, first
         self._key = _full_key(encoder, key)
         self._context: VideoCodecContext | None = None
         self._payload: IO[bytes] | None = None
@@ -168,11 +167,12 @@ class Segments:
         with contextlib.suppress(OSError):
             self._folder.rmdir()
 
-    def pieces(self, *, last_duration: int) -> Iterator[Piece]:
+    def pieces(self, *, step: int) -> Iterator[Piece]:
         """The packets of all finished segments in decoding order, with the time stamps of one whole stream.
 
         A packet's dts is the pts of the frame shown `depth` frames before its place, `depth` being the deepest
         reordering in any segment: the smallest delay with which no frame is shown before it is decoded.
+        `step` is the nominal distance of two frames.
         """
         pts, depth = array("q"), 0
         for start in self._starts:
@@ -192,8 +192,8 @@ class Segments:
                             hint="Run it again without --resume.",
                         )
                     shown, decoded = base + frame, place - depth
-                    dts = pts[decoded] if decoded >= 0 else pts[0] + decoded * self._step
-                    after = pts[shown + 1] - pts[shown] if shown + 1 < len(pts) else last_duration
+                    dts = pts[decoded] if decoded >= 0 else pts[0] + decoded * step
+                    after = pts[shown + 1] - pts[shown] if shown + 1 < len(pts) else step
                     yield Piece(data, pts[shown], dts, after, bool(key))
 
     def _take_up(self) -> tuple[list[int], int]:
