@@ -85,7 +85,7 @@ class Run:
         self.send(Progress(stage, done, total, None if eta is None else round(eta, 1)))
 
     def seconds(self) -> dict[str, float]:
-        """Wall time of each stage so far."""
+        """Wall time of each stage so far, s."""
         ends = [*self._starts.values(), time.monotonic()][1:]
         return {name: end - start for (name, start), end in zip(self._starts.items(), ends, strict=True)}
 
@@ -160,11 +160,14 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, work: WorkFolder
     """Pass B: the plan's overlays wiped, the file written. Only samples under a matte change."""
     assert job.output is not None
     info, whole = clip.info, plan.range
-    if not mattes.visible(whole) and job.codec == "auto":
+    if not mattes.visible(whole) and job.codec == "auto" and copy_untouched(job.output, info, whole):
+        ledger.record([job.output])
         with SideFiles(job, plan, info, work) as side:
-            _write_untouched(side, clip, whole)
+            if side.wants_frames:
+                for frame in clip.frames(whole):
+                    side.before(frame, [])
+                    side.after(frame, [])
             files = side.finish(run.warnings, run.seconds())
-        copy_untouched(job.output, info, whole)
         run.progress("wipe", len(whole), len(whole))
         return _told(Result(job.output, job.save_plan, len(plan.overlays), len(whole), 0, {}, files, ""), plan)
     cut_windows = _windows(plan, mattes, info)
@@ -460,14 +463,6 @@ def _save_plan(plan: Plan, folder: Path, path: Path) -> None:
     part.write_text(replace(plan, overlays=overlays).to_json(), "utf-8")
     part.replace(path)
     ledger.record([str(path), *(str(path.parent / maps / Path(name).name) for name in names)])
-
-
-def _write_untouched(side: SideFiles, clip: Clip, whole: FrameRange) -> None:
-    """The side files of a clip in which nothing is wiped."""
-    if side.wants_frames:
-        for frame in clip.frames(whole):
-            side.before(frame, [])
-            side.after(frame, [])
 
 
 def _source(job: Job, info: ClipInfo, print_of: str) -> Source:

@@ -48,16 +48,15 @@ class SideFiles:
                 continue
             if size is None:
                 size = compare_picture(*[np.zeros((height, width, 3), np.uint8)] * 2).shape[1::-1]
-            self._videos[name] = self._stack.enter_context(
-                VideoWriter(
-                    path,
-                    size,
-                    like=self._info,
-                    source_range=self._plan.range,
-                    grey=name == "matte",
-                    work=self._work.path / name,
-                )
+            writer = VideoWriter(
+                path,
+                size,
+                like=self._info,
+                source_range=self._plan.range,
+                grey=name == "matte",
+                work=self._work.path / name,
             )
+            self._videos[name] = self._stack.enter_context(writer)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -125,6 +124,7 @@ class SideFiles:
                 seconds=seconds,
                 files={name: path for name, path in written.items() if path and name != "report"},
                 versions={"AutoWipe": __version__, "Python": sys.version.split()[0]},
+                start_timecode=self._info.timecode,
             )
         ledger.record(list(files.values()))
         return files
