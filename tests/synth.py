@@ -115,9 +115,10 @@ def make(
     rate: int = 25,
     crf: int = 18,
     audio: bool = False,
+    keep: bool = True,
     **motion,
 ) -> Synthetic:
-    """Writes an H.264 clip (crf 18, 4:2:0) of a scene with overlays burnt in."""
+    """Writes an H.264 clip (4:2:0) of a scene with overlays burnt in; without `keep` the truth is not held."""
     truth = Synthetic(path, [], [], overlays)
     with av.open(str(path), "w") as box:
         stream = box.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"})
@@ -125,8 +126,9 @@ def make(
         sound = box.add_stream("aac", rate=48000, layout="mono") if audio else None
         for t, picture in enumerate(scene(count, size, **motion)):
             burnt, mask = burn(picture, overlays, t)
-            truth.clean.append(picture)
-            truth.masks.append(mask)
+            if keep:
+                truth.clean.append(picture)
+                truth.masks.append(mask)
             frame = av.VideoFrame.from_ndarray(burnt, format="rgb24")
             frame.pts, frame.time_base = t, Fraction(1, rate)
             box.mux(stream.encode(frame))

@@ -10,7 +10,8 @@ from autowipe.timing import FrameRange
 
 
 def job_text(**values):
-    return json.dumps({"autowipe_job": 1, "source": os.path.abspath("a.mp4"), "output": os.path.abspath("b.mp4"), **values})
+    files = {"source": os.path.abspath("a.mp4"), "output": os.path.abspath("b.mp4")}
+    return json.dumps({"autowipe_job": 1, **files, **values})
 
 
 def test_a_job_comes_back_from_its_file_as_it_was(tmp_path):

@@ -58,7 +58,8 @@ def test_two_overlays_are_drawn_together_and_fades_are_told(tmp_path):
 
     assert matte[14, 12] == pytest.approx(0.5, abs=0.01)
     assert matte[14, 24] == 1
-    assert [drawn.at(t, (0, 0, 64, 64)).is_fading for t in (0, 2, 3, 47, 48, 49)] == [True, True, False, False, True, True]
+    fading = [t for t in (0, 2, 3, 47, 48, 49) if drawn.at(t, (0, 0, 64, 64)).is_fading]
+    assert fading == [0, 2, 48, 49]
 
 
 def test_a_hold_out_wins_over_every_matte():

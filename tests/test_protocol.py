@@ -14,7 +14,14 @@ from autowipe.protocol import Failed, Hello, OverlayFound, PlanSize, Progress, R
         (Progress("wipe", 3, 9, None), {"type": "progress", "stage": "wipe", "done": 3, "total": 9, "eta_s": None}),
         (
             OverlayFound("logo-1", "logo", ((0, 9),), (1, 2, 3, 4), 0.5),
-            {"type": "overlay", "id": "logo-1", "kind": "logo", "events": [[0, 9]], "box": [1, 2, 3, 4], "confidence": 0.5},
+            {
+                "type": "overlay",
+                "id": "logo-1",
+                "kind": "logo",
+                "events": [[0, 9]],
+                "box": [1, 2, 3, 4],
+                "confidence": 0.5,
+            },
         ),
         (Warned("c", "Ä"), {"type": "warning", "code": "c", "text": "Ä"}),
         (Failed("c", "t", "h"), {"type": "error", "code": "c", "text": "t", "hint": "h"}),

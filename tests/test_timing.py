@@ -1,6 +1,7 @@
 """Ranges, rates, timecode and windows."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from autowipe.timing import FrameRange, parse_range, parse_rate, timecode, windows
@@ -30,7 +31,7 @@ def test_windows_cover_every_frame_once_and_stay_in_their_shot(lengths, most, ha
     if most <= 2 * handle:
         handle = (most - 1) // 2
     edges = [sum(lengths[:i]) for i in range(len(lengths) + 1)]
-    shots = tuple(FrameRange(a, b) for a, b in zip(edges, edges[1:], strict=False))
+    shots = tuple(FrameRange(a, b) for a, b in pairwise(edges))
 
     cut = list(windows(shots, most=most, handle=handle))
 

@@ -1,0 +1,1 @@
+"""Measures what a wipe costs: `python -m tests.bench` (run it on an idle machine)."""

@@ -1,0 +1,91 @@
+"""One run in this process with a clock around every stage; the last line printed is the stages' wall time as JSON.
+
+    python -m tests.bench.stages wipe|transcode CLIP OUTPUT
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from autowipe import kinds, pipeline
+from autowipe.decode import Clip, open_clip
+from autowipe.encode import Output, open_output
+from autowipe.job import Job
+
+spent: dict[str, float] = defaultdict(float)
+
+
+def clocked(name: str, function: Callable) -> Callable:
+    def call(*args: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return function(*args, **named)
+        finally:
+            spent[name] += time.perf_counter() - began
+
+    return call
+
+
+def clocked_frames(frames: Callable) -> Callable:
+    def call(*args: Any, **named: Any) -> Iterator:
+        items = frames(*args, **named)
+        while True:
+            began = time.perf_counter()
+            item = next(items, None)
+            spent["decode"] += time.perf_counter() - began
+            if item is None:
+                return
+            yield item
+
+    return call
+
+
+def clock_the_pipeline() -> None:
+    Clip.frames = clocked_frames(Clip.frames)
+    Output.write = clocked("encode", Output.write)
+    Output.finish = clocked("join", Output.finish)
+    pipeline.complete = clocked("complete (own thread)", pipeline.complete)
+    pipeline.composite = clocked("composite", pipeline.composite)
+    pipeline.planes.small = clocked("analysis picture", pipeline.planes.small)
+    load = kinds.load
+
+    def load_clocked(name: str, *args: Any) -> Any:
+        finder = load(name, *args)
+        for step in ("survey", "propose", "measure", "finish"):
+            setattr(finder, step, clocked(f"{name}: {step}", getattr(finder, step)))
+        return finder
+
+    kinds.load = load_clocked
+
+
+def transcode(source: str, output: str) -> None:
+    with open_clip(source) as clip, tempfile.TemporaryDirectory() as work:
+        whole = clip.info.whole
+        settings: dict[str, Any] = {"codec": "auto", "hardware": False, "quality": "normal"}
+        with open_output(output, clip.info, source_range=whole, work=Path(work) / "w", **settings) as out:
+            for frame in clip.frames():
+                out.write(frame, changed=True)
+            out.finish()
+
+
+def main() -> None:
+    what, source, output = sys.argv[1:]
+    if what == "transcode":
+        transcode(source, output)
+    else:
+        clock_the_pipeline()
+        job = Job(source=source, output=output, overwrite=True)
+        pipeline.run(job, lambda message: None, threading.Event(), "bench")
+    print(json.dumps({"stages": {name: round(value, 3) for name, value in spent.items()}}))
+
+
+if __name__ == "__main__":
+    main()
