@@ -37,6 +37,14 @@ KIND_NAMES = {  # one, several
     "subtitle": ("a line of subtitles", "{} lines of subtitles"),
     "watermark": ("a watermark", "{} watermarks"),
 }
+FILE_NAMES = {
+    "output": "Cleaned clip",
+    "plan": "Plan",
+    "matte": "Matte",
+    "provenance": "Provenance",
+    "compare": "Comparison",
+    "srt": "Subtitles",
+}
 PROVENANCE_WORDS = {
     "unblended": ("un-blended", "the very pixels beneath a translucent overlay, computed back"),
     "borrowed": ("borrowed", "uncovered at another time, carried over along the motion"),
@@ -94,7 +102,7 @@ def write_report(
             for overlay in plan.overlays
         ],
         warnings=warnings,
-        files=files,
+        files={FILE_NAMES.get(role, role): file for role, file in files.items()},
         settings=_settings(job, seconds or {}),
         job=job.to_json(),
         versions=dict(versions or {}),
@@ -150,9 +158,7 @@ def _headline(plan: Plan, job: Job, active: Mapping[str, Overlay], tally: Tally 
         return f"Found {_named(plan.overlays)}. Nothing has been changed yet."
     if not active or not tally.changed_frames:
         return f"Found {_named(plan.overlays)}, and kept everything. The file is unchanged."
-    frames = len(plan.range)
-    changed = "every frame" if tally.changed_frames == frames else f"{tally.changed_frames:,} of {frames:,} frames"
-    return f"Removed {_named(list(active.values()))} from {changed}."
+    return f"Removed {_named(list(active.values()))}."
 
 
 def _named(overlays: Sequence[Overlay]) -> str:
@@ -167,12 +173,13 @@ def _named(overlays: Sequence[Overlay]) -> str:
 
 
 def _account(plan: Plan, tally: Tally | None) -> str:
-    """How much of the picture was touched, in words; empty when nothing was."""
+    """How much was touched, in words; empty when nothing was."""
     if tally is None or not tally.changed_frames:
         return ""
     width, height = plan.source.size
     touched = sum(tally.whole.values()) / (tally.changed_frames * width * height)
-    return f"{_percent(touched)} of the picture was touched in those frames; all else is the source's own samples."
+    frames = "Every frame" if tally.changed_frames == len(plan.range) else f"{tally.changed_frames:,} frames"
+    return f"{frames} changed, {_percent(touched)} of the picture there. All else is the source's own samples."
 
 
 def _facts(plan: Plan, seconds: float) -> list[str]:
@@ -238,7 +245,7 @@ def _timeline(plan: Plan, active: Mapping[str, Overlay], stills: Sequence[Still]
         }
         for overlay in plan.overlays
     ]
-    ticks = [(share / 4, clock(whole.start + round((len(whole) - 1) * share / 4))) for share in range(5)]
+    ticks = [(share / 4, clock(min(whole.start + len(whole) * share // 4, whole.stop - 1))) for share in range(5)]
     marks = [{"frame": s.frame, "x": place(FrameRange(s.frame, s.frame + 1))["x"] / 10} for s in stills]
     return {
         "shots": [place(shot) for shot in plan.shots],
@@ -276,11 +283,11 @@ def _overlay(
         "span": clock.span(whole) if whole else None,
         "visible": _length(sum(map(len, ranges)) / clock.rate),
         "place": f"{overlay.box[2]} {TIMES} {overlay.box[3]} px at {overlay.box[0]}, {overlay.box[1]}",
-        "confidence": overlay.confidence,
+        "confidence": _percent(overlay.confidence),
         "evidence": [_evidence(key, value) for key, value in overlay.evidence.items()],
         "bar": _bar(tally.overlays.get(overlay.id, {}) if tally else {}),
         "events": [clock.span(event.range) | {"text": event.text, "on": event.enabled} for event in overlay.events],
-        "commands": _commands(overlay, plan, job, files),
+        "commands": _commands(overlay, job, files, is_active),
     }
 
 
@@ -300,18 +307,28 @@ def _evidence(key: str, value: float | str) -> str:
     return f"{name} {value:.3g}" if isinstance(value, int | float) else f"{name}: {value}"
 
 
-def _commands(overlay: Overlay, plan: Plan, job: Job, files: Mapping[str, str]) -> dict[str, str | None]:
-    """How to turn an overlay's state around: the plan's line to change, and what to run before and after."""
+def _commands(overlay: Overlay, job: Job, files: Mapping[str, str], is_active: bool) -> dict[str, Any]:
+    """How to turn an overlay's state around: what to change in the plan, what to run before and after."""
+    source = Path(job.source)
     plan_file = files.get("plan") or job.save_plan or job.plan
-    found_by = None
+    perceive = None
     if plan_file is None:
-        plan_file = str(Path(job.source).with_suffix(".plan.json"))
-        found_by = _command("autowipe", "perceive", job.source, "-o", plan_file)
-    output = job.output or str(Path(job.source).with_name(Path(job.source).stem + ".clean" + Path(job.source).suffix))
+        plan_file = str(source.with_suffix(".plan.json"))
+        perceive = _command("autowipe", "perceive", job.source, "-o", plan_file)
+    output = job.output or str(source.with_name(f"{source.stem}.clean{source.suffix}"))
+    kinds = [kind for kind in KINDS if kind in job.kinds or (kind == overlay.kind and not is_active)]
+    options = [] if len(kinds) == len(KINDS) else ["--kinds", ",".join(kinds)]
+    options += ["--range", f"{job.range.start}:{job.range.stop}"] if job.range else []
+    for area in job.hold_outs:
+        options += ["--hold-out", _areas([area])]
+    for name in ("codec", "encoder", "device", "quality"):
+        if getattr(job, name) != getattr(Job, name):
+            options += [f"--{name}", getattr(job, name)]
     return {
         "plan": plan_file,
-        "perceive": found_by,
-        "wipe": _command("autowipe", "wipe", job.source, "--plan", plan_file, "-o", output),
+        "perceive": perceive,
+        "edit": "false" if is_active else "true",
+        "wipe": _command("autowipe", "wipe", job.source, "--plan", plan_file, "-o", output, *options),
     }
 
 
@@ -351,6 +368,6 @@ def _length(seconds: float | Fraction) -> str:
     """A length of time: "4.2 s", "1:05 min", "2:03:10 h"."""
     seconds = float(seconds)
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+        return f"{seconds:.1f}{THIN}s" if seconds < 10 else f"{seconds:.0f}{THIN}s"
     text = str(timedelta(seconds=round(seconds)))
-    return f"{text} h" if seconds >= 3600 else f"{text[2:].lstrip('0')} min"
+    return f"{text}{THIN}h" if seconds >= 3600 else f"{text[2:].lstrip('0')}{THIN}min"

@@ -13,14 +13,14 @@ from .job import KINDS, Box
 from .plan import Event, Overlay, Plan
 from .sidecars import places
 
-STILL_WIDTH = 1280  # px; wider frames are shown smaller, with close-ups at full size
+STILL_WIDTH = 1120  # px, somewhat more than the page shows; wider frames have close-ups at full size
 CLOSE_UP_MOST = (1920, 1080)  # px, width and height
 CLOSE_UP_LEAST = 320  # px of width, so that a small mark is seen in its surroundings
 CLOSE_UP_MARGIN = 0.15  # of the overlay's box, on every side
-CLOSE_UP_SHAPE = 4  # width to height at most, so that a line of text is seen in its surroundings
+CLOSE_UP_SHAPE = 2.4  # width to height at most, so that a line of text is seen in its surroundings
 THUMB_WIDTH = 240  # px
-# JPEG: WebP is a quarter smaller at the same quality but takes 30 times as long, over a second for each still.
-FRAME_QUALITY, CLOSE_UP_QUALITY = 86, 93
+# JPEG, because WebP takes 30 times as long for a quarter less: over a second for each still.
+FRAME_QUALITY, CLOSE_UP_QUALITY = 84, 93  # close-ups keep their chroma at full size too
 
 
 def pick_stills(plan: Plan, kinds: tuple[str, ...] = KINDS, most: int = 16) -> dict[int, list[str]]:
@@ -91,21 +91,15 @@ class Stills:
     ) -> None:
         """Keeps a wanted frame; all (H, W, 3) uint8 RGB, `provenance` as `provenance_picture` gives it."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        how = None if provenance is None else _over(after, provenance)
-        high, wide = before.shape[:2]
-        scale = min(1.0, STILL_WIDTH / wide)
-        small = (round(wide * scale), max(1, round(high * scale)))
-        for view, picture in (("before", before), ("after", after), ("how", how)):
-            if picture is None:
-                continue
-            for name, (x, y, w, h) in self._close_ups(frame).items():
-                part = picture[y : y + h, x : x + w]
-                self._write(self._path(frame, name, view), part, CLOSE_UP_QUALITY)
-                if view == "before":
-                    self._write(self._path(frame, name, "thumb"), _thumb(part), FRAME_QUALITY)
-            self._write(self._path(frame, "", view), _resize(picture, small), FRAME_QUALITY)
-            if view == "before":
-                self._write(self._path(frame, "", "thumb"), _thumb(picture), FRAME_QUALITY)
+        for name, (x, y, w, h) in self._close_ups(frame).items():
+            rows, columns = slice(y, y + h), slice(x, x + w)
+            self._save_view(frame, name, before[rows, columns], after[rows, columns], CLOSE_UP_QUALITY)
+            if provenance is not None:
+                self._save_how(frame, name, after[rows, columns], provenance[rows, columns])
+        before, after = _fit(before, STILL_WIDTH), _fit(after, STILL_WIDTH)
+        self._save_view(frame, "", before, after, FRAME_QUALITY)
+        if provenance is not None:
+            self._save_how(frame, "", after, _fit(provenance, STILL_WIDTH))
 
     def read(self) -> list[Still]:
         """The frames that were saved, in order."""
@@ -137,15 +131,13 @@ class Stills:
         number = f"-{self._numbers[name]:03d}" if name else ""
         return self._folder / f"{frame:08d}{number}.{view}.jpg"
 
-    @staticmethod
-    def _write(path: Path, picture: np.ndarray, quality: int) -> None:
-        bgr = np.ascontiguousarray(picture[..., ::-1])
-        sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-        done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality, *sampling])
-        assert done
-        working = path.with_suffix(".part")
-        working.write_bytes(data.tobytes())
-        os.replace(working, path)
+    def _save_view(self, frame: int, name: str, before: np.ndarray, after: np.ndarray, quality: int) -> None:
+        _write(self._path(frame, name, "before"), before, quality)
+        _write(self._path(frame, name, "after"), after, quality)
+        _write(self._path(frame, name, "thumb"), _fit(before, THUMB_WIDTH), FRAME_QUALITY)
+
+    def _save_how(self, frame: int, name: str, after: np.ndarray, provenance: np.ndarray) -> None:
+        _write(self._path(frame, name, "how"), _over(after, provenance), FRAME_QUALITY)
 
 
 def _telling_frames(overlay: Overlay) -> list[int]:
@@ -173,16 +165,12 @@ def _close_up(box: Box, size: tuple[int, int]) -> Box:
     return (x, y, w, h)
 
 
-def _resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if picture.shape[1::-1] == size:
-        return picture
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
-def _thumb(picture: np.ndarray) -> np.ndarray:
+def _fit(picture: np.ndarray, width: int) -> np.ndarray:
+    """The picture made smaller to at most `width` px."""
     high, wide = picture.shape[:2]
-    scale = min(1.0, THUMB_WIDTH / wide)
-    return _resize(picture, (round(wide * scale), max(1, round(high * scale))))
+    if wide <= width:
+        return picture
+    return cv2.resize(picture, (width, max(1, round(high * width / wide))), interpolation=cv2.INTER_AREA)
 
 
 def _over(picture: np.ndarray, provenance: np.ndarray) -> np.ndarray:
@@ -190,3 +178,14 @@ def _over(picture: np.ndarray, provenance: np.ndarray) -> np.ndarray:
     grey = picture.mean(axis=2, keepdims=True)
     wiped = provenance.any(axis=2, keepdims=True)
     return np.where(wiped, 0.75 * provenance + 0.25 * grey, 0.45 * grey).astype(np.uint8)
+
+
+def _write(path: Path, picture: np.ndarray, quality: int) -> None:
+    full = quality >= CLOSE_UP_QUALITY
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    done, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), options)
+    assert done
+    working = path.with_suffix(".part")  # a killed run leaves no half picture
+    working.write_bytes(data.tobytes())
+    os.replace(working, path)

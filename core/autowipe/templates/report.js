@@ -10,10 +10,13 @@ for (const stage of document.querySelectorAll(".stage")) {
     draw();
   };
   slider.addEventListener("input", draw);
+  slider.addEventListener("keydown", () => stage.classList.remove("pointed"));
+  slider.addEventListener("blur", () => stage.classList.remove("pointed"));
   stage.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     event.preventDefault();
     stage.setPointerCapture(event.pointerId);
+    stage.classList.add("pointed");
     slider.focus({ preventScroll: true });
     follow(event);
   });
