@@ -1,90 +1,50 @@
-"""Opens a clip, says what it is, and gives its frames by source frame number, each with its exact pts.
+"""Opens a clip, says what it is, and gives its frames by source frame number, with exact pts.
 
-Frames are counted by reading the packets, not by decoding them, and are told apart by their pts. A frame number is
-the rank of the frame's pts, so long GOPs, B-frames, variable rates and start offsets all come out exact.
+Frames are counted by reading the packets, not by decoding them, and are told apart by their pts: a
+frame's number is the rank of its pts. So long GOPs, B-frames, variable rates and start offsets all
+come out exact.
 """
 
 from __future__ import annotations
 
 import bisect
-import hashlib
+import itertools
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal
 
 import av
 import numpy as np
+from av.stream import Discard, Disposition
 
 from . import planes
+from .clipfiles import Place, boxes, is_cut, locate
+from .clipfiles import fingerprint as fingerprint
+from .clipinfo import (
+    SEQUENCE_RATE,
+    ColourTags,
+    OtherStream,
+    field_order_of,
+    is_full_range,
+    matrix_of,
+    rate_of,
+    siting_of,
+)
+from .clipinfo import ClipInfo as ClipInfo
 from .errors import MediaError
 from .planes import Layout
 from .timing import FrameRange
 
-
-@dataclass(frozen=True)
-class ColourTags:
-    """What the stream says about its colours, as the numbers of ITU-T H.273; 2 is unspecified."""
-
-    primaries: int = 2
-    transfer: int = 2
-    matrix: int = 2
-    range: int = 0  # FFmpeg's numbers: 0 unspecified, 1 limited, 2 full
-
-
-@dataclass(frozen=True)
-class OtherStream:
-    """A stream of the file besides the one that is cleaned."""
-
-    index: int
-    type: str  # audio, subtitle, data, attachment, video
-    codec: str
-
-
-@dataclass(frozen=True)
-class ClipInfo:
-    """A clip as the container and the first frame describe it."""
-
-    path: str
-    layout: Layout
-    rate: Fraction  # frames per second, nominal where the rate varies
-    time_base: Fraction  # seconds for one unit of pts
-    frames: int  # that the clip has; of a file that was cut short, that it once had
-    pts: np.ndarray = field(compare=False, repr=False)  # (held,) int64, in order: one for each frame that is there
-    is_variable_rate: bool
-    container: str  # FFmpeg's name of the demuxer
-    codec: str
-    profile: str | None
-    bit_rate: int | None  # of the video stream, bits a second
-    is_intra_only: bool  # every frame can be decoded by itself
-    sample_aspect: Fraction | None
-    rotation: int  # degrees counterclockwise that a player turns the picture by
-    field_order: Literal["progressive", "top", "bottom"]  # the field that is shown first
-    timecode: str | None  # of the first frame
-    tags: ColourTags
-    matrix: Literal["bt601", "bt709", "bt2020", "rgb"]  # to compute with
-    full_range: bool  # to compute with
-    siting: Literal["left", "center", "topleft"]  # of the chroma samples, to compute with
-    stream: int  # index of the video stream in the file
-    streams: tuple[OtherStream, ...]  # all the others
-    is_image_sequence: bool
-
-    @property
-    def whole(self) -> FrameRange:
-        return FrameRange(0, self.frames)
-
-    @property
-    def held(self) -> int:
-        """Frames that are there; fewer than `frames` where the file was cut short."""
-        return len(self.pts)
+_log = logging.getLogger(__name__)
 
 
 @dataclass
 class Frame:
-    """One decoded picture. It is the reader's own: what is written into it reaches no other frame."""
+    """One decoded picture, the reader's own: what is written into it reaches no other frame."""
 
     index: int  # source frame
     pts: int
@@ -96,41 +56,45 @@ class Frame:
     @cached_property
     def views(self) -> list[np.ndarray]:
         """Writeable views of the samples: colour planes first, then alpha."""
-        self.av.make_writable()  # the decoder still predicts from this picture
+        self.av.make_writable()  # the decoder may still predict from this picture
         return planes.views(self.av, self.layout)
 
 
 class Clip:
-    """An open clip. Any number of `frames` iterators may run at a time: each reads the file by itself."""
+    """An open clip. Any number of `frames` iterators may run at a time: each reads by itself."""
 
-    def __init__(self, info: ClipInfo, packets: _Packets) -> None:
+    def __init__(self, info: ClipInfo, place: Place, packets: _Packets) -> None:
         self.info = info
-        self._packets = packets
+        self._place, self._packets = place, packets
 
     def frames(self, source_range: FrameRange | None = None) -> Iterator[Frame]:
         """The frames of the range, each exactly once and in order; all by default.
 
-        Raises MediaError: "truncated" where the file ends before the range does, "corrupt" at a frame that cannot
-        be decoded, "changes" where the size or pixel format changes.
+        Raises MediaError: "range" for frames beyond the clip, "truncated" where the file ends before
+        the range does, "corrupt" at a frame that cannot be decoded, "changes" where the size or pixel
+        format changes.
         """
         wanted = self.info.whole if source_range is None else source_range
         if wanted.stop > self.info.frames:
             raise MediaError(
-                f"{self.info.path}: frames {wanted.start}:{wanted.stop} are asked for, but it has {self.info.frames}",
+                f"frames {wanted.start}:{wanted.stop} of {self.info.path} are asked for, but it has {self.info.frames}",
                 code="range",
                 hint="Shorten the range.",
             )
+        return self._frames(wanted)
+
+    def _frames(self, wanted: FrameRange) -> Iterator[Frame]:
         due = wanted.start
         if not wanted:
             return
         for index, picture in self._from(due):
             if index > due:
-                raise self._missing(due)
+                raise self._undecodable(due)
             yield self._frame(index, picture)
             due += 1
             if due == wanted.stop:
                 return
-        raise self._missing(due)
+        raise self._ended(due)
 
     def _from(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
         """Decoded pictures from frame `start` on, entering at the nearest key frame that leads there."""
@@ -146,67 +110,123 @@ class Clip:
                 return
 
     def _decode(self, entry: int | None) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Decoded pictures with their frame numbers from the key frame of pts `entry` on; None is the file's start."""
+        """Pictures and their frame numbers from the key frame of pts `entry` on, or from the start."""
         pts, due = self._packets.pts, 0
-        with _open(self.info.path) as (container, stream):
+        with _open(self._place) as (container, stream):
             if entry is not None:
                 container.seek(entry, stream=stream, backward=True)
-            for picture in _pictures(container, stream, from_key=entry is not None):
+            for picture in _pictures(container, stream, self._packets.partial, entry is not None):
                 if self._packets.is_counted:
                     index = due
+                elif picture.pts is None:
+                    continue
                 else:
-                    if picture.pts is None:
-                        continue
                     index = max(due, bisect.bisect_left(pts, picture.pts))
                     if index == len(pts) or pts[index] != picture.pts:
-                        continue
+                        continue  # led in to by an open GOP, and not shown
                 due = index + 1
                 if index < len(pts):
                     yield index, picture
 
     def _frame(self, index: int, picture: av.VideoFrame) -> Frame:
         layout = self.info.layout
-        if (picture.format.name, picture.width, picture.height) != (layout.pix_fmt, layout.width, layout.height):
+        now = (picture.format.name, picture.width, picture.height)
+        if now != (layout.pix_fmt, layout.width, layout.height):
             raise MediaError(
-                f"{self.info.path} changes at frame {index} from {layout.width}x{layout.height} {layout.pix_fmt}"
-                f" to {picture.width}x{picture.height} {picture.format.name}",
+                f"{self.info.path} changes at frame {index} from {layout.width}x{layout.height}"
+                f" {layout.pix_fmt} to {picture.width}x{picture.height} {picture.format.name}",
                 code="changes",
-                hint=f"Clean the parts one by one: --range 0:{index}, or render the clip anew.",
+                hint=f"Clean what comes before it with --range 0:{index}, or render the clip anew.",
             )
-        pts = int(self.info.pts[index])
-        return Frame(index, pts, self.info.time_base, picture, layout, picture.is_corrupt)
+        picture.pts, picture.time_base = self._packets.pts[index], self.info.time_base
+        return Frame(index, picture.pts, self.info.time_base, picture, layout, picture.is_corrupt)
 
-    def _missing(self, due: int) -> MediaError:
-        info = self.info
-        if due >= info.held:
-            return MediaError(
-                f"{info.path} is cut short: it holds {info.held} of its {info.frames} frames",
-                code="truncated",
-                hint=f"Get the whole file, or clean what is there with --range 0:{info.held}.",
-            )
+    def _undecodable(self, frame: int) -> MediaError:
         return MediaError(
-            f"{info.path}: frame {due} cannot be decoded, the file is damaged there",
+            f"frame {frame} of {self.info.path} cannot be decoded: the file is damaged there",
             code="corrupt",
             hint="Get a sound copy of the file, or leave that frame out with --range.",
+        )
+
+    def _ended(self, due: int) -> MediaError:
+        info = self.info
+        return MediaError(
+            f"{info.path} is cut short: only {due} of its {info.frames} frames can be read",
+            code="truncated",
+            hint=f"Get the whole file, or clean what is there with --range 0:{due}." if due else "Get the whole file.",
         )
 
 
 @contextmanager
 def open_clip(path: str | os.PathLike[str]) -> Iterator[Clip]:
-    """Opens a media file, an image, or a numbered sequence such as shot_%04d.png or shot_####.png."""
-    yield _probe(os.fspath(path))
+    """Opens a media file, an image, or a numbered sequence such as shot_%04d.png or shot_####.png.
+
+    Raises MediaError: "missing", "directory", "empty", "permission", "not-video", "no-video",
+    "truncated" where the index at the end of the file is gone, "codec", "pixel-format", "sequence"
+    for a numbered sequence with a gap, "corrupt" where no frame at all can be decoded.
+    """
+    yield _probe(locate(os.fspath(path)))
 
 
-def fingerprint(path: str | os.PathLike[str]) -> str:
-    """A fingerprint of the file's content: SHA-256 over its size and a MiB each of its head, middle and tail."""
-    part = 1 << 20
-    size = os.path.getsize(path)
-    digest = hashlib.sha256(str(size).encode())
-    with open(path, "rb") as file:
-        for place in sorted({0, max(0, size // 2 - part // 2), max(0, size - part)}):
-            file.seek(place)
-            digest.update(file.read(part))
-    return digest.hexdigest()
+# What may be opened: real containers and pictures. Others play text as pictures or fetch other files.
+_DEMUXERS = (
+    "mov,matroska,webm,avi,mxf,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,obu,av1,ivf,flv,live_flv,asf,"
+    "nut,ogg,dv,gxf,wtv,rm,mjpeg,vc1,yuv4mpegpipe,image2,apng,"
+    "bmp_pipe,dpx_pipe,exr_pipe,j2k_pipe,jpeg_pipe,jpegls_pipe,jpegxl_pipe,pam_pipe,pbm_pipe,"
+    "pgm_pipe,png_pipe,ppm_pipe,qoi_pipe,sgi_pipe,tiff_pipe,webp_pipe"
+)
+_CAMERA_RAW = {".braw": "Blackmagic RAW", ".r3d": "REDCODE RAW", ".crm": "Canon RAW", ".ari": "ARRIRAW"}
+
+
+@contextmanager
+def _open(place: Place) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """The container, reading nothing but the stream that holds the picture."""
+    options = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
+    name = None
+    if place.first is not None:
+        name = "image2"
+        options |= {"start_number": str(place.first), "framerate": str(SEQUENCE_RATE)}
+    try:
+        container = av.open(place.url, format=name, options=options, metadata_errors="replace")
+    except (av.FFmpegError, OSError) as err:
+        raise _cannot_open(place.path) from err
+    with container:
+        shown = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not shown:
+            raise MediaError(f"{place.path} holds no video", code="no-video", hint="Name a file with a picture.")
+        if shown[0].codec_context is None or shown[0].codec_context.name in ("", "none"):
+            raise _unknown_codec(place.path, shown[0].codec_tag)
+        shown[0].thread_type = "AUTO"
+        for other in container.streams:
+            if other is not shown[0]:
+                other.discard = Discard.all
+        yield container, shown[0]
+
+
+def _cannot_open(path: str) -> MediaError:
+    if os.path.splitext(path)[1].lower() in _CAMERA_RAW:
+        return _unknown_codec(path, "")
+    parts = boxes(path)
+    if parts and parts[0][0] in (b"ftyp", b"wide", b"mdat") and b"moov" not in dict(parts):
+        return MediaError(
+            f"{path} is cut short: the index that belongs at its end is missing",
+            code="truncated",
+            hint="Copy or render the file again.",
+        )
+    return MediaError(
+        f"{path} is not a video file that can be read",
+        code="not-video",
+        hint="Check that it plays elsewhere, or render it to MOV, MP4, MXF or MKV.",
+    )
+
+
+def _unknown_codec(path: str, tag: str) -> MediaError:
+    name = _CAMERA_RAW.get(os.path.splitext(path)[1].lower()) or f"its codec {tag.strip() or '(unknown)'}"
+    return MediaError(
+        f"{path} cannot be decoded: {name} is not supported",
+        code="codec",
+        hint="Render a ProRes, DNxHR or H.264 copy in the editing program and clean that.",
+    )
 
 
 @dataclass
@@ -216,105 +236,194 @@ class _Packets:
     pts: list[int]  # of the shown frames, in order
     keys: list[int]  # pts of the key frames, in order
     size_bytes: int
-    is_counted: bool  # the packets bear no pts: frames are told apart by counting from the file's start
+    is_counted: bool = False  # their pts cannot be trusted: frames are counted from the file's start
+    partial: int | None = None  # place in the file of a last packet that is not all there
 
     def entries(self, start: int) -> Iterator[int | None]:
-        """Where to enter the stream so as to reach frame `start`, best first; None is the file's start."""
+        """Where to enter the stream to reach frame `start`, best first; None is the file's start."""
         if not self.is_counted and start < len(self.pts):
             before = bisect.bisect_right(self.keys, self.pts[start])
             yield from self.keys[max(1, before - 2) : before][::-1]
         yield None
 
 
-@contextmanager
-def _open(path: str) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    with av.open("file:" + path, metadata_errors="replace") as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        for other in container.streams:
-            if other is not stream:
-                other.discard = "all"
-        yield container, stream
-
-
 def _pictures(
-    container: av.container.InputContainer, stream: av.VideoStream, *, from_key: bool
+    container: av.container.InputContainer, stream: av.VideoStream, partial: int | None, to_key: bool
 ) -> Iterator[av.VideoFrame]:
-    """Every picture that the decoder gives, going on after packets that it refuses."""
-    for packet in container.demux(stream):
-        if from_key and packet.size and not packet.is_keyframe:
-            continue
-        from_key = False
+    """Every picture that the decoder gives, going on after packets that it refuses.
+
+    `to_key`: packets before the first key frame are passed over.
+    """
+    for packet in itertools.chain(_demux(container, stream), [None]):
+        if packet is not None:
+            if (to_key and not packet.is_keyframe) or (partial is not None and packet.pos == partial):
+                continue
+            to_key = False
         try:
-            pictures = packet.decode()
-        except av.FFmpegError:
+            pictures = stream.codec_context.decode(packet)  # None gives what the decoder still holds
+        except av.FFmpegError as err:
+            _log.debug("a packet of %s is refused: %s", container.name, err)
             continue
         yield from pictures
 
 
-def _probe(path: str) -> Clip:
-    with _open(path) as (container, stream):
+def _demux(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """The stream's packets to the end of the file, or to where it cannot be followed any more."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size:  # an empty one would tell the decoder that the stream is over
+                yield packet
+    except av.FFmpegError as err:
+        _log.debug("%s ends early: %s", container.name, err)
+
+
+# Codecs whose every packet is a frame of its own, shown in the order in which they are stored.
+_INTRA_CODECS = {"prores", "dnxhd", "cfhd", "mjpeg", "v210", "rawvideo", "png", "jpeg2000", "prores_raw"}
+
+
+def _read_packets(place: Place) -> _Packets:
+    """Reads all packets of the clip, or its index where that says the same."""
+    if place.first is not None:
+        ranks = list(range(len(place.files)))
+        return _Packets(ranks, ranks, sum(map(os.path.getsize, place.files)))
+    with _open(place) as (container, stream):
+        listed = _read_index(container, stream, os.path.getsize(place.path))
+        if listed is not None:
+            return listed
+        shown = [
+            (packet.pts, packet.size, packet.is_keyframe, packet.pos if packet.is_corrupt else None)
+            for packet in _demux(container, stream)
+            if not packet.is_discard
+        ]
+        has_b_frames = bool(stream.codec_context.has_b_frames)
+    partial = shown[-1][3] if shown else None
+    if partial is not None:
+        shown.pop()
+    size = sum(packet[1] for packet in shown)
+    pts = [packet[0] for packet in shown if packet[0] is not None]
+    if 2 * len(pts) < len(shown):  # a raw stream
+        return _Packets(list(range(len(shown))), [], size, True, partial)
+    keys = sorted(packet[0] for packet in shown if packet[0] is not None and packet[2])
+    # AVI holds no pts: FFmpeg makes them up in the order of decoding.
+    is_counted = container.format.name == "avi" and has_b_frames and pts == sorted(pts)
+    return _Packets(sorted(pts), keys, size, is_counted, partial)
+
+
+def _read_index(container: av.container.InputContainer, stream: av.VideoStream, size: int) -> _Packets | None:
+    """What the index of a MOV or MP4 says about intra-only codecs, whose packets may be huge."""
+    if "mov" not in container.format.name or stream.codec_context.name not in _INTRA_CODECS:
+        return None
+    entries = [entry for entry in stream.index_entries if not entry.is_discard]
+    first = next(_demux(container, stream), None)
+    if first is None or len(entries) != stream.frames or entries[0].timestamp != first.pts:
+        return None
+    held = [entry for entry in entries if entry.pos + entry.size <= size]
+    partial = next((entry.pos for entry in entries if entry.pos + entry.size > size), None)
+    pts = [entry.timestamp for entry in held]
+    return _Packets(pts, pts, sum(entry.size for entry in held), partial=partial)
+
+
+# ---- what the clip is ---------------------------------------------------------------------------
+
+
+def _probe(place: Place) -> Clip:
+    packets = _read_packets(place)
+    with _open(place) as (container, stream):
         context = stream.codec_context
+        # Read before the first decode: a DNxHR frame overrides what the container says.
         tags = ColourTags(context.color_primaries, context.color_trc, context.colorspace, context.color_range)
-        layout = planes.layout_of(context.pix_fmt or "none", context.width, context.height)
-        packets = _read_packets(container, stream)
-        pts = np.asarray(packets.pts, np.int64)
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        seconds = float(len(pts) / rate)
-        matrix = _matrix(tags, layout)
+        picture = next(_pictures(container, stream, packets.partial, False), None)
+        if picture is None or not packets.pts:
+            raise MediaError(
+                f"no frame of {place.path} can be decoded", code="corrupt", hint="Get a sound copy of the file."
+            )
+        if picture.pts is not None and not packets.is_counted:
+            # Frames before it hang on a group of pictures that the file no longer holds; no player shows them.
+            del packets.pts[: bisect.bisect_left(packets.pts, picture.pts)]
+        time_base = stream.time_base or Fraction(1, 1000)
+        said = [Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
+        if packets.keys:
+            rate, is_variable = rate_of(packets.pts, time_base, said)
+        else:  # a raw stream
+            rate, is_variable = rate_of((), time_base, said)
+            time_base = 1 / rate
+        frames = _promised(place, container, stream, packets, rate)
+        layout = planes.layout_of(picture.format.name, picture.width, picture.height)
+        seconds = float(len(packets.pts) / rate)
         info = ClipInfo(
-            path=path,
+            path=place.path,
             layout=layout,
-            rate=Fraction(rate),
-            time_base=stream.time_base or Fraction(1, 1000),
-            frames=len(pts),
-            pts=pts,
-            is_variable_rate=False,
+            rate=rate,
+            time_base=time_base,
+            frames=frames,
+            pts=np.asarray(packets.pts, np.int64),
+            is_variable_rate=is_variable,
             container=container.format.name,
-            codec=context.name,
+            codec=context.codec.canonical_name,
             profile=context.profile,
-            bit_rate=round(packets.size_bytes * 8 / seconds) if seconds else None,
-            is_intra_only=len(packets.keys) == len(pts),
+            bit_rate=context.bit_rate or round(packets.size_bytes * 8 / seconds) or None,
+            is_intra_only=len(packets.keys) >= len(packets.pts),
             sample_aspect=stream.sample_aspect_ratio or None,
-            rotation=0,
-            field_order="progressive",
-            timecode=stream.metadata.get("timecode") or container.metadata.get("timecode"),
+            rotation=picture.rotation,
+            field_order=field_order_of(context.field_order, picture.interlaced_frame),
+            timecode=_timecode(container, stream),
             tags=tags,
-            matrix=matrix,
-            full_range=tags.range == 2 or layout.is_rgb or "j" in layout.pix_fmt,
-            siting="left",
+            matrix=matrix_of(tags, layout),
+            full_range=is_full_range(tags, layout),
+            siting=siting_of(tags, layout, context.name),
             stream=stream.index,
             streams=tuple(
-                OtherStream(other.index, other.type, getattr(other.codec_context, "name", "") or "")
+                OtherStream(other.index, other.type, other.codec_context.name if other.codec_context else "")
                 for other in container.streams
                 if other is not stream
             ),
-            is_image_sequence=False,
+            is_image_sequence=place.first is not None,
         )
-    return Clip(info, packets)
+    return Clip(info, place, packets)
 
 
-def _matrix(tags: ColourTags, layout: Layout) -> Literal["bt601", "bt709", "bt2020", "rgb"]:
-    if layout.is_rgb:
-        return "rgb"
-    if tags.matrix in (9, 10, 14) or (tags.matrix == 2 and tags.primaries == 9):
-        return "bt2020"
-    if tags.matrix in (4, 5, 6):
-        return "bt601"
-    if tags.matrix == 2 and layout.height < 720 and layout.width < 1280:
-        return "bt601"
-    return "bt709"
+def _promised(
+    place: Place,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    packets: _Packets,
+    rate: Fraction,
+) -> int:
+    """Frames that the file says it has; where it was cut short, drops the last ones that stand alone."""
+    name, held = container.format.name, len(packets.pts)
+    promised = held
+    if "mov" in name:
+        size = os.path.getsize(place.path)
+        promised += sum(e.pos + e.size > size for e in stream.index_entries if not e.is_discard)
+    elif name == "mxf" and stream.time_base == 1 / rate:
+        promised = max(held, stream.duration or 0)
+    elif place.first is None and is_cut(place.path, name):
+        promised = max(held + 1, stream.frames, round(_seconds(stream.metadata.get("DURATION", "")) * rate))
+    if promised > held:
+        # A frame stored before the B-frames that are shown ahead of it.
+        steps = np.diff(packets.pts)
+        gaps = np.flatnonzero(steps[-_MOST_REORDERED:] > 1.5 * np.median(steps)) if len(steps) else ()
+        if len(gaps):
+            del packets.pts[len(packets.pts) - min(_MOST_REORDERED, len(steps)) + int(gaps[0]) :]
+    return promised
 
 
-def _read_packets(container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
-    pts: list[int] = []
-    keys: list[int] = []
-    size = 0
-    for packet in container.demux(stream):
-        if not packet.size or packet.is_discard or packet.pts is None:
-            continue
-        size += packet.size
-        pts.append(packet.pts)
-        if packet.is_keyframe:
-            keys.append(packet.pts)
-    return _Packets(sorted(pts), sorted(keys), size, False)
+_MOST_REORDERED = 16  # frames: the largest picture buffer of H.264 and HEVC
+
+
+def _seconds(text: str) -> Fraction:
+    """Seconds of a duration such as 00:01:02.500000000; 0 where it is none."""
+    try:
+        hours, minutes, seconds = text.split(":")
+        return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+    except ValueError:
+        return Fraction(0)
+
+
+def _timecode(container: av.container.InputContainer, stream: av.VideoStream) -> str | None:
+    """From the video stream, else the container, else a timecode track."""
+    for tagged in [stream, container, *container.streams]:
+        for key, value in tagged.metadata.items():
+            if key.lower() == "timecode":
+                return value
+    return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -119,7 +119,7 @@ def views(frame: av.VideoFrame, layout: Layout) -> list[np.ndarray]:
     return out
 
 
-def _rows(plane: av.video.plane.VideoPlane, dtype: np.dtype) -> np.ndarray:
+def _rows(plane: Any, dtype: np.dtype) -> np.ndarray:
     """A memory plane's lines with their padding, top line first."""
     data = np.frombuffer(plane, np.uint8).reshape(-1, abs(plane.line_size))
     if plane.line_size < 0:  # stored bottom up
@@ -158,7 +158,8 @@ def from_levels(parts: list[np.ndarray], layout: Layout) -> list[np.ndarray]:
     out = []
     for part, plane in zip(parts, layout.colour, strict=False):
         codes = np.rint(part * np.float32(2.0 ** (plane.bits - 8))).clip(0, 2**plane.bits - 1)
-        out.append(codes.astype(np.uint8 if plane.bits <= 8 else np.uint16) << plane.low)
+        whole = codes.astype(np.uint8 if plane.bits <= 8 else np.uint16)
+        out.append(np.left_shift(whole, plane.low) if plane.low else whole)
     return out
 
 
@@ -245,12 +246,9 @@ def _upsampled(part: np.ndarray, shape: tuple[int, ...], plane: Plane, siting: S
     for axis, shift in ((0, plane.shift_y), (1, plane.shift_x)):
         if shift == 0:
             continue
-        place = np.arange(shape[axis], dtype=np.float32)
-        if _is_cosited(axis, siting):
-            place /= 1 << shift
-        else:
-            place = (place + 0.5) / (1 << shift) - 0.5
-        place = place.clip(0, part.shape[axis] - 1)
+        place: np.ndarray = np.arange(shape[axis], dtype=np.float32)
+        centre = np.float32(0 if _is_cosited(axis, siting) else 0.5)
+        place = ((place + centre) / (1 << shift) - centre).clip(0, part.shape[axis] - 1)
         first = place.astype(np.intp)
         weight = (place - first).reshape((-1, 1) if axis == 0 else (1, -1))
         second = np.minimum(first + 1, part.shape[axis] - 1)
