@@ -102,9 +102,9 @@ def _guarded(job: Job, send: Callable[[Message], None], cancelled: threading.Eve
         send(Failed("memory", "The machine ran out of memory.", "Close other programs, or wipe a shorter range."))
         return 5
     except KeyboardInterrupt:
-        err = Cancelled()
-        send(Failed(err.code, err.text, err.hint))
-        return err.exit_code
+        stopped = Cancelled()
+        send(Failed(stopped.code, stopped.text, stopped.hint))
+        return stopped.exit_code
     except Exception as err:  # a mistake of ours: one sentence for the user, the rest for the log
         log.error("internal error\n%s", traceback.format_exc())
         send(

@@ -166,7 +166,8 @@ def covered(mask: np.ndarray, plane: Plane) -> np.ndarray:
     sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
     high, wide = mask.shape
     padded = np.pad(mask, ((0, -high % sy), (0, -wide % sx)))
-    return padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx).any((1, 3))
+    tiles = padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx)
+    return np.asarray(tiles.any((1, 3)))
 
 
 def _shift(overlay: Overlay, frame: int) -> tuple[float, float]:
@@ -186,7 +187,7 @@ def _paste(part: np.ndarray, corner: tuple[float, float], shape: tuple[int, ...]
     out = np.full(shape, away, np.float32)
     x, y = corner
     if x != int(x) or y != int(y):
-        move = np.float32([[1, 0, x], [0, 1, y]])
+        move = np.array([[1, 0, x], [0, 1, y]], np.float32)
         return cv2.warpAffine(
             part, move, (shape[1], shape[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=away
         )

@@ -144,7 +144,7 @@ def _same_area(box_a: Box, a: np.ndarray | None, box_b: Box, b: np.ndarray | Non
     for box, matte in ((box_a, a), (box_b, b)):
         if matte is None:
             matte = np.ones((box[3], box[2]), np.float32)
-        rows, columns = (matte > 0.5).any(1), (matte > 0.5).any(0)
+        rows, columns = np.asarray((matte > 0.5).any(1)), np.asarray((matte > 0.5).any(0))
         # strokes of one text seldom meet those of another find exactly: their bounding areas are compared
         solid = rows[:, None] & columns[None]
         sizes.append(int(solid.sum()))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,33 +11,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from . import kinds, ledger, planes
 from .areas import AreaMask, matte_overlays
-from .complete import complete
 from .composite import composite
 from .decode import Clip, ClipInfo, fingerprint, open_clip
 from .encode import Output, copy_untouched, open_output
 from .errors import Cancelled, JobError
-from .job import KINDS, Box, Job
-from .maps import Unblend
+from .job import KINDS, Job
 from .matte import Mattes
 from .overlays import resolve, to_plan
 from .plan import Plan, Source
-from .plate import Crops, Plate
+from .planfile import maps_digest, read_plan, write_plan
+from .plate import Plate
 from .protocol import Message, OverlayFound, PlanSize, Progress, Result, Send, Warned
 from .resume import WorkFolder
 from .shots import ShotFinder
 from .sidefiles import SideFiles
-from .timing import FrameRange, Window, windows
+from .timing import FrameRange, Window
+from .windows import ahead, plates_of, windows_of
 
 log = logging.getLogger(__name__)
 
 SMALL_WIDTH = 640  # px of the analysis picture: smaller loses thin strokes, larger costs more than decoding
 STAGE_COST = {"look": 1.0, "measure": 0.8, "wipe": 5.0}  # rough share of the time, for the first ETA
-MOST_SAMPLES = 40_000_000  # of all regions in one window: what completing holds in memory grows with it
-MOST_FRAMES = 160  # of a window: enough to see both ends of nearly every subtitle
 SEGMENT_S = 10.0  # at least this much footage between two points from which a killed run can go on
 
 T = TypeVar("T")
@@ -103,14 +96,15 @@ def run(job: Job, send: Callable[[Message], None], cancelled: threading.Event, v
     with ExitStack() as stack:
         clip = stack.enter_context(open_clip(job.source))
         whole = _range_of(job, clip.info)
-        given = Plan.from_json(_read_text(job.plan), job.plan) if job.plan else None
         print_of = fingerprint(job.source)
-        if given:
-            _check_fits(given, clip.info, whole, print_of, state)
-        work = WorkFolder(job, print_of + _maps_digest(given, job.plan), version)
+        given = read_plan(Path(job.plan), clip.info, whole) if job.plan else None
+        if given and given.source.fingerprint != print_of:
+            state.warn("plan-source", f"the plan was made for another version of this clip ({given.source.path})")
+        maps = maps_digest(given, Path(job.plan).parent) if given and job.plan else ""
+        work = WorkFolder(job, print_of + maps, version)
         stack.callback(work.close)
         hold_outs = AreaMask(job.hold_outs, clip.info, "hold-out")
-        names = ("wipe",) if given or job.matte_in else ("look", "measure", "wipe")
+        names: tuple[str, ...] = ("wipe",) if given or job.matte_in else ("look", "measure", "wipe")
         if job.task == "perceive":
             names = tuple(name for name in names if name != "wipe")
         state.stages(names, len(whole))
@@ -119,7 +113,7 @@ def run(job: Job, send: Callable[[Message], None], cancelled: threading.Event, v
             spans = tuple((e.range.start, e.range.stop) for e in overlay.events)
             send(OverlayFound(overlay.id, overlay.kind, spans, overlay.box, overlay.confidence))
         if job.save_plan:
-            _save_plan(plan, folder, Path(job.save_plan))
+            write_plan(plan, folder, Path(job.save_plan))
         if job.task == "perceive":
             work.remove()
             return _told(Result(None, job.save_plan, len(plan.overlays), len(whole), 0, {}, {}, ""), plan)
@@ -170,7 +164,7 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, work: WorkFolder
             files = side.finish(run.warnings, run.seconds())
         run.progress("wipe", len(whole), len(whole))
         return _told(Result(job.output, job.save_plan, len(plan.overlays), len(whole), 0, {}, files, ""), plan)
-    cut_windows = _windows(plan, mattes, info)
+    cut_windows = windows_of(plan, mattes, info)
     with ExitStack() as stack:
         out = stack.enter_context(
             open_output(
@@ -188,7 +182,7 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, work: WorkFolder
             run.warn(code, text)
         first = min(out.next_frame, side.next_frame)
         todo = [window for window in cut_windows if window.core.stop > first]
-        plates = stack.enter_context(closing(_ahead(_plates(todo, mattes, clip, job.quality))))
+        plates = stack.enter_context(closing(ahead(plates_of(todo, mattes, clip, job.quality))))
         _wipe(todo, plates, clip, whole, out, side, run)
         # The clip appears last: when it is there, everything is.
         files = side.finish(run.warnings, run.seconds())
@@ -234,173 +228,6 @@ def _wipe(
             since_cut = 0
 
 
-def _plates(todo: list[Window], mattes: Mattes, clip: Clip, quality: str) -> Iterator[list[Plate]]:
-    """The plates of each window, in order. The fields of interlaced material are completed apart, never blended."""
-    reader = _CropReader(todo, mattes, clip)
-    for number, window in enumerate(todo):
-        made: list[Plate] = []
-        for crops in reader.read(number):
-            if clip.info.field_order == "progressive":
-                made += complete(crops, window.core, quality=quality)
-            else:
-                top, bottom = (complete(field, window.core, quality=quality) for field in _fields(crops))
-                made += _weave(top, bottom, crops)
-        yield made
-
-
-class _CropReader:
-    """Decodes once, ahead, and keeps of each frame only the regions of the windows that want it."""
-
-    def __init__(self, todo: list[Window], mattes: Mattes, clip: Clip) -> None:
-        self._todo, self._mattes, self._clip, self._info = todo, mattes, clip, clip.info
-        ring = _ring(clip.info)
-        self._regions = [mattes.regions(window.core, ring) for window in todo]
-        if clip.info.field_order != "progressive":
-            self._regions = [[_even_rows(box, clip.info) for box in boxes] for boxes in self._regions]
-        self._held: dict[int, list[tuple[int, list[list[np.ndarray]]]]] = {}  # window: (frame, planes per region)
-        self._frames: Iterator[Any] | None = None
-        self._next = 0
-
-    def read(self, number: int) -> Iterator[Crops]:
-        """Crops of window `number`, one a region; numbers rise from call to call."""
-        if not self._regions[number]:
-            return
-        span = self._todo[number].span
-        if self._frames is None or self._next < span.start:
-            self._frames, self._next = self._clip.frames(FrameRange(span.start, self._todo[-1].span.stop)), span.start
-        while self._next < span.stop:
-            frame = next(self._frames)
-            self._keep(frame, number)
-            self._next = frame.index + 1
-        held = self._held.pop(number)
-        for k, box in enumerate(self._regions[number]):
-            frames = [index for index, _ in held]
-            covers = [self._mattes.at(index, box) for index in frames]
-            yield Crops(
-                self._info.layout,
-                box,
-                frames,
-                [regions[k] for _, regions in held],
-                [cover.matte for cover in covers],
-                [cover.unblend for cover in covers],
-                [cover.is_fading for cover in covers],
-            )
-
-    def _keep(self, frame: Any, first: int) -> None:
-        for number in range(first, len(self._todo)):
-            span = self._todo[number].span
-            if span.start > frame.index:
-                break
-            if frame.index < span.stop and self._regions[number]:
-                parts = [planes.crop(frame.views, self._info.layout, box) for box in self._regions[number]]
-                self._held.setdefault(number, []).append((frame.index, parts))
-
-
-def _fields(crops: Crops) -> Iterator[Crops]:
-    """The top and the bottom field of a region, each as a picture of its own."""
-    x, y, w, h = crops.box
-    for first in (0, 1):
-        rows = slice(first, None, 2)
-        yield Crops(
-            crops.layout.field,
-            (x, y // 2, w, h // 2),
-            crops.frames,
-            [[plane[rows] for plane in frame] for frame in crops.planes],
-            [None if matte is None else matte[rows] for matte in crops.mattes],
-            [
-                maps and Unblend([a[rows] for a in maps.transmission], [b[rows] for b in maps.contribution])
-                for maps in crops.unblends
-            ],
-            crops.fading,
-        )
-
-
-def _weave(top: list[Plate], bottom: list[Plate], crops: Crops) -> list[Plate]:
-    """Plates of whole frames from those of the fields."""
-    shapes = crops.layout.shapes(crops.box)
-    woven = {}
-    for first, plates in enumerate((top, bottom)):
-        rows = slice(first, None, 2)
-        for plate in plates:
-            if plate.frame not in woven:
-                woven[plate.frame] = Plate(
-                    plate.frame,
-                    crops.box,
-                    [np.zeros(shape, part.dtype) for shape, part in zip(shapes, plate.planes, strict=True)],
-                    [np.zeros(shape, bool) for shape in shapes],
-                    np.zeros(crops.box[:1:-1], np.uint8),
-                )
-            whole = woven[plate.frame]
-            for k in range(len(shapes)):
-                whole.planes[k][rows], whole.masks[k][rows] = plate.planes[k], plate.masks[k]
-            whole.provenance[rows] = plate.provenance
-    return [woven[frame] for frame in sorted(woven)]
-
-
-def _even_rows(box: Box, info: ClipInfo) -> Box:
-    """A box whose rows divide evenly between the fields, chroma included."""
-    step = 2 << max(plane.shift_y for plane in info.layout.planes)
-    y0 = box[1] // step * step
-    y1 = min(info.layout.height, -(-(box[1] + box[3]) // step) * step)
-    return (box[0], y0, box[2], y1 - y0)
-
-
-def _windows(plan: Plan, mattes: Mattes, info: ClipInfo) -> list[Window]:
-    """The windows that pass B works in; they depend on plan and clip alone, so a resumed run has the same."""
-    boxes = mattes.regions(plan.range, _ring(info))
-    samples = sum(h * w for box in boxes for h, w in info.layout.shapes(box))
-    most = max(12, min(MOST_FRAMES, MOST_SAMPLES // max(1, samples)))
-    cut = []
-    for shot in plan.shots:
-        shot = shot.meet(plan.range)
-        if len(shot):
-            cut.append(shot)
-    return list(windows(tuple(cut), most=most, handle=most // 4))
-
-
-def _ring(info: ClipInfo) -> int:
-    """Px of clean picture wanted around an overlay: what flow and seam matching stand on."""
-    return max(24, round(0.06 * min(info.layout.height, info.layout.width)))
-
-
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """Works one item ahead in a thread, so that completing and encoding overlap; ends with the iterator."""
-    box: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=1)
-    stop = threading.Event()
-
-    def put(entry: tuple[str, Any]) -> bool:
-        while not stop.is_set():
-            try:
-                box.put(entry, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def work() -> None:
-        try:
-            for item in items:
-                if not put(("item", item)):
-                    return
-            put(("end", None))
-        except BaseException as err:  # handed to the consumer, which raises it
-            put(("error", err))
-
-    thread = threading.Thread(target=work, name="plates", daemon=True)
-    thread.start()
-    try:
-        while True:
-            what, value = box.get()
-            if what == "end":
-                return
-            if what == "error":
-                raise value
-            yield value
-    finally:
-        stop.set()
-        thread.join()
-
-
 def _decoded(clip: Clip, whole: FrameRange, stage: str, run: Run) -> Iterator[Any]:
     for frame in clip.frames(whole):
         if frame.is_corrupt:
@@ -441,77 +268,19 @@ def _shots(clip: Clip, whole: FrameRange, run: Run) -> tuple[FrameRange, ...]:
     return finder.finish()
 
 
-def _save_plan(plan: Plan, folder: Path, path: Path) -> None:
-    """Writes the plan under the user's name, its maps in a folder of the same name beside it."""
-    maps = path.with_suffix(".maps").name
-    names = {name for o in plan.overlays for e in (o, *o.events) for name in (e.matte, e.unblend) if name}
-    for name in names:
-        target = path.parent / maps / Path(name).name
-        if (folder / name).resolve() != target.resolve():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / name, target)
-
-    def moved(entry: Any) -> Any:
-        return replace(
-            entry,
-            matte=entry.matte and f"{maps}/{Path(entry.matte).name}",
-            unblend=entry.unblend and f"{maps}/{Path(entry.unblend).name}",
-        )
-
-    overlays = tuple(replace(moved(o), events=tuple(moved(e) for e in o.events)) for o in plan.overlays)
-    part = path.with_name(path.name + ".part")
-    part.write_text(replace(plan, overlays=overlays).to_json(), "utf-8")
-    part.replace(path)
-    ledger.record([str(path), *(str(path.parent / maps / Path(name).name) for name in names)])
-
-
 def _source(job: Job, info: ClipInfo, print_of: str) -> Source:
     return Source(job.source, (info.layout.width, info.layout.height), info.rate, info.frames, print_of)
 
 
 def _range_of(job: Job, info: ClipInfo) -> FrameRange:
-    if job.range is None:
-        return FrameRange(0, info.frames)
-    if job.range.stop > info.frames:
+    whole = job.range or info.whole
+    if whole.stop > info.frames:
         raise JobError(
-            f"the range {job.range.start}:{job.range.stop} ends after the clip, which has {info.frames} frames",
+            f"the range {whole.start}:{whole.stop} ends after the clip, which has {info.frames} frames",
             code="range",
             hint="Shorten the range.",
         )
-    return job.range
-
-
-def _check_fits(plan: Plan, info: ClipInfo, whole: FrameRange, print_of: str, run: Run) -> None:
-    size = (info.layout.width, info.layout.height)
-    if plan.source.size != size or plan.source.frames != info.frames:
-        raise JobError(
-            f"the plan was made for {plan.source.path}, {plan.source.size[0]}x{plan.source.size[1]} px and "
-            f"{plan.source.frames} frames; this clip has {size[0]}x{size[1]} px and {info.frames} frames",
-            code="plan",
-            hint="Make a plan for this clip: autowipe perceive SOURCE -o PLAN.json.",
-        )
-    if whole.start < plan.range.start or whole.stop > plan.range.stop:
-        raise JobError(
-            f"the plan covers frames {plan.range.start}:{plan.range.stop}, the job asks for {whole.start}:{whole.stop}",
-            code="plan",
-            hint="Narrow the range, or make the plan anew for it.",
-        )
-    if plan.source.fingerprint != print_of:
-        run.warn("plan-source", f"the plan was made for another version of this clip ({plan.source.path})")
-
-
-def _maps_digest(plan: Plan | None, path: str | None) -> str:
-    """What the plan's map files hold, so that a resumed run notices an edited matte."""
-    if plan is None or path is None:
-        return ""
-    digest = hashlib.sha256()
-    for overlay in plan.overlays:
-        for entry in (overlay, *overlay.events):
-            for name in (entry.matte, entry.unblend):
-                file = Path(path).parent / name if name else None
-                if file and file.is_file():
-                    digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return whole
 
 
 def _check_outputs(job: Job) -> None:
@@ -530,14 +299,6 @@ def _check_outputs(job: Job) -> None:
 
 def _written(job: Job) -> list[str]:
     return [p for p in (job.output, job.matte, job.provenance, job.report, job.compare, job.srt) if p]
-
-
-def _read_text(path: str | None) -> str:
-    assert path is not None
-    try:
-        return Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise JobError(f"the plan {path} cannot be read: {err}", code="plan", hint="Check the path.") from err
 
 
 def _told(result: Result, plan: Plan) -> Result:

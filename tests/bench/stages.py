@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from autowipe import kinds, pipeline
+from autowipe import kinds, pipeline, windows
 from autowipe.decode import Clip, open_clip
 from autowipe.encode import Output, open_output
 from autowipe.job import Job
@@ -52,7 +52,7 @@ def clock_the_pipeline() -> None:
     Clip.frames = clocked_frames(Clip.frames)
     Output.write = clocked("encode", Output.write)
     Output.finish = clocked("join", Output.finish)
-    pipeline.complete = clocked("complete (own thread)", pipeline.complete)
+    windows.complete = clocked("complete (own thread)", windows.complete)
     pipeline.composite = clocked("composite", pipeline.composite)
     pipeline.planes.small = clocked("analysis picture", pipeline.planes.small)
     load = kinds.load

@@ -1,0 +1,192 @@
+"""Pass B window by window: reads each region's crops once, ahead of the output, and completes them into plates."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import planes
+from .complete import complete
+from .decode import Clip, ClipInfo
+from .job import Box
+from .maps import Unblend
+from .matte import Mattes
+from .plan import Plan
+from .plate import Crops, Plate
+from .timing import FrameRange, Window, windows
+
+MOST_SAMPLES = 40_000_000  # of all regions in one window: what completing holds in memory grows with it
+MOST_FRAMES = 160  # of a window: enough to see both ends of nearly every subtitle
+
+T = TypeVar("T")
+
+
+def plates_of(todo: list[Window], mattes: Mattes, clip: Clip, quality: str) -> Iterator[list[Plate]]:
+    """The plates of each window, in order. The fields of interlaced material are completed apart, never blended."""
+    reader = _CropReader(todo, mattes, clip)
+    for number, window in enumerate(todo):
+        made: list[Plate] = []
+        for crops in reader.read(number):
+            if clip.info.field_order == "progressive":
+                made += complete(crops, window.core, quality=quality)
+            else:
+                top, bottom = (complete(field, window.core, quality=quality) for field in _fields(crops))
+                made += _weave(top, bottom, crops)
+        yield made
+
+
+class _CropReader:
+    """Decodes once, ahead, and keeps of each frame only the regions of the windows that want it."""
+
+    def __init__(self, todo: list[Window], mattes: Mattes, clip: Clip) -> None:
+        self._todo, self._mattes, self._clip, self._info = todo, mattes, clip, clip.info
+        ring = _ring(clip.info)
+        self._regions = [mattes.regions(window.core, ring) for window in todo]
+        if clip.info.field_order != "progressive":
+            self._regions = [[_even_rows(box, clip.info) for box in boxes] for boxes in self._regions]
+        self._held: dict[int, list[tuple[int, list[list[np.ndarray]]]]] = {}  # window: (frame, planes per region)
+        self._frames: Iterator[Any] | None = None
+        self._next = 0
+
+    def read(self, number: int) -> Iterator[Crops]:
+        """Crops of window `number`, one a region; numbers rise from call to call."""
+        if not self._regions[number]:
+            return
+        span = self._todo[number].span
+        if self._frames is None or self._next < span.start:
+            self._frames, self._next = self._clip.frames(FrameRange(span.start, self._todo[-1].span.stop)), span.start
+        while self._next < span.stop:
+            frame = next(self._frames)
+            self._keep(frame, number)
+            self._next = frame.index + 1
+        held = self._held.pop(number)
+        for k, box in enumerate(self._regions[number]):
+            frames = [index for index, _ in held]
+            covers = [self._mattes.at(index, box) for index in frames]
+            yield Crops(
+                self._info.layout,
+                box,
+                frames,
+                [regions[k] for _, regions in held],
+                [cover.matte for cover in covers],
+                [cover.unblend for cover in covers],
+                [cover.is_fading for cover in covers],
+            )
+
+    def _keep(self, frame: Any, first: int) -> None:
+        for number in range(first, len(self._todo)):
+            span = self._todo[number].span
+            if span.start > frame.index:
+                break
+            if frame.index < span.stop and self._regions[number]:
+                parts = [planes.crop(frame.views, self._info.layout, box) for box in self._regions[number]]
+                self._held.setdefault(number, []).append((frame.index, parts))
+
+
+def _fields(crops: Crops) -> Iterator[Crops]:
+    """The top and the bottom field of a region, each as a picture of its own."""
+    x, y, w, h = crops.box
+    for first in (0, 1):
+        rows = slice(first, None, 2)
+        yield Crops(
+            crops.layout.field,
+            (x, y // 2, w, h // 2),
+            crops.frames,
+            [[plane[rows] for plane in frame] for frame in crops.planes],
+            [None if matte is None else matte[rows] for matte in crops.mattes],
+            [
+                maps and Unblend([a[rows] for a in maps.transmission], [b[rows] for b in maps.contribution])
+                for maps in crops.unblends
+            ],
+            crops.fading,
+        )
+
+
+def _weave(top: list[Plate], bottom: list[Plate], crops: Crops) -> list[Plate]:
+    """Plates of whole frames from those of the fields."""
+    shapes = crops.layout.shapes(crops.box)
+    woven = {}
+    for first, plates in enumerate((top, bottom)):
+        rows = slice(first, None, 2)
+        for plate in plates:
+            if plate.frame not in woven:
+                woven[plate.frame] = Plate(
+                    plate.frame,
+                    crops.box,
+                    [np.zeros(shape, part.dtype) for shape, part in zip(shapes, plate.planes, strict=True)],
+                    [np.zeros(shape, bool) for shape in shapes],
+                    np.zeros(crops.box[:1:-1], np.uint8),
+                )
+            whole = woven[plate.frame]
+            for k in range(len(shapes)):
+                whole.planes[k][rows], whole.masks[k][rows] = plate.planes[k], plate.masks[k]
+            whole.provenance[rows] = plate.provenance
+    return [woven[frame] for frame in sorted(woven)]
+
+
+def _even_rows(box: Box, info: ClipInfo) -> Box:
+    """A box whose rows divide evenly between the fields, chroma included."""
+    step = 2 << max(plane.shift_y for plane in info.layout.planes)
+    y0 = box[1] // step * step
+    y1 = min(info.layout.height, -(-(box[1] + box[3]) // step) * step)
+    return (box[0], y0, box[2], y1 - y0)
+
+
+def windows_of(plan: Plan, mattes: Mattes, info: ClipInfo) -> list[Window]:
+    """The windows that pass B works in; they depend on plan and clip alone, so a resumed run has the same."""
+    boxes = mattes.regions(plan.range, _ring(info))
+    samples = sum(h * w for box in boxes for h, w in info.layout.shapes(box))
+    most = max(12, min(MOST_FRAMES, MOST_SAMPLES // max(1, samples)))
+    cut = []
+    for shot in plan.shots:
+        shot = shot.meet(plan.range)
+        if len(shot):
+            cut.append(shot)
+    return list(windows(tuple(cut), most=most, handle=most // 4))
+
+
+def _ring(info: ClipInfo) -> int:
+    """Px of clean picture wanted around an overlay: what flow and seam matching stand on."""
+    return max(24, round(0.06 * min(info.layout.height, info.layout.width)))
+
+
+def ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """Works one item ahead in a thread, so that completing and encoding overlap; ends with the iterator."""
+    box: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=1)
+    stop = threading.Event()
+
+    def put(entry: tuple[str, Any]) -> bool:
+        while not stop.is_set():
+            try:
+                box.put(entry, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(("item", item)):
+                    return
+            put(("end", None))
+        except BaseException as err:  # handed to the consumer, which raises it
+            put(("error", err))
+
+    thread = threading.Thread(target=work, name="plates", daemon=True)
+    thread.start()
+    try:
+        while True:
+            what, value = box.get()
+            if what == "end":
+                return
+            if what == "error":
+                raise value
+            yield value
+    finally:
+        stop.set()
+        thread.join()
