@@ -177,7 +177,7 @@ def _over(picture: np.ndarray, provenance: np.ndarray) -> np.ndarray:
     """Provenance colours over a dimmed grey picture, so that one sees where they are."""
     grey = picture.mean(axis=2, keepdims=True)
     wiped = provenance.any(axis=2, keepdims=True)
-    return np.where(wiped, 0.75 * provenance + 0.25 * grey, 0.45 * grey).astype(np.uint8)
+    return np.where(wiped, 0.85 * provenance + 0.15 * grey, 0.45 * grey).astype(np.uint8)
 
 
 def _write(path: Path, picture: np.ndarray, quality: int) -> None:
