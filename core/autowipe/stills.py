@@ -20,7 +20,7 @@ CLOSE_UP_MARGIN = 0.15  # of the overlay's box, on every side
 CLOSE_UP_SHAPE = 2.4  # width to height at most, so that a line of text is seen in its surroundings
 THUMB_WIDTH = 240  # px
 # JPEG, because WebP takes 30 times as long for a quarter less: over a second for each still.
-FRAME_QUALITY, CLOSE_UP_QUALITY = 84, 93  # close-ups keep their chroma at full size too
+FRAME_QUALITY, CLOSE_UP_QUALITY = 82, 90  # close-ups keep their chroma at full size too
 
 
 def pick_stills(plan: Plan, kinds: tuple[str, ...] = KINDS, most: int = 16) -> dict[int, list[str]]:
@@ -175,9 +175,11 @@ def _fit(picture: np.ndarray, width: int) -> np.ndarray:
 
 def _over(picture: np.ndarray, provenance: np.ndarray) -> np.ndarray:
     """Provenance colours over a dimmed grey picture, so that one sees where they are."""
-    grey = picture.mean(axis=2, keepdims=True)
-    wiped = provenance.any(axis=2, keepdims=True)
-    return np.where(wiped, 0.85 * provenance + 0.15 * grey, 0.45 * grey).astype(np.uint8)
+    grey = picture.mean(axis=2, keepdims=True, dtype=np.float32)
+    wiped = provenance.any(axis=2)
+    shown = np.repeat((0.45 * grey).astype(np.uint8), 3, axis=2)
+    shown[wiped] = (0.85 * provenance[wiped] + 0.15 * grey[wiped]).astype(np.uint8)
+    return shown
 
 
 def _write(path: Path, picture: np.ndarray, quality: int) -> None:
