@@ -1,0 +1,544 @@
+"""Un-blending: measures how a translucent overlay changes the picture beneath it, and undoes that.
+
+Model, per sample of every colour plane: observed = a * beneath + (1 - a) * colour. The picture beneath is not known
+while fitting; a smooth fill P from the clean surroundings stands in for it. Its error is of Berkson's kind (beneath =
+P + error, the error not correlated with P), so that a line fitted through (P, observed) has the slope a, up to a factor
+kappa that is measured where the picture is seen. Both the change over time and the change from place to place count
+as evidence: a locked-off shot with a structured background tells a as well as a moving one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+
+from .job import Box
+from .maps import Unblend
+from .planes import Layout, to_levels
+
+LEAST_TRANSMISSION = 0.12  # below, the codec's noise grows so much that a fill is better: treated as opaque
+MOST_TRANSMISSION = 0.93  # above, a level cannot be told from a clean picture
+MOST_FRAMES = 48  # kept for the fit; 60 frames of one moving shot are near the result of 1,200
+MOST_SAMPLES = 4_000_000  # of luma kept for the fit, however large the box
+LEAST_FRAMES = 6
+MOST_LEVELS = 3
+MOST_VOTERS = 3000  # pixels that vote on a level
+HYPOTHESES = 400
+BAND_PX = 8  # width of the band around a hole in which the prediction's error is measured
+TRUSTED_PX = 5.0  # depth to which a prediction is good enough to fit on
+STILL_NOISE = 1.5  # levels; the codec's error around a mark that stands still stands still too
+MOVING_NOISE = 2.0  # levels; the error of H.264 at crf 18 to 20 in moving texture
+INDEPENDENT = 0.1  # share of a pixel's evidence that its neighbours do not give already
+WORST_ERROR = 10.0  # levels; a fit that errs more through its transmission is not used
+LEAST_SPREAD = 3.0  # levels; a background that varies less tells nothing, and a fill does as well
+SOFT_COST, ALIEN_COST = 7.0, 25.0  # prior costs in units of chi squared
+LAYER_PX = 2.0  # depth of one layer of labelling
+NEIGHBOUR_COST = 4.0
+CLEAN, ALIEN = 0, -1  # labels of pixels; levels count from 1
+
+
+@dataclass
+class BlendMaps:
+    """What a fit found, over its box. Where `unblend` is None the overlay can only be borrowed or invented."""
+
+    unblend: Unblend | None  # (1, 0) wherever the overlay changes nothing, and where it is opaque
+    opaque: np.ndarray  # (H, W) bool: overlay that cannot be undone (opaque, or its transmission cannot be trusted)
+    covered: np.ndarray  # (H, W) bool: all that the overlay changes, opaque or not
+    noise: float  # standard deviation of the codec's error, levels
+    quality: float  # 0..1: how well transmission and colour are told apart
+    reasons: tuple[str, ...]  # plain sentences on what limits the fit
+
+
+def predict(stack: np.ndarray, hole: np.ndarray, sweeps: int = 8) -> np.ndarray:
+    """Fills `hole` (H, W) of `stack` (H, W, T) float32 smoothly from around it (Laplace's equation, coarse to fine).
+
+    Linear in `stack`: the prediction of a mean is the mean of the predictions.
+    """
+    height, width = hole.shape
+    if not hole.any():
+        return stack.copy()
+    if hole.all():
+        return np.broadcast_to(stack.mean((0, 1)), stack.shape).copy()
+    out = stack.copy()
+    rows, cols = np.nonzero(hole)
+    known = np.pad(~hole, ((0, height % 2), (0, width % 2)))
+    half = known.reshape(known.shape[0] // 2, 2, known.shape[1] // 2, 2)
+    count = half.sum((1, 3))
+    padded = np.pad(np.where(hole[..., None], 0, stack), ((0, height % 2), (0, width % 2), (0, 0)))
+    total = padded[0::2, 0::2] + padded[1::2, 0::2] + padded[0::2, 1::2] + padded[1::2, 1::2]
+    coarse = predict(total / np.maximum(count, 1)[..., None].astype(np.float32), count == 0, sweeps)
+    out[rows, cols] = _sample_half(coarse, rows, cols)
+    _relax(out, rows, cols, sweeps)
+    return out
+
+
+def _sample_half(coarse: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Bilinear values of a picture of half the size at the full-size pixels (rows, cols)."""
+    near_y, near_x = rows // 2, cols // 2
+    far_y = np.clip(near_y + (rows % 2) * 2 - 1, 0, coarse.shape[0] - 1)
+    far_x = np.clip(near_x + (cols % 2) * 2 - 1, 0, coarse.shape[1] - 1)
+    return (
+        coarse[near_y, near_x] * np.float32(9 / 16)
+        + (coarse[far_y, near_x] + coarse[near_y, far_x]) * np.float32(3 / 16)
+        + coarse[far_y, far_x] * np.float32(1 / 16)
+    )
+
+
+def _relax(out: np.ndarray, rows: np.ndarray, cols: np.ndarray, sweeps: int) -> None:
+    """Red-black Gauss-Seidel sweeps of Laplace's equation over the given pixels of (H, W, T), in place."""
+    height, width = out.shape[:2]
+    flat = out.reshape(height * width, -1)
+    halves = []
+    for colour in (0, 1):
+        part = (rows + cols) % 2 == colour
+        y, x = rows[part], cols[part]
+        around = (
+            np.maximum(y - 1, 0) * width + x,
+            np.minimum(y + 1, height - 1) * width + x,
+            y * width + np.maximum(x - 1, 0),
+            y * width + np.minimum(x + 1, width - 1),
+        )
+        halves.append((y * width + x, around))
+    for _ in range(sweeps):
+        for at, (up, down, left, right) in halves:
+            total = flat[up]
+            total += flat[down]
+            total += flat[left]
+            total += flat[right]
+            total *= np.float32(0.25)
+            flat[at] = total
+
+
+class BlendFit:
+    """Collects frames of one overlay that stands still and is fully there, then fits how it blends."""
+
+    def __init__(self, layout: Layout, box: Box, support: np.ndarray) -> None:
+        """`box` is aligned; `support` (H, W) bool over it holds the whole overlay, the rest of the box is clean."""
+        self._layout, self._support = layout, support.astype(bool)
+        self._limit = int(np.clip(MOST_SAMPLES // max(1, support.size), 16, MOST_FRAMES))
+        self._kept: list[list[np.ndarray]] = []
+        self._sums = [np.zeros(shape) for shape in layout.shapes(box)]
+        self._count = 0
+        self._stride = 1
+
+    def add(self, crop: list[np.ndarray]) -> None:
+        """`crop`: one frame's colour planes over the box, native integers. Keeps every n-th frame, n growing."""
+        for total, part in zip(self._sums, crop, strict=True):
+            cv2.accumulate(part, total)
+        if self._count % self._stride == 0 and len(self._kept) == self._limit:
+            self._kept = self._kept[::2]
+            self._stride *= 2
+        if self._count % self._stride == 0:
+            self._kept.append([part.copy() for part in crop])
+        self._count += 1
+
+    def finish(self) -> BlendMaps:
+        """Fits what was added. Takes about a second for a logo; the frames are let go."""
+        if len(self._kept) < LEAST_FRAMES:
+            return _refuse(self._support, f"only {self._count} frames show it, too few to tell how translucent it is")
+        if not self._support.any() or self._support.all():
+            return _refuse(self._support, "no clean picture around it to compare with")
+        levels = [to_levels(crop, self._layout) for crop in self._kept]
+        self._kept = []
+        stacks = [np.stack([frame[i] for frame in levels], -1) for i in range(len(levels[0]))]
+        scales = [2.0 ** (8 - plane.bits) / self._count for plane in self._layout.colour]
+        means = [(total * scale).astype(np.float32) for total, scale in zip(self._sums, scales, strict=True)]
+        return _fit(stacks, means, self._support)
+
+
+def _refuse(support: np.ndarray, *reasons: str) -> BlendMaps:
+    return BlendMaps(None, support.copy(), support.copy(), MOVING_NOISE, 0.0, reasons)
+
+
+# depth -> still variance, moving variance, kappa
+Error = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+@dataclass
+class _Level:
+    """A flat opacity of one colour in the leading plane."""
+
+    a: float  # transmission
+    colour: float  # levels
+    error: float  # standard deviation of a
+
+
+@dataclass
+class _View:
+    """Statistics over time of one plane's pixels in a hole, (N,): observed against predicted."""
+
+    rows: np.ndarray
+    cols: np.ndarray
+    depth: np.ndarray  # px to the clean surroundings
+    mean: np.ndarray  # observed, mean over time
+    fill: np.ndarray  # predicted, mean over time
+    slope: np.ndarray  # of observed on predicted over time
+    spread: np.ndarray  # variance of predicted over time
+    rest: np.ndarray  # variance of observed that the slope leaves
+    still: np.ndarray  # variance of the prediction's error that stays over time
+    moving: np.ndarray  # variance of the prediction's error that changes
+    weight: float  # effective number of frames
+    error: Error
+
+    def part(self, pick: np.ndarray) -> _View:
+        values = (getattr(self, field.name) for field in fields(self))
+        return _View(*(value[pick] if isinstance(value, np.ndarray) else value for value in values))
+
+
+def _fit(stacks: list[np.ndarray], means: list[np.ndarray], support: np.ndarray) -> BlendMaps:
+    """`stacks`: per plane (h, w, T) levels; `means`: per plane (h, w), over all frames; `support`: (H, W) bool."""
+    lead = stacks[0]
+    legal = (min(16.0, float(lead.min())), max(235.0, float(lead.max())))
+    view = _look(lead, support)
+    covered = _changed(view, support.shape)
+    if not covered.any():
+        return _refuse(support, "it changes nothing that can be measured")
+    levels: list[_Level] = []
+    for _ in range(2):
+        hole = _filled(_grow(covered, 2)) & support
+        view = _look(lead, hole)
+        levels = _find_levels(view, covered, legal)
+        if not levels:
+            return _refuse(support, "no common opacity and colour explain it")
+        label, a = _label(lead.mean(-1), view, hole, levels, legal)
+        covered = label != CLEAN
+    return _maps(stacks, means, support, levels, label, a)
+
+
+def _look(stack: np.ndarray, hole: np.ndarray) -> _View:
+    rows, cols = np.nonzero(hole)
+    depth = _depth(hole)[rows, cols]
+    seen, fill = stack[rows, cols], predict(stack, hole)[rows, cols]
+    mean, level = seen.mean(1), fill.mean(1)
+    seen -= mean[:, None]
+    fill -= level[:, None]
+    error = _fill_error(stack, hole)
+    still, moving, kappa = error(depth)
+    both, spread = (seen * fill).mean(1), np.maximum((fill * fill).mean(1), 1e-3)
+    rest = np.maximum((seen * seen).mean(1) - both * both / spread, 0)
+    centre = level.mean()
+    return _View(
+        rows, cols, depth, mean, centre + kappa * (level - centre), both / spread / kappa, spread * kappa * kappa,
+        rest, still, moving, min(stack.shape[2] / 4, 8.0), error,
+    )
+
+
+def _depth(hole: np.ndarray) -> np.ndarray:
+    return cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+
+
+def _grow(mask: np.ndarray, px: int) -> np.ndarray:
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * px + 1, 2 * px + 1))
+    return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+
+
+def _shrink(mask: np.ndarray) -> np.ndarray:
+    return cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """The mask with all that it encloses."""
+    room = np.pad(mask.astype(np.uint8), 1)
+    cv2.floodFill(room, None, (0, 0), 2)
+    return room[1:-1, 1:-1] != 2
+
+
+def _fill_error(stack: np.ndarray, hole: np.ndarray) -> Error:
+    """Measures the prediction in a band around the hole: its error's variances and its slope, by depth.
+
+    The band is filled together with the hole, so that its own inside is seen from one side as the hole's is.
+    """
+    grown = _grow(hole, BAND_PX)
+    band = grown & ~hole
+    truth, depth = stack[band], _depth(grown)[band]
+    guess = predict(stack, grown)[band]
+    error = truth - guess
+    still = error.mean(1) ** 2
+    moving = error.var(1)
+    table = []
+    for start in range(0, BAND_PX, 2):
+        part = (depth > start) & (depth <= start + 2)
+        if part.sum() < 12:
+            continue
+        off = guess[part] - guess[part].mean()
+        spread = float((off * off).mean())
+        # the slope is only as good as the guess varies: towards 1 where that is within the noise
+        kappa = 1 + (float((off * error[part]).mean()) / (spread + MOVING_NOISE**2))
+        table.append((start + 1, still[part].mean(), moving[part].mean(), np.clip(kappa, 0.95, 1.3)))
+    xs, *columns = (np.array(c) for c in zip(*(table or [(1, 100.0, 100.0, 1.0)]), strict=True))
+    columns[:2] = [np.maximum.accumulate(c) for c in columns[:2]]
+
+    def at(where: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        beyond = np.maximum(1, where / xs[-1])
+        still, moving, kappa = (np.interp(where, xs, c).astype(np.float32) for c in columns)
+        return still * beyond, moving * beyond, 1 + (kappa - 1) * np.minimum(beyond, 2)
+
+    return at
+
+
+def _changed(view: _View, shape: tuple[int, int]) -> np.ndarray:
+    """Pixels whose mean over time departs from what their surroundings let expect."""
+    change = np.abs(view.mean - view.fill)
+    grid = np.zeros(shape, np.uint8)
+    grid[view.rows, view.cols] = change > np.maximum(3.0, 3 * np.sqrt(view.still + STILL_NOISE**2))
+    return cv2.morphologyEx(grid, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+
+
+def _misfit(view: _View, a: np.ndarray | float, colour: float) -> np.ndarray:
+    """(N,) chi squared of transmission `a` and a colour: by the means, and by the slope over time."""
+    off = view.mean - a * view.fill - (1 - a) * colour
+    trust = view.weight * view.spread / np.maximum(a * a * view.moving + MOVING_NOISE**2, view.rest)
+    return off * off / (a * a * view.still + STILL_NOISE**2) + trust * (view.slope - a) ** 2
+
+
+def _own_transmission(view: _View, colour: float) -> np.ndarray:
+    """(N,) best transmission of every pixel by itself, for an overlay of a known colour."""
+    a = np.full(len(view.mean), 0.5, np.float32)
+    for _ in range(3):
+        by_mean = 1 / (a * a * view.still + STILL_NOISE**2)
+        trust = view.weight * view.spread / np.maximum(a * a * view.moving + MOVING_NOISE**2, view.rest)
+        top = (view.mean - colour) * (view.fill - colour) * by_mean + view.slope * trust
+        a = np.clip(top / np.maximum((view.fill - colour) ** 2 * by_mean + trust, 1e-6), 0, 1)
+    return a
+
+
+def _find_levels(view: _View, covered: np.ndarray, legal: tuple[float, float]) -> list[_Level]:
+    """The overlay's flat opacities, by lines through (predicted, observed) that many pixels agree on."""
+    rng = np.random.default_rng(0)
+    near = view.depth <= TRUSTED_PX
+    inner = _shrink(covered)[view.rows, view.cols] & near
+    if inner.sum() < 40:
+        inner = covered[view.rows, view.cols] & near
+    voters = np.flatnonzero(inner)
+    if len(voters) > MOST_VOTERS:
+        voters = rng.choice(voters, MOST_VOTERS, replace=False)
+    left, levels = view.part(voters), []
+    for _ in range(MOST_LEVELS):
+        if len(left.mean) < max(8, 0.04 * len(voters)):
+            break
+        start = _propose(left, rng, legal)
+        if start is None:
+            break
+        level, explained = _tune(left, *start, legal)
+        if explained.sum() < max(8, 0.04 * len(voters)):
+            break
+        levels.append(level)
+        left = left.part(~explained)
+    return levels
+
+
+def _propose(view: _View, rng: np.random.Generator, legal: tuple[float, float]) -> tuple[float, float] | None:
+    """The line that most pixels agree on, among those through pairs of pixels."""
+    one, two = rng.integers(0, len(view.mean), (2, HYPOTHESES))
+    across = view.fill[one] - view.fill[two]
+    over_time = 0.25 * view.weight * view.spread
+    top = across * (view.mean[one] - view.mean[two]) + (over_time * view.slope)[one] + (over_time * view.slope)[two]
+    base = across**2 + over_time[one] + over_time[two]
+    a = top / np.maximum(base, 1e-3)
+    a[::6], base[::6] = 0, np.inf  # opaque ones
+    colour = (view.mean[one] - a * view.fill[one]) / np.maximum(1 - a, 0.05)
+    good = (a >= 0) & (a < MOST_TRANSMISSION) & (colour > legal[0] - 8) & (colour < legal[1] + 8) & (base > 30)
+    if not good.any():
+        return None
+    tries = list(zip(a[good], colour[good], strict=True))
+    costs = [np.minimum(_misfit(view, *values), ALIEN_COST).sum() for values in tries]
+    best = tries[int(np.argmin(costs))]
+    return float(best[0]), float(np.clip(best[1], *legal))
+
+
+def _tune(view: _View, a: float, colour: float, legal: tuple[float, float]) -> tuple[_Level, np.ndarray]:
+    """Refines a level by Gauss-Newton over (a, colour); soft pixels take part with a transmission of their own.
+
+    Gives the level and which pixels it explains.
+    """
+
+    def residuals(values: np.ndarray) -> np.ndarray:
+        own = np.where(soft, _own_transmission(view, values[1]), values[0])
+        trust = view.weight * view.spread / np.maximum(own * own * view.moving + MOVING_NOISE**2, view.rest)
+        off = view.mean - own * view.fill - (1 - own) * values[1]
+        return np.stack([off / np.sqrt(own * own * view.still + STILL_NOISE**2), np.sqrt(trust) * (own - view.slope)], -1)
+
+    values = np.array([a, colour])
+    steps = np.array([0.01, 1.0])
+    for _ in range(12):
+        own = _own_transmission(view, values[1])
+        flat_misfit, soft_misfit = _misfit(view, values[0], values[1]), _misfit(view, own, values[1])
+        soft = flat_misfit > soft_misfit + SOFT_COST
+        now = residuals(values)
+        weight = 1 / (1 + (now**2).sum(1) / 9)  # Cauchy: what is of another level has little say
+        slopes = [(residuals(values + d) - residuals(values - d)) / 2 for d in np.diag(steps)]
+        jacobian = np.stack(slopes, -1)  # (N, 2, 2) per step
+        hessian = np.einsum("n,nri,nrj->ij", weight, jacobian, jacobian) + np.diag([1e-4, 1e-4])
+        move = -np.linalg.solve(hessian, np.einsum("n,nri,nr->i", weight, jacobian, now)) * steps
+        values = np.clip(values + move, (0, legal[0]), (0.97, legal[1]))
+        if np.all(np.abs(move) < steps / 10):
+            break
+    error = float(steps[0] * np.sqrt(np.linalg.inv(hessian)[0, 0] / INDEPENDENT))
+    own = _own_transmission(view, values[1])
+    flat_misfit, soft_misfit = _misfit(view, values[0], values[1]), _misfit(view, own, values[1])
+    return _Level(float(values[0]), float(values[1]), error), np.minimum(flat_misfit, soft_misfit + SOFT_COST) < ALIEN_COST
+
+
+def _label(
+    mean: np.ndarray, view: _View, hole: np.ndarray, levels: list[_Level], legal: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels every pixel of the hole and gives its transmission, from the clean surroundings inwards.
+
+    What is un-blended in one layer predicts the next, so that the inside of a large overlay is as sure as its rim.
+    """
+    label, a = np.zeros(hole.shape, np.int8), np.ones(hole.shape, np.float32)
+    picture, unknown = mean.copy(), hole.copy()
+    at = np.zeros(hole.shape, np.int32)
+    at[view.rows, view.cols] = np.arange(len(view.rows))
+    while unknown.any():
+        depth = _depth(unknown)
+        front = unknown & (depth <= LAYER_PX)
+        rows, cols = np.nonzero(front)
+        here = view.part(at[rows, cols])
+        here.fill = predict(picture[..., None], unknown)[rows, cols, 0]
+        here.still = view.error(depth[rows, cols])[0]
+        costs, values = _costs(here, levels, legal)
+        known = (~unknown).astype(np.float32)
+        total = np.maximum(cv2.boxFilter(known, -1, (5, 5), normalize=False), 1)
+        for i in range(len(levels) + 1):  # neighbours tend to be of one kind
+            same = cv2.boxFilter(known * (label == i), -1, (5, 5), normalize=False) / total
+            costs[i] += NEIGHBOUR_COST * (1 - same[rows, cols])
+        best = costs.argmin(0)
+        chosen = values[best, np.arange(len(best))]
+        count = len(levels)
+        label[rows, cols] = np.where(best > 2 * count, ALIEN, np.where(best > count, best - count, best))
+        a[rows, cols] = chosen
+        colour = np.array([0.0] + [level.colour for level in levels], np.float32)[np.maximum(label[rows, cols], 0)]
+        safe = np.maximum(chosen, 0.05)
+        own = (here.mean - (1 - chosen) * colour) / safe
+        gain = np.where(best <= count, here.still / (here.still + (STILL_NOISE / safe) ** 2), 0)
+        picture[rows, cols] = here.fill + gain * (own - here.fill)
+        unknown &= ~front
+    return label, a
+
+
+def _costs(view: _View, levels: list[_Level], legal: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Cost and transmission (2 K + 2, N) of: clean, each level flat, each level's colour soft, alien."""
+    count = len(view.mean)
+    costs, values = [_misfit(view, 1.0, 0.0)], [np.ones(count, np.float32)]
+    for level in levels:
+        beneath = (view.mean - (1 - level.a) * level.colour) / max(level.a, 0.05)
+        beyond = np.maximum(np.maximum(legal[0] - beneath, beneath - legal[1]), 0) * level.a
+        costs.append(_misfit(view, level.a, level.colour) + (beyond / STILL_NOISE) ** 2)
+        values.append(np.full(count, level.a, np.float32))
+    for level in levels:
+        own = _own_transmission(view, level.colour)
+        costs.append(_misfit(view, own, level.colour) + SOFT_COST)
+        values.append(own)
+    costs.append(np.full(count, ALIEN_COST))
+    values.append(np.zeros(count, np.float32))
+    return np.stack(costs), np.stack(values)
+
+
+def _maps(
+    stacks: list[np.ndarray],
+    means: list[np.ndarray],
+    support: np.ndarray,
+    levels: list[_Level],
+    label: np.ndarray,
+    a: np.ndarray,
+) -> BlendMaps:
+    colours = np.array([0.0] + [level.colour for level in levels], np.float32)
+    covered = label != CLEAN
+    opaque = covered & ((label == ALIEN) | (a < LEAST_TRANSMISSION))
+    opaque = _grow(opaque, 1) & covered if opaque.any() else opaque
+    translucent = covered & ~opaque
+    if not translucent.any():
+        return _refuse(support, "it is opaque")
+    transmission, contribution = [], []
+    hole = _grow(covered, 1)
+    shares = [np.where(translucent & (label == k), 1 - a, 0).astype(np.float32) for k in range(1, len(levels) + 1)]
+    for i, mean in enumerate(means):
+        size = mean.shape
+        parts = [_to_plane(share, size) for share in shares]
+        own_a = 1 - sum(parts)
+        own_hole = _pool(hole, size)
+        fill = predict(mean[..., None], own_hole)[..., 0]
+        still = _fill_error(stacks[i], own_hole)(_depth(own_hole))[0]
+        if i == 0:
+            own_colours = colours[1:]
+        else:
+            own_colours = _plane_colours(mean, fill, own_a, parts, still, own_hole & ~_pool(opaque, size))
+        flat = sum(part * colour for part, colour in zip(parts, own_colours, strict=True))
+        # What is seen minus what is modelled, as far as it is surer than the prediction: the codec's still error
+        extra = (mean - own_a * fill - flat) * (STILL_NOISE**2 / (STILL_NOISE**2 + own_a**2 * still))
+        extra = np.where(own_hole & ~_pool(opaque, size), np.clip(extra, -8, 8), 0)
+        transmission.append(own_a.astype(np.float32))
+        contribution.append((flat + extra).astype(np.float32))
+    return BlendMaps(Unblend(transmission, contribution), opaque, covered, MOVING_NOISE, 1.0, ())
+
+
+def _to_plane(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A luma-size map at a plane's size: the mean over the luma pixels of each sample."""
+    if values.shape == size:
+        return values
+    fy, fx = -(-values.shape[0] // size[0]), -(-values.shape[1] // size[1])
+    padded = np.pad(values, ((0, size[0] * fy - values.shape[0]), (0, size[1] * fx - values.shape[1])), "edge")
+    return padded.reshape(size[0], fy, size[1], fx).mean((1, 3))
+
+
+def _pool(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A luma-size mask at a plane's size: True where any luma pixel of a sample is."""
+    return _to_plane(mask.astype(np.float32), size) > 0
+
+
+def _plane_colours(mean, fill, a, parts, still, where):
+    """The levels' colours in a further plane, by least squares over the mean pictures."""
+    weight = (where / (a * a * still + STILL_NOISE**2)).ravel()
+    basis = np.stack([part.ravel() for part in parts], -1)
+    target = (mean - a * fill).ravel() - 128 * basis.sum(1)
+    ridge = np.eye(basis.shape[1]) * 1e-3
+    return 128 + np.linalg.solve((basis * weight[:, None]).T @ basis + ridge, (basis * weight[:, None]).T @ target)
+
+
+def invert(
+    planes: list[np.ndarray], maps: Unblend, noise: float, limits: list[tuple[float, float]] | None = None
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The picture beneath and its standard deviation, plane by plane, in levels.
+
+    `limits`: lowest and highest level that each plane can hold (16..235 and 16..240 in limited range); by default
+    0..255. Where the overlay may have pushed the picture beyond them and the sample lies at one, it only bounds the
+    picture beneath: the estimate is that bound and its deviation infinite. So it is where the transmission is below
+    LEAST_TRANSMISSION; there the estimate means nothing.
+    """
+    estimates, deviations = [], []
+    for i, (seen, a, b) in enumerate(zip(planes, maps.transmission, maps.contribution, strict=True)):
+        low, high = limits[i] if limits else (0.0, 255.0)
+        weak = a < LEAST_TRANSMISSION
+        gain = 1 / np.where(weak, np.float32(1), a)
+        estimate = (seen - b) * gain
+        deviation = noise * gain
+        clipped = ((seen >= high) & (a * high + b > high + 1)) | ((seen <= low) & (a * low + b < low - 1))
+        deviation[weak | clipped] = np.inf
+        estimates.append(np.clip(estimate, 0, 255).astype(np.float32))
+        deviations.append(deviation.astype(np.float32))
+    return estimates, deviations
+
+
+def faded(maps: Unblend, strength: float) -> Unblend:
+    """The maps of the overlay at a strength of 0 (gone) to 1 (fully there)."""
+    return Unblend(
+        [1 - np.float32(strength) * (1 - a) for a in maps.transmission],
+        [np.float32(strength) * b for b in maps.contribution],
+    )
+
+
+def strength(crop: list[np.ndarray], maps: Unblend, predicted: list[np.ndarray]) -> float:
+    """How far a fading overlay is there in one frame, 0..1, by least squares over all planes.
+
+    `crop` and `predicted` (the picture without it, such as a fill) are planes in levels, over the maps' box.
+    """
+    top = base = 0.0
+    for seen, a, b, clean in zip(crop, maps.transmission, maps.contribution, predicted, strict=True):
+        effect = b - (1 - a) * clean
+        top += float(((seen - clean) * effect).sum())
+        base += float((effect * effect).sum())
+    return float(np.clip(top / base, 0, 1)) if base > 0 else 0.0
