@@ -15,13 +15,16 @@ from types import TracebackType
 import av
 import numpy as np
 
-from . import mux
+from . import images, mux
 from .decode import ClipInfo, Frame, fingerprint
-from .encoders import Notice, choose, muxer_of
+from .encoders import Notice, Wish, choose, muxer_of
 from .errors import JobError, MediaError
-from .planes import layout_of, views
+from .hdr import DYNAMIC, Hdr, hdr_of
+from .pixels import LIMITED, Converter
 from .segments import Encoder, Segments, disk_fault
 from .timing import FrameRange
+
+COPYABLE = ("prores", "dnxhd")  # in a .mov, untouched packets and new ones make one stream
 
 
 class Output:
@@ -30,16 +33,25 @@ class Output:
     `warnings` holds (code, text) of everything that the output cannot keep as the source has it.
     """
 
-    def __init__(
-        self, path: Path, like: ClipInfo, source_range: FrameRange, encoder: Encoder, work: Path, warnings: list[Notice]
-    ) -> None:
-        self.warnings = warnings
-        self._path, self._like, self._range, self._encoder = path, like, source_range, encoder
-        self._others = mux.others_for(like, muxer_of(path))
-        warnings += self._others.notices
-        self._change = _Converter(like, encoder)
+    def __init__(self, wish: Wish, source_range: FrameRange, work: Path) -> None:
+        like = wish.like
+        encoder, self.warnings = choose(wish)
+        self._path, self._like, self._range, self._encoder, self._hdr = wish.path, like, source_range, encoder, wish.hdr
+        if wish.muxer is None:
+            self._files = images.names(wish.path, like, source_range)
+        else:
+            self._others = mux.others_for(like, wish.muxer)
+            self.warnings += self._others.notices + mux.timing_notices(like, wish.muxer)
+            if wish.hdr and not _keeps_hdr(encoder, wish.muxer):
+                self.warnings.append(("hdr-metadata", f"{encoder.name} in {wish.path.suffix} keeps no HDR metadata"))
+        self._change = Converter(
+            like.layout, encoder.pix_fmt, is_full=like.full_range, to_limited=encoder.colour_range == LIMITED
+        )
         self._segments = Segments(work, encoder, key=_key(like, source_range), first=source_range.start)
         self._due = self._segments.next_frame
+        self._originals: mux.Originals | None = None
+        if _copies_packets(wish, encoder):
+            self._originals = mux.Originals(like, self._due)
 
     @property
     def next_frame(self) -> int:
@@ -47,9 +59,16 @@ class Output:
         return self._segments.next_frame
 
     def write(self, frame: Frame, *, changed: bool) -> None:
-        """Takes the next frame of the range; its picture belongs to the output from here on."""
+        """Takes the next frame of the range; its picture belongs to the output from here on.
+
+        `changed`: the frame was patched. If not, the source's own packet may go into the output.
+        """
         assert frame.index == self._due, f"frame {self._due} is due, not {frame.index}"
-        self._segments.write(self._change(frame.av), frame.pts - mux.shift_of(self._like, self._range))
+        pts = frame.pts - mux.shift_of(self._like, self._range)
+        if self._originals is not None and not changed:
+            self._segments.copy(self._originals(frame.pts), pts)
+        else:
+            self._segments.write(self._change(frame.av), pts)
         self._due += 1
 
     def cut(self) -> None:
@@ -59,21 +78,18 @@ class Output:
     def finish(self) -> None:
         """Joins the segments, adds the source's other streams, and lets the file appear."""
         self.cut()
-        if self._due != self._range.stop:
-            raise MediaError(
-                f"{self._path}: frames {self._due} to {self._range.stop} are missing",
-                code="short",
-                hint="Run it again.",
+        assert self._due == self._range.stop, f"frames {self._due} to {self._range.stop} are missing"
+        pieces = self._segments.pieces(step=_step(self._like))
+        if images.is_pictures(self._path):
+            images.write(self._files, (piece.data for piece in pieces))
+        else:
+            mux.join(
+                self._path,
+                pieces,
+                self._encoder,
+                time_base=self._like.time_base,
+                source=mux.Source(self._like, self._range, self._others, self._hdr),
             )
-        mux.join(
-            self._path,
-            self._segments.pieces(step=_step(self._like)),
-            self._encoder,
-            time_base=self._like.time_base,
-            like=self._like,
-            source_range=self._range,
-            others=self._others,
-        )
         self._segments.remove()
 
     def __enter__(self) -> Output:
@@ -83,6 +99,8 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._segments.close()
+        if self._originals is not None:
+            self._originals.close()
 
 
 def open_output(
@@ -102,8 +120,10 @@ def open_output(
     """
     path = Path(path)
     check_place(path, like)
-    encoder, warnings = choose(like, path, codec=codec, hardware=hardware, quality=quality)
-    return Output(path, like, source_range, encoder, work, warnings)
+    hdr, notices = _hdr(like, source_range)
+    output = Output(Wish(like, path, codec, quality, hardware, hdr), source_range, work)
+    output.warnings += notices
+    return output
 
 
 class VideoWriter:
@@ -164,33 +184,69 @@ class VideoWriter:
 
 
 def copy_untouched(path: str | Path, like: ClipInfo, source_range: FrameRange) -> bool:
-    """Gives the clip back as it was, without encoding. False where that cannot be done: then encode it."""
+    """Gives the clip back as it was, nothing encoded. False where that cannot be done: then encode it.
+
+    The same kind of file is copied byte for byte, another kind gets the same packets.
+    """
     path = Path(path)
     check_place(path, like)
-    if source_range != like.whole or path.suffix.lower() != Path(like.path).suffix.lower() or like.is_image_sequence:
+    if like.is_image_sequence:
+        if path.suffix.lower() != Path(like.path).suffix.lower():
+            return False
+        images.copy(images.names(path, like, source_range), like, source_range)
+        return True
+    if source_range != like.whole or like.held != like.frames:
         return False
-    mux.copy_file(Path(like.path), path)
-    return True
+    if path.suffix.lower() == Path(like.path).suffix.lower():
+        mux.copy_file(Path(like.path), path)
+        return True
+    return not images.is_pictures(path) and mux.remux(path, like)
 
 
-def check_place(path: Path, like: ClipInfo | None) -> None:
+def check_place(path: Path, like: ClipInfo) -> None:
     """Raises before any work is done when `path` cannot become the output of `like`."""
-    if like is not None and path.exists() and os.path.exists(like.path) and os.path.samefile(path, like.path):
+    if path.exists() and os.path.exists(like.path) and os.path.samefile(path, like.path):
         raise JobError(
             f"the output {path} is the source itself",
             code="output-is-source",
             hint="AutoWipe never writes over its source; choose another name.",
         )
     if path.is_dir():
-        raise MediaError(f"{path} is a folder", code="output-is-folder", hint="Name a file.")
+        raise MediaError(f"{path} is a folder", code="output-is-folder", hint="Name a file in it.")
     if not path.parent.is_dir():
-        raise MediaError(f"the folder {path.parent} does not exist", code="no-folder", hint="Make it first.")
+        raise MediaError(
+            f"the folder {path.parent} does not exist", code="no-folder", hint="Make it, or choose another place."
+        )
     try:
         handle, name = tempfile.mkstemp(prefix=".autowipe-", dir=path.parent)
         os.close(handle)
         os.unlink(name)
     except OSError as err:
         raise disk_fault(err, path) from err
+
+
+def _copies_packets(wish: Wish, encoder: Encoder) -> bool:
+    return (
+        wish.codec == "auto"
+        and wish.like.codec in COPYABLE
+        and encoder.name == wish.like.codec
+        and "mov" in wish.like.container
+        and muxer_of(wish.path) == "mov"
+    )
+
+
+def _hdr(like: ClipInfo, source_range: FrameRange) -> tuple[Hdr, list[Notice]]:
+    """Static HDR metadata of the source, and a notice where it has dynamic metadata, which is lost."""
+    if max(plane.bits for plane in like.layout.planes) < 10 or like.is_image_sequence:
+        return Hdr(), []
+    side_data = mux.side_data_of(like)
+    found = sorted({data.type.name for data in side_data} & set(DYNAMIC))
+    lost = f"dynamic HDR metadata ({', '.join(found).lower()}) is not kept"
+    return hdr_of(side_data), [("hdr-metadata", lost)] if found else []
+
+
+def _keeps_hdr(encoder: Encoder, muxer: str) -> bool:
+    return muxer in ("mp4", "mov") or encoder.name in ("libx264", "libx265", "libsvtav1")
 
 
 def _key(like: ClipInfo, source_range: FrameRange) -> str:
@@ -208,7 +264,7 @@ def _picture_encoder(path: Path, size: tuple[int, int], rate: Fraction, pix_fmt:
         name, target, options = "prores", "yuv422p10le", {"profile": "3"}
     elif muxer == "mp4":
         name, target = "libx264", "yuv444p" if size[0] % 2 or size[1] % 2 else "yuv420p"
-        options = {"preset": "veryfast", "crf": "16", "flags": "+global_header"}
+        options = {"preset": "superfast", "crf": "14", "flags": "+global_header"}
     elif muxer in ("matroska", "nut", "avi"):
         name, target = "ffv1", "gray" if pix_fmt == "gray" else "bgr0"
         options = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1"}
@@ -218,70 +274,16 @@ def _picture_encoder(path: Path, size: tuple[int, int], rate: Fraction, pix_fmt:
             code="output-suffix",
             hint="End the name in .mkv (lossless), .mp4 or .mov.",
         )
-    tags = (1, 1, 1, 1) if target.startswith("yuv") else (2, 2, 2, 2 if target == "gray" else 0)
+    is_yuv = target.startswith("yuv")
     return Encoder(
         name,
         target,
         size,
         rate,
         tuple(sorted(options.items())),
-        *tags,
+        primaries=1 if is_yuv else 2,
+        transfer=1 if is_yuv else 2,
+        matrix=1 if is_yuv else 2,
+        colour_range=LIMITED if is_yuv else 0,
         is_intra=name != "libx264",
     )
-
-
-class _Converter:
-    """Brings decoded pictures into the encoder's pixel format; samples stay exact wherever the format can hold them."""
-
-    def __init__(self, like: ClipInfo, encoder: Encoder) -> None:
-        self._source = like.layout
-        self._target = layout_of(encoder.pix_fmt, *encoder.size)
-        self._full, self._becomes_limited = like.full_range, encoder.colour_range == 1
-        shifts = {plane.role: (plane.shift_x, plane.shift_y) for plane in self._source.planes}
-        self._is_repack = self._source.is_rgb <= self._target.is_rgb and all(
-            shifts.get(plane.role, (plane.shift_x, plane.shift_y)) == (plane.shift_x, plane.shift_y)
-            and plane.bits >= min(p.bits for p in self._source.planes)
-            for plane in self._target.planes
-        )
-        self._is_scaled = like.full_range and not self._source.is_rgb and self._becomes_limited
-
-    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        if frame.format.name == self._target.pix_fmt and not self._is_scaled:
-            return frame
-        if self._is_repack and not self._is_scaled:
-            return self._repacked(frame)
-        if frame.format.name.startswith("yuvj"):
-            frame = self._relabelled(frame)
-        full, limited = 2, 1
-        return frame.reformat(
-            format=self._target.pix_fmt,
-            src_color_range=full if self._full else limited,
-            dst_color_range=full if self._full and not self._is_scaled else limited,
-        )
-
-    def _repacked(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The same samples in another memory order, deeper ones shifted up; what was not there is grey or opaque."""
-        new = _blank_like(frame, self._target.pix_fmt)
-        given = dict(zip((plane.role for plane in self._source.planes), self._source.planes, strict=True))
-        pictures = dict(zip(given, views(frame, self._source), strict=True))
-        for plane, view in zip(self._target.planes, views(new, self._target), strict=True):
-            role = plane.role if plane.role in given else "Y" if plane.role in "RGB" else None
-            if role is None:
-                view[...] = (2**plane.bits - 1 if plane.role == "A" else 2 ** (plane.bits - 1)) << plane.low
-                continue
-            codes = pictures[role] >> given[role].low if given[role].low else pictures[role]
-            view[...] = codes.astype(view.dtype, copy=False) << (plane.bits - given[role].bits + plane.low)
-        return new
-
-    def _relabelled(self, frame: av.VideoFrame) -> av.VideoFrame:
-        new = _blank_like(frame, frame.format.name.replace("yuvj", "yuv"))
-        for view, old in zip(views(new, self._source), views(frame, self._source), strict=True):
-            view[...] = old
-        return new
-
-
-def _blank_like(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
-    new = av.VideoFrame(frame.width, frame.height, pix_fmt)
-    new.color_range, new.colorspace = frame.color_range, frame.colorspace
-    new.color_primaries, new.color_trc = frame.color_primaries, frame.color_trc
-    return new

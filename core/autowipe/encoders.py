@@ -1,7 +1,7 @@
-"""Chooses the encoder of an output: same family as the source or the codec asked for, and at what quality.
+"""Chooses the encoder of an output: of the source's family or the codec asked for, and at what quality.
 
-Lossy encoders are driven by constant quality, with this rule: CRF_AT_SOURCE is fine enough to be hard to tell from
-its source, and it is never exceeded. Where the source spends more bits on a pixel than its codec usually needs at
+Lossy encoders are driven by constant quality, with this rule: the CRF of the ladders below is hard to tell from its
+source by eye, and it is never exceeded. Where the source spends more bits on a pixel than its codec usually needs at
 that quality (USUAL_BITS), the CRF is lowered by 6 for each doubling, which about doubles the bits in turn. So a
 generous source stays generous, and a starved one is not made worse.
 """
@@ -11,93 +11,84 @@ from __future__ import annotations
 import io
 import logging
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
 
+from . import images
 from .decode import ClipInfo
 from .errors import JobError, MediaError
-from .planes import Layout, layout_of
+from .hdr import Hdr, encoder_text
+from .pixels import LIMITED, is_same_kind, losses, nearest
+from .planes import layout_of
 from .segments import Encoder
 
 log = logging.getLogger(__name__)
 
-FORMATS = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".qt": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-    ".avi": "avi",
-    ".mxf": "mxf",
-    ".nut": "nut",
-    ".ts": "mpegts",
-    ".m2ts": "mpegts",
-    ".mts": "mpegts",
-    ".mpg": "mpeg",
-    ".mpeg": "mpeg",
-    ".vob": "vob",
-}  # suffix to FFmpeg's muxer
-IMAGES = {
-    ".png": "png",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".dpx": "dpx",
-    ".exr": "exr",
-    ".jpg": "mjpeg",
-    ".jpeg": "mjpeg",
-    ".bmp": "bmp",
-    ".tga": "targa",
-    ".jp2": "jpeg2000",
-    ".webp": "libwebp",
-}  # suffix of a numbered image to its encoder
-HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf", "mf", "vaapi")  # endings of h264_ and hevc_ encoders
+Notice = tuple[str, str]  # code and text of a warning
 
+# Suffix to FFmpeg's muxer, codec to its encoder, codecs named like their encoders, the public names, and where an
+# encoder's packets may lie.
+FORMATS = {
+    ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".qt": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi",
+    ".mxf": "mxf", ".nut": "nut", ".ts": "mpegts", ".m2ts": "mpegts", ".mts": "mpegts", ".mpg": "mpeg",
+    ".mpeg": "mpeg", ".vob": "vob",
+}  # fmt: skip
 FAMILY = {
-    "h264": "libx264",
-    "hevc": "libx265",
-    "av1": "libsvtav1",
-    "libdav1d": "libsvtav1",
-    "vp9": "libvpx-vp9",
-    "libvpx-vp9": "libvpx-vp9",
-    "vp8": "libvpx",
-    "libvpx": "libvpx",
-    "mpeg2video": "mpeg2video",
-    "mpeg1video": "mpeg1video",
-    "mpeg4": "mpeg4",
-    "prores": "prores_ks",
-    "dnxhd": "dnxhd",
-    "mjpeg": "mjpeg",
-    "cfhd": "cfhd",
-}  # decoder to the encoder of the same family
+    "h264": "libx264", "hevc": "libx265", "av1": "libsvtav1", "vp9": "libvpx-vp9", "vp8": "libvpx",
+    "mpeg2video": "mpeg2video", "mpeg1video": "mpeg1video", "mpeg4": "mpeg4", "prores": "prores", "dnxhd": "dnxhd",
+    "mjpeg": "mjpeg", "cfhd": "cfhd",
+}  # fmt: skip
 LOSSLESS = {
     "ffv1", "ffvhuff", "huffyuv", "utvideo", "magicyuv", "qtrle", "png", "tiff", "dpx", "exr", "bmp", "targa",
     "rawvideo", "v210", "v410", "r210", "jpegls",
 }  # fmt: skip
-NAMES = {"ffv1": "ffv1", "prores": "prores_ks", "dnxhr": "dnxhd", "h264": "libx264", "hevc": "libx265"}
+ASKED = {"ffv1": "ffv1", "prores": "prores", "dnxhr": "dnxhd", "h264": "libx264", "hevc": "libx265"}
 PLACES = {
-    "ffv1": ".mkv", "prores_ks": ".mov", "prores": ".mov", "dnxhd": ".mov", "libx264": ".mp4, .mov or .mkv",
+    "ffv1": ".mkv", "prores": ".mov", "dnxhd": ".mov", "libx264": ".mp4, .mov or .mkv",
     "libx265": ".mp4, .mov or .mkv", "libsvtav1": ".mp4 or .mkv", "libvpx-vp9": ".webm, .mkv or .mp4",
-    "libvpx": ".webm or .mkv", "mpeg2video": ".mpg, .ts, .mxf or .mkv", "utvideo": ".avi or .mkv",
+    "libvpx": ".webm or .mkv", "mpeg2video": ".mpg, .ts or .mkv", "utvideo": ".avi or .mkv",
 }  # fmt: skip
+INTRA = {"prores", "dnxhd", "mjpeg", "cfhd"}  # lossy, every packet for itself
 
-CRF_AT_SOURCE = {"draft": 20, "normal": 17, "best": 14}  # on the scale of x264
-USUAL_BITS = {"libx264": 0.15, "libx265": 0.10, "libsvtav1": 0.08, "libvpx-vp9": 0.10, "libvpx": 0.15}  # a pixel
-X26_PRESETS = {"draft": "superfast", "normal": "veryfast", "best": "medium"}
-SVT_PRESETS = {"draft": "10", "normal": "8", "best": "5"}
-VPX_SPEEDS = {"draft": "5", "normal": "4", "best": "2"}
+# Preset and CRF by quality. In the comments: CPU ms for a 1080p frame of film with grain, PSNR of luma in dB.
+X264 = {"draft": ("ultrafast", 18), "normal": ("superfast", 15), "best": ("medium", 13)}  # 33, 42 · 55, 43.5 · 210, 47
+X265 = {"draft": ("ultrafast", 18), "normal": ("ultrafast", 14), "best": ("veryfast", 12)}  # 190, 41 · 227, 43.4 · 480
+SVT = {"draft": ("12", 20), "normal": ("10", 12), "best": ("6", 8)}  # 85, 39.5 · 110, 42.2
+VPX = {"draft": ("8", 16), "normal": ("6", 12), "best": ("4", 8)}  # 97, 45 · 153, 45.5
+LADDERS = {"libx264": X264, "libx265": X265, "libsvtav1": SVT, "libvpx-vp9": VPX, "libvpx": VPX}
+USUAL_BITS = {"libx264": 0.25, "libx265": 0.18, "libsvtav1": 0.15, "libvpx-vp9": 0.2, "libvpx": 0.3}  # a pixel
 LOWEST_CRF = 6
-PRORES = {"Proxy": 0, "LT": 1, "Standard": 2, "HQ": 3, "4444": 4, "XQ": 5}
-DNXHR = {"DNXHR LB": "dnxhr_lb", "DNXHR SQ": "dnxhr_sq", "DNXHR HQ": "dnxhr_hq", "DNXHR HQX": "dnxhr_hqx",
-         "DNXHR 444": "dnxhr_444"}  # fmt: skip
-DNXHD_MBPS = (36, 45, 60, 75, 80, 90, 100, 110, 115, 120, 145, 175, 180, 185, 190, 220, 240, 290, 365, 390, 440)
-LAMBDA = 118  # FFmpeg's unit of quantiser scale
-GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER
-FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AVFieldOrder
+FINE_SCALE = 2  # quantiser scale of the older codecs: 50 dB for MPEG-2 on the same film
 
-Notice = tuple[str, str]
+HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf", "mf", "vaapi")  # endings of h264_ and hevc_ encoders
+PRORES = {"Proxy": 0, "LT": 1, "Standard": 2, "HQ": 3, "4444": 4, "XQ": 5}
+DNXHR = {
+    "DNXHR LB": "dnxhr_lb", "DNXHR SQ": "dnxhr_sq", "DNXHR HQ": "dnxhr_hq", "DNXHR HQX": "dnxhr_hqx",
+    "DNXHR 444": "dnxhr_444",
+}  # fmt: skip
+DNXHD_MBPS = (36, 45, 60, 75, 80, 90, 100, 110, 115, 120, 145, 175, 180, 185, 190, 220, 240, 290, 365, 390, 440)
+LAMBDA = 118  # FFmpeg's unit of the quantiser scale
+FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AVFieldOrder
+GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an output is to be like."""
+
+    like: ClipInfo
+    path: Path
+    codec: str  # one of job.CODECS
+    quality: str  # one of job.QUALITIES
+    hardware: bool
+    hdr: Hdr
+
+    @property
+    def muxer(self) -> str | None:
+        """FFmpeg's name for the container; None for numbered pictures."""
+        return None if images.is_pictures(self.path) else muxer_of(self.path)
 
 
 def muxer_of(path: Path) -> str:
@@ -112,117 +103,137 @@ def muxer_of(path: Path) -> str:
         ) from None
 
 
-def choose(like: ClipInfo, path: Path, *, codec: str, hardware: bool, quality: str) -> tuple[Encoder, list[Notice]]:
-    """The encoder for an output at `path`, tried out, and what the user should know about it.
+def choose(wish: Wish) -> tuple[Encoder, list[Notice]]:
+    """The encoder for an output, tried out, and what the user should know about it.
 
     Raises JobError when the container cannot hold the codec, MediaError when the encoder does not open.
     """
-    muxer = None if like.is_image_sequence and path.suffix.lower() in IMAGES else muxer_of(path)
-    warnings: list[Notice] = []
-    name = _name_for(like, path, codec, muxer, warnings)
-    if hardware:
-        found = _hardware(like, name, muxer, quality)
+    notices: list[Notice] = []
+    name = _name_for(wish, notices)
+    if wish.muxer is not None and not _holds(wish.muxer, name):
+        raise _cannot_hold(wish.path, name)
+    if wish.hardware:
+        found = _hardware(wish, name)
         if found:
-            return found, warnings + _conversion_warnings(like, found)
-        warnings.append(("no-hardware-encoder", f"no hardware encoder works here: {name} is used instead"))
+            return found, notices + _conversions(wish.like, found)
+        notices.append(("no-hardware-encoder", f"no hardware encoder works here: {name} is used instead"))
     problem: av.FFmpegError | None = None
-    for encoder in _candidates(like, name, muxer, quality):
-        if muxer is not None and not _holds(muxer, encoder.name):
-            raise _cannot_hold(path, encoder.name)
+    for encoder in _candidates(wish, name):
         try:
-            _try(encoder, muxer)
+            _try(encoder, wish.muxer)
         except av.FFmpegError as err:
             log.debug("%s refuses: %s", encoder, err)
             problem = err
         else:
-            return encoder, warnings + _conversion_warnings(like, encoder)
+            return encoder, notices + _conversions(wish.like, encoder)
+    layout = wish.like.layout
     raise MediaError(
-        f"the encoder {name} refuses a picture of {like.layout.width}x{like.layout.height} px"
-        f" {like.layout.pix_fmt} for {path.name}: {problem}",
+        f"the encoder {name} refuses pictures of {layout.width}x{layout.height} px, {layout.pix_fmt},"
+        f" for {wish.path.name}: {problem.strerror if problem else ''}",
         code="encoder",
         hint="Choose another codec with --codec, such as ffv1 in a .mkv file.",
     )
 
 
-def _name_for(like: ClipInfo, path: Path, codec: str, muxer: str | None, warnings: list[Notice]) -> str:
+def _name_for(wish: Wish, notices: list[Notice]) -> str:
     """The encoder's name for the codec asked for."""
-    if muxer is None:
-        return IMAGES[path.suffix.lower()]
+    like, codec = wish.like, wish.codec
+    if wish.muxer is None:
+        if codec != "auto":
+            raise JobError(
+                f"{wish.path.name} is written as pictures, which have no codec {codec}",
+                code="codec",
+                hint="Leave out --codec, or name a video file.",
+            )
+        return images.ENCODERS[wish.path.suffix.lower()]
     if codec != "auto":
-        return NAMES[codec]
+        return ASKED[codec]
     if like.codec in FAMILY:
         return FAMILY[like.codec]
-    if like.codec in LOSSLESS and _has_encoder(like.codec) and _holds(muxer, like.codec):
+    if like.codec in LOSSLESS and _has_encoder(like.codec) and _holds(wish.muxer, like.codec):
         return like.codec
-    lossless = like.codec in LOSSLESS or like.is_image_sequence or like.layout.is_rgb
-    name = "ffv1" if lossless else "libx264"
-    warnings.append(("codec-changed", f"{like.codec} cannot be written: the output is {name}"))
+    name = "ffv1" if like.codec in LOSSLESS or like.is_image_sequence or like.layout.is_rgb else "libx264"
+    notices.append(("codec-changed", f"{like.codec} is not written to {wish.path.suffix}: the output is {name}"))
     return name
 
 
-def _candidates(like: ClipInfo, name: str, muxer: str | None, quality: str) -> list[Encoder]:
+def _candidates(wish: Wish, name: str) -> list[Encoder]:
     """Encoders of one name to try in order; more than one for the fixed bit rates of DNxHD."""
-    pix_fmt = nearest(like.layout, _formats(name, like))
-    is_interlaced = like.field_order != "progressive"
-    tags = like.tags
+    like = wish.like
+    formats = _formats(name, like)
+    if name in ("libx264", "libx265") and (like.layout.width % 2 or like.layout.height % 2):
+        formats = [found for found in formats if "444" in found or "gray" in found]  # 4:2:0 wants even sizes there
     encoder = Encoder(
         name,
-        pix_fmt,
+        nearest(like.layout, formats),
         (like.layout.width, like.layout.height),
         like.rate,
-        primaries=tags.primaries,
-        transfer=tags.transfer,
-        matrix=tags.matrix,
+        primaries=like.tags.primaries,
+        transfer=like.tags.transfer,
+        matrix=like.tags.matrix,
         colour_range=_range_for(like, name),
         sample_aspect=like.sample_aspect,
         field_order=FIELD_ORDERS[like.field_order],
-        is_intra=name in ("prores_ks", "prores", "dnxhd", "mjpeg", "cfhd") or name in LOSSLESS or muxer is None,
+        is_intra=name in INTRA or name in LOSSLESS or wish.muxer is None,
     )
-    flags = "+global_header" if muxer and _wants_global_header(muxer) else ""
-    if is_interlaced and name in ("libx264", "mpeg2video", "mpeg4", "prores_ks", "prores"):
-        flags += "+ildct" if name.startswith("prores") else "+ildct+ilme"
-    base = {"flags": flags} if flags else {}
+    flags = _flags(wish, name)
+    shared = {"flags": flags} if flags else {}
     if like.siting != "left":
-        base["chroma_sample_location"] = like.siting
+        shared["chroma_sample_location"] = like.siting
     if name == "dnxhd":
-        return [_with(encoder, base | options) for options in _dnx_options(like, pix_fmt)]
-    return [_with(encoder, base | _options(like, name, pix_fmt, quality, flags))]
+        return [_with(encoder, shared | options) for options in _dnx_options(like, encoder.pix_fmt)]
+    return [_with(encoder, shared | _options(wish, name, encoder.pix_fmt))]
 
 
-def _options(like: ClipInfo, name: str, pix_fmt: str, quality: str, flags: str) -> dict[str, str]:
-    """Private options; `flags` is what "flags" holds already."""
+def _flags(wish: Wish, name: str) -> str:
+    flags = "+global_header" if wish.muxer and _wants_global_header(wish.muxer) else ""
+    if name in ("mpeg2video", "mpeg1video", "mpeg4", "mjpeg"):
+        flags += "+qscale"
+    if wish.like.field_order != "progressive":
+        if name in ("libx264", "mpeg2video", "mpeg4"):
+            flags += "+ildct+ilme"
+        elif name in ("prores", "dnxhd"):
+            flags += "+ildct"
+    return flags
+
+
+def _options(wish: Wish, name: str, pix_fmt: str) -> dict[str, str]:
+    like = wish.like
     intra = {"g": "1"} if like.is_intra_only else {}
-    if name in ("libx264", "libx265"):
-        crf = _crf(like, name, CRF_AT_SOURCE[quality])
-        quiet = {"x265-params": "log-level=error"} if name == "libx265" else {}
-        return {"preset": X26_PRESETS[quality], "crf": f"{crf:g}"} | quiet | intra
-    if name == "libsvtav1":
-        crf = _crf(like, name, CRF_AT_SOURCE[quality] + 3)
-        return {"preset": SVT_PRESETS[quality], "crf": str(round(crf))}
-    if name in ("libvpx-vp9", "libvpx"):
-        crf = round(_crf(like, name, CRF_AT_SOURCE[quality] - 3))
-        row_threads = {"row-mt": "1"} if name == "libvpx-vp9" else {}
-        return {"deadline": "good", "cpu-used": VPX_SPEEDS[quality], "crf": str(crf), "b": "0"} | row_threads | intra
-    if name in ("mpeg2video", "mpeg1video", "mpeg4"):
-        between = {"g": "1"} if like.is_intra_only else {"g": "15", "bf": "2"}
-        return _fixed_scale(flags, 2) | between
-    if name == "mjpeg":
-        return _fixed_scale(flags, 2)
-    if name in ("prores_ks", "prores"):
+    if name in LADDERS:
+        return _ladder_options(wish, name) | intra
+    if name in ("mpeg2video", "mpeg1video", "mpeg4", "mjpeg"):
+        group = {} if name == "mjpeg" else intra or {"g": "15", "bf": "2"}
+        return {"global_quality": str(LAMBDA * FINE_SCALE), "qmin": "1"} | group
+    if name == "prores":
         return {"profile": str(_prores_profile(like, pix_fmt))}
     if name == "ffv1":
         return {"level": "3", "slices": "16" if like.layout.height >= 480 else "4", "slicecrc": "1", "g": "1"}
     return {}
 
 
-def _fixed_scale(flags: str, scale: int) -> dict[str, str]:
-    return {"flags": flags + "+qscale", "global_quality": str(LAMBDA * scale), "qmin": "1"}
+def _ladder_options(wish: Wish, name: str) -> dict[str, str]:
+    like = wish.like
+    preset, crf = LADDERS[name][wish.quality][0], _crf(wish, name)
+    hdr = encoder_text(wish.hdr, name)
+    if name == "libx264":
+        return {"preset": preset, "crf": f"{crf:g}"} | ({"x264-params": hdr} if hdr else {})
+    if name == "libx265":
+        more = ":".join(part for part in ("log-level=error", hdr, "hdr10=1" if wish.hdr.display else "") if part)
+        return {"preset": preset, "crf": f"{crf:g}", "x265-params": more}
+    if name == "libsvtav1":
+        return {"preset": preset, "crf": str(round(crf))} | ({"svtav1-params": hdr} if hdr else {})
+    speed = {"deadline": "realtime", "cpu-used": preset, "crf": str(round(crf))}
+    if name == "libvpx-vp9":
+        return speed | {"b": "0", "row-mt": "1"}
+    # VP8 takes its CRF only together with a bit rate that it may not exceed.
+    return speed | {"b": str(round(4 * like.layout.width * like.layout.height * float(like.rate)))}
 
 
-def _crf(like: ClipInfo, name: str, crf: float) -> float:
-    """`crf`, lowered where the source spends more bits than usual (see the top of this file)."""
-    pixels = like.layout.width * like.layout.height * float(like.rate)
-    bits = (like.bit_rate or 0) / max(1.0, pixels)
+def _crf(wish: Wish, name: str) -> float:
+    """The ladder's CRF, lowered where the source spends more bits than usual (see the top of this file)."""
+    like, crf = wish.like, float(LADDERS[name][wish.quality][1])
+    bits = (like.bit_rate or 0) / (like.layout.width * like.layout.height * float(like.rate))
     if bits > USUAL_BITS[name]:
         crf -= 6 * math.log2(bits / USUAL_BITS[name])
     return max(LOWEST_CRF, round(crf, 1))
@@ -231,7 +242,7 @@ def _crf(like: ClipInfo, name: str, crf: float) -> float:
 def _prores_profile(like: ClipInfo, pix_fmt: str) -> int:
     if like.codec == "prores" and like.profile in PRORES:
         return PRORES[like.profile]
-    return 4 if "444" in pix_fmt else 3
+    return PRORES["4444" if "444" in pix_fmt else "HQ"]
 
 
 def _dnx_options(like: ClipInfo, pix_fmt: str) -> list[dict[str, str]]:
@@ -241,137 +252,72 @@ def _dnx_options(like: ClipInfo, pix_fmt: str) -> list[dict[str, str]]:
         return [{"b": f"{rate}M"} for rate in rates]
     if like.codec == "dnxhd" and like.profile in DNXHR:
         return [{"profile": DNXHR[like.profile]}]
-    profile = {"yuv422p": "dnxhr_hq", "yuv422p10le": "dnxhr_hqx"}.get(pix_fmt, "dnxhr_444")
-    return [{"profile": profile}]
+    return [{"profile": {"yuv422p": "dnxhr_hq", "yuv422p10le": "dnxhr_hqx"}.get(pix_fmt, "dnxhr_444")}]
 
 
 def _range_for(like: ClipInfo, name: str) -> int:
     """ProRes knows no full range: such a source is scaled to limited. Elsewhere the range stays as it is."""
-    if name in ("prores_ks", "prores") and not like.layout.is_rgb:
-        return 1
-    if "yuvj" in like.layout.pix_fmt:
-        return 2
-    return like.tags.range
+    if name == "prores":
+        return LIMITED
+    return 2 if "yuvj" in like.layout.pix_fmt else like.tags.range
 
 
 def _formats(name: str, like: ClipInfo) -> list[str]:
     if name == "rawvideo":
         return [like.layout.pix_fmt]
-    return [found.name for found in av.Codec(name, "w").video_formats or ()] or [like.layout.pix_fmt]
+    return [found.name for found in av.Codec(name, "w").video_formats or ()]
 
 
-def nearest(layout: Layout, formats: list[str]) -> str:
-    """The pixel format among `formats` that holds a layout's samples with the least loss, then the least excess."""
-    if layout.pix_fmt in formats:
-        return layout.pix_fmt
-    known = []
-    for name in formats:
-        try:
-            known.append(layout_of(name, layout.width, layout.height))
-        except MediaError:
-            continue
-    if not known:
-        raise MediaError(
-            f"no pixel format of the encoder fits {layout.pix_fmt}",
-            code="pixel-format",
-            hint="Choose another codec with --codec, such as ffv1.",
-        )
-    return min(known, key=lambda other: (len(losses(layout, other)), _excess(layout, other))).pix_fmt
-
-
-def losses(source: Layout, target: Layout) -> list[str]:
-    """What of `source` does not fit into `target`, in words."""
+def _conversions(like: ClipInfo, encoder: Encoder) -> list[Notice]:
+    source, name = like.layout, encoder.name
+    target = layout_of(encoder.pix_fmt, source.width, source.height)
     found = []
-    has, gets = _traits(source), _traits(target)
-    if gets["bits"] < has["bits"]:
-        found.append(f"{has['bits']} bits become {gets['bits']}")
-    if gets["shift"] > has["shift"]:
-        found.append("chroma gets coarser")
-    if has["alpha"] and not gets["alpha"]:
-        found.append("alpha is left out")
-    if has["rgb"] != gets["rgb"] and not has["grey"]:
-        found.append("RGB becomes Y'CbCr" if has["rgb"] else "Y'CbCr becomes RGB")
-    if gets["grey"] and not has["grey"]:
-        found.append("colour is left out")
+    lost = losses(source, target)
+    if lost:
+        text = f"{name} holds no {source.pix_fmt}; it becomes {target.pix_fmt}: {', '.join(lost)}"
+        found.append(("pixel-format", text))
+    elif not is_same_kind(source, target):
+        text = f"{name} holds no {source.pix_fmt}; it becomes {target.pix_fmt}, and nothing is lost"
+        found.append(("pixel-format", text))
+    if like.full_range and not source.is_rgb and encoder.colour_range == LIMITED:
+        found.append(("colour-range", f"{name} knows no full range: levels are scaled to limited range"))
     return found
 
 
-def _excess(source: Layout, target: Layout) -> tuple[int, int, int]:
-    has, gets = _traits(source), _traits(target)
-    return (
-        (has["shift"] - gets["shift"]) * 8 + gets["bits"] - has["bits"] + 16 * (gets["rgb"] - has["rgb"]) ** 2,
-        gets["alpha"] - has["alpha"],
-        has["grey"] - gets["grey"],
-    )
-
-
-def _traits(layout: Layout) -> dict[str, int]:
-    roles = [plane.role for plane in layout.planes]
-    return {
-        "bits": max(plane.bits for plane in layout.colour),
-        "shift": sum(max(plane.shift_x for plane in layout.planes) * 2 + plane.shift_y for plane in layout.planes[1:2]),
-        "alpha": int("A" in roles),
-        "rgb": int("R" in roles),
-        "grey": int(len(layout.colour) == 1),
-    }
-
-
-def _conversion_warnings(like: ClipInfo, encoder: Encoder) -> list[Notice]:
-    source, found = like.layout, []
-    if encoder.pix_fmt != source.pix_fmt:
-        target = layout_of(encoder.pix_fmt, source.width, source.height)
-        lost = losses(source, target)
-        if lost:
-            found.append(
-                (
-                    "pixel-format",
-                    f"{encoder.name} cannot hold {source.pix_fmt}; as {encoder.pix_fmt}, {', '.join(lost)}",
-                )
-            )
-        elif _traits(source) != _traits(target):
-            found.append(
-                ("pixel-format", f"{encoder.name} holds {source.pix_fmt} as {encoder.pix_fmt}: nothing is lost")
-            )
-    if like.full_range and not source.is_rgb and encoder.colour_range == 1:
-        found.append(("colour-range", f"{encoder.name} knows no full range: the levels are scaled to limited"))
-    return found
-
-
-def _hardware(like: ClipInfo, name: str, muxer: str | None, quality: str) -> Encoder | None:
+def _hardware(wish: Wish, name: str) -> Encoder | None:
     """The machine's encoder for the family of `name` that really opens, or None."""
     family = {"libx264": "h264", "libx265": "hevc", "libsvtav1": "av1"}.get(name)
-    if family is None or muxer is None:
+    if family is None or wish.muxer is None:
         return None
-    crf = _crf(like, name, CRF_AT_SOURCE[quality] + (3 if family == "av1" else 0))
+    layout = wish.like.layout
+    base = _candidates(wish, name)[0]
+    shared = {key: value for key, value in base.options if key in ("flags", "chroma_sample_location", "g")}
     for maker in HARDWARE:
-        candidate = f"{family}_{maker}"
-        if not _has_encoder(candidate):
+        if not _has_encoder(f"{family}_{maker}"):
             continue
-        formats = [found.name for found in av.Codec(candidate, "w").video_formats or ()]
-        pix_fmt = nearest(like.layout, formats)
-        if losses(like.layout, layout_of(pix_fmt, like.layout.width, like.layout.height)):
+        pix_fmt = nearest(layout, _formats(f"{family}_{maker}", wish.like))
+        if losses(layout, layout_of(pix_fmt, layout.width, layout.height)):
             continue
-        base = _candidates(like, name, muxer, quality)[0]
-        flags = {"flags": dict(base.options).get("flags", "")} if dict(base.options).get("flags") else {}
-        encoder = replace(base, name=candidate, pix_fmt=pix_fmt)
-        encoder = _with(encoder, flags | _hardware_options(maker, round(crf)))
+        encoder = replace(base, name=f"{family}_{maker}", pix_fmt=pix_fmt)
+        encoder = _with(encoder, shared | _hardware_options(maker, max(1, round(_crf(wish, name)))))
         try:
-            _try(encoder, muxer)
-        except av.FFmpegError as err:
-            log.info("%s does not open: %s", candidate, err)
+            _try(encoder, wish.muxer)
+        except (av.FFmpegError, NotImplementedError) as err:
+            log.info("%s does not open: %s", encoder.name, err)
             continue
         return encoder
     return None
 
 
 def _hardware_options(maker: str, level: int) -> dict[str, str]:
-    level = max(1, level)
+    """Constant quality near a CRF of `level`, as each maker's encoder spells it."""
+    percent = max(1, 100 - 2 * level)
     return {
         "nvenc": {"rc": "vbr", "cq": str(level), "preset": "p5", "b": "0"},
-        "videotoolbox": {"flags": "+qscale", "global_quality": str(LAMBDA * max(1, 100 - 2 * level))},
+        "videotoolbox": {"global_quality": str(LAMBDA * percent)},
         "qsv": {"global_quality": str(level)},
         "amf": {"rc": "cqp", "qp_i": str(level), "qp_p": str(level)},
-        "mf": {"rate_control": "quality", "quality": str(max(1, 100 - 2 * level))},
+        "mf": {"rate_control": "quality", "quality": str(percent)},
         "vaapi": {"qp": str(level)},
     }[maker]
 
@@ -399,11 +345,11 @@ def _holds(muxer: str, name: str) -> bool:
 
 def _wants_global_header(muxer: str) -> bool:
     with av.open(io.BytesIO(), "w", format=muxer) as trial:
-        return bool(trial.format.flags & int(av.format.Flags.global_header.value))
+        return bool(int(trial.format.flags) & GLOBAL_HEADER)
 
 
 def _try(encoder: Encoder, muxer: str | None) -> None:
-    """Opens the encoder and, where there is one, writes the container's header into memory."""
+    """Opens the encoder and, where there is a container, writes its header into memory."""
     if muxer is None:
         encoder.open()
         return
@@ -413,9 +359,8 @@ def _try(encoder: Encoder, muxer: str | None) -> None:
 
 
 def _cannot_hold(path: Path, name: str) -> JobError:
-    places = PLACES.get(name, ".mov or .mkv")
     return JobError(
         f"a {path.suffix} file cannot hold {name}: {path.name}",
         code="container",
-        hint=f"Name the output {places}, or choose another codec with --codec.",
+        hint=f"Name the output {PLACES.get(name, '.mov or .mkv')}, or choose another codec with --codec.",
     )

@@ -22,6 +22,7 @@ import av
 from .decode import ClipInfo
 from .encoders import Notice, muxer_of
 from .errors import MediaError
+from .hdr import Hdr, put_into_mov
 from .segments import Encoder, Piece, disk_fault, sync_folder
 from .timing import FrameRange
 
@@ -39,6 +40,8 @@ PLAIN_TAGS = {
     "episode_sort", "track", "disc", "keywords", "location", "location-eng", "make", "model", "author",
 }  # fmt: skip
 ROOM_S = Fraction(60)  # how far before a range its subtitles and late-coming packets are looked for
+STARTS_BEFORE_0 = ("mp4", "mov", "nut")  # muxers
+HVC1 = ("libx265", "hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf", "hevc_mf", "hevc_vaapi")
 TICKS = 2**31 - 1  # largest time scale of a mov file
 
 
@@ -50,12 +53,22 @@ class Others:
     notices: list[Notice] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Source:
+    """What an output takes over from its source besides the frames."""
+
+    like: ClipInfo
+    range: FrameRange
+    others: Others
+    hdr: Hdr
+
+
 def others_for(like: ClipInfo, muxer: str) -> Others:
     """Which of the other streams a container can hold; each is tried by itself."""
     found = Others()
     if like.is_image_sequence:
         return found
-    with _source(like) as source:
+    with _open(like) as source:
         for stream in source.streams:
             if stream.index == like.stream or _is_made_anew(stream):
                 continue
@@ -70,37 +83,95 @@ def others_for(like: ClipInfo, muxer: str) -> Others:
 
 
 def join(
-    path: Path,
-    pieces: Iterable[Piece],
-    encoder: Encoder,
-    *,
-    time_base: Fraction,
-    like: ClipInfo | None = None,
-    source_range: FrameRange | None = None,
-    others: Others | None = None,
+    path: Path, pieces: Iterable[Piece], encoder: Encoder, *, time_base: Fraction, source: Source | None = None
 ) -> None:
     """Writes the joined packets to `path`, which appears only when it is complete.
 
-    `like`: the source whose other streams, tags, timecode and rotation go into the file too; those streams are cut
-    to `source_range`. Raises MediaError; `path` is then as it was.
+    `source`: the clip whose other streams, tags, timecode and rotation go into the file too, cut to its range.
+    Raises MediaError; `path` is then as it was.
     """
     muxer = muxer_of(path)
-    with _appearing(path) as part, contextlib.ExitStack() as stack:
-        options = _muxer_options(muxer, time_base, like)
-        out = stack.enter_context(_closing(av.open("file:" + str(part), "w", format=muxer, options=options)))
-        video = encoder.add_to(out)
-        video.time_base = time_base
-        if encoder.name == "libx265" and muxer in ("mp4", "mov"):
-            video.codec_context.codec_tag = "hvc1"
-        rest: Iterator[Any] = iter(())
-        if like is not None:
-            assert source_range is not None
-            source = stack.enter_context(_source(like))
-            _copy_tags(like, source, out, video, source_range)
-            streams = _add_others(source, out, others or Others())
-            rest = _other_packets(source, streams, like, source_range, muxer)
-        out.start_encoding()
-        _interleave(out, video, _video_packets(pieces, video, time_base), rest)
+    has_file = source is not None and not source.like.is_image_sequence
+    with _appearing(path) as part:
+        with contextlib.ExitStack() as stack:
+            given = stack.enter_context(_open(source.like)) if source and has_file else None
+            out = stack.enter_context(_writing(part, muxer, time_base, given.metadata if given else {}))
+            video = encoder.add_to(out)
+            video.time_base = time_base
+            if encoder.name in HVC1 and muxer in ("mp4", "mov"):
+                video.codec_context.codec_tag = "hvc1"
+            rest: Iterator[Any] = iter(())
+            if source is not None:
+                _copy_clip_tags(source, out, video)
+                if given is not None:
+                    _copy_tags(source, given, out, video)
+                    rest = _other_packets(source, given, _add_others(given, out, source.others), muxer)
+            out.start_encoding()
+            _interleave(out, _video_packets(pieces, video, time_base), rest)
+        if source is not None and source.hdr and muxer in ("mp4", "mov"):
+            put_into_mov(part, source.hdr)
+
+
+def remux(path: Path, like: ClipInfo) -> bool:
+    """The same packets of all streams in another kind of file; False where it cannot hold the picture."""
+    muxer = muxer_of(path)
+    others = others_for(like, muxer)
+    with _open(like) as given:
+        if not _can_hold(muxer, given.streams[like.stream]):
+            return False
+        with _appearing(path) as part, _writing(part, muxer, like.time_base, given.metadata) as out:
+            video = _like_stream(out, given.streams[like.stream])
+            source = Source(like, like.whole, others, Hdr())
+            _copy_clip_tags(source, out, video)
+            _copy_tags(source, given, out, video)
+            streams = {like.stream: video} | _add_others(given, out, others)
+            out.start_encoding()
+            for packet in _other_packets(source, given, streams, muxer):
+                out.mux(packet)
+    return True
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Copies a file byte for byte; `path` appears only when it is complete."""
+    with _appearing(path) as part:
+        shutil.copyfile(source, part)
+
+
+class Originals:
+    """The source's own packets of an intra-only stream, by the pts of their frame; asked for in rising order."""
+
+    def __init__(self, like: ClipInfo, first: int) -> None:
+        self._stack = contextlib.ExitStack()
+        container = self._stack.enter_context(_open(like))
+        stream = container.streams[like.stream]
+        if 0 < first < like.held:
+            container.seek(int(like.pts[first]), stream=stream, backward=True)
+        self._packets = container.demux(stream)
+
+    def __call__(self, pts: int) -> bytes:
+        for packet in self._packets:
+            if packet.pts == pts and packet.size:
+                return bytes(packet)
+        raise MediaError(
+            f"the packet of the frame at pts {pts} is not found", code="corrupt", hint="Get a sound copy of the file."
+        )
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+def side_data_of(like: ClipInfo) -> list[Any]:
+    """What the first decoded frame carries besides its picture."""
+    with _open(like) as container:
+        frame = next(container.decode(container.streams[like.stream]), None)
+        return list(frame.side_data) if frame is not None else []
+
+
+def timing_notices(like: ClipInfo, muxer: str) -> list[Notice]:
+    """What a container cannot keep of the clip's time stamps."""
+    if muxer in ("avi", "mxf") and like.is_variable_rate:
+        return [("timing", f"a file of the kind {muxer} has one constant rate; the clip's frames vary in length")]
+    return []
 
 
 def _video_packets(pieces: Iterable[Piece], video: Any, time_base: Fraction) -> Iterator[Any]:
@@ -113,7 +184,7 @@ def _video_packets(pieces: Iterable[Piece], video: Any, time_base: Fraction) -> 
         yield packet
 
 
-def _interleave(out: Any, video: Any, packets: Iterator[Any], rest: Iterator[Any]) -> None:
+def _interleave(out: Any, packets: Iterator[Any], rest: Iterator[Any]) -> None:
     """Muxes both by decoding time, so that the muxer never has to hold much back."""
     waiting = next(rest, None)
     for packet in packets:
@@ -147,34 +218,30 @@ def _like_stream(out: Any, stream: Any) -> Any:
     return new
 
 
-def _other_packets(
-    source: Any, streams: dict[int, Any], like: ClipInfo, source_range: FrameRange, muxer: str
-) -> Iterator[av.Packet]:
-    """The other streams' packets over the time span of the range, on the output's clock, ready to mux.
+def _other_packets(source: Source, given: Any, streams: dict[int, Any], muxer: str) -> Iterator[Any]:
+    """The packets of `streams` over the time span of the range, on the output's clock, ready to mux.
 
     A packet belongs to the span when it overlaps it. All packets are taken when the range is the whole clip.
     """
     if not streams:
         return
-    start, stop, shift = _span(like, source_range)
-    is_whole = source_range == like.whole
-    can_be_negative = muxer in ("mp4", "mov", "nut")
-    wanted = [source.streams[index] for index in streams]
-    if start is not None and not is_whole and start > ROOM_S:
-        source.seek(int((start - ROOM_S) * av.time_base), backward=True)
-    for packet in source.demux(wanted):
-        if packet.pts is None and not packet.size:
+    start, stop, shift = _span(source.like, source.range)
+    if start is not None and start > ROOM_S:
+        given.seek(int((start - ROOM_S) * av.time_base), backward=True)
+    for packet in given.demux([given.streams[index] for index in streams]):
+        if not packet.size and packet.pts is None:
             continue
-        begins = None if packet.pts is None else packet.pts * packet.time_base
-        if begins is not None and not is_whole and not _is_cover(packet.stream):
+        if packet.pts is not None:
+            begins = packet.pts * packet.time_base
             ends = begins + max(1, packet.duration or 0) * packet.time_base
-            if stop is not None and begins >= stop + ROOM_S:
-                return
-            if (start is not None and ends <= start) or (stop is not None and begins >= stop):
-                continue
-        if begins is not None and begins - shift < 0 and not can_be_negative:
-            continue
-        if shift and packet.pts is not None:
+            if not _is_cover(packet.stream):
+                if stop is not None and begins >= stop + ROOM_S:
+                    return
+                if (start is not None and ends <= start) or (stop is not None and begins >= stop):
+                    continue
+                # Other containers would move all streams instead of starting before 0.
+                if begins < shift and muxer not in STARTS_BEFORE_0:
+                    continue
             ticks = round(shift / packet.time_base)
             packet.pts -= ticks
             packet.dts = None if packet.dts is None else packet.dts - ticks
@@ -195,26 +262,28 @@ def _span(like: ClipInfo, source_range: FrameRange) -> tuple[Fraction | None, Fr
     return start, stop, shift_of(like, source_range) * base
 
 
-def _copy_tags(like: ClipInfo, source: Any, out: Any, video: Any, source_range: FrameRange) -> None:
-    start, stop, shift = _span(like, source_range)
-    out.metadata.update(_fresh(source.metadata))
-    if not like.is_image_sequence:
-        stream = source.streams[like.stream]
-        video.metadata.update(_fresh(stream.metadata))
-        video.disposition = stream.disposition
+def _copy_clip_tags(source: Source, out: Any, video: Any) -> None:
+    like = source.like
     if like.timecode:
-        shifted = shift_timecode(like.timecode, source_range.start, like.rate)
+        shifted = shift_timecode(like.timecode, source.range.start, like.rate)
         (out if out.format.name == "mxf" else video).metadata["timecode"] = shifted
     if like.rotation:
         video.set_display_rotation(like.rotation)
+
+
+def _copy_tags(source: Source, given: Any, out: Any, video: Any) -> None:
+    start, stop, shift = _span(source.like, source.range)
+    stream = given.streams[source.like.stream]
+    out.metadata.update(_fresh(given.metadata))
+    video.metadata.update(_fresh(stream.metadata))
+    video.disposition = stream.disposition
     chapters = []
-    for chapter in source.chapters():
+    for chapter in given.chapters():
         base = chapter["time_base"]
         begin, end = chapter["start"] * base, chapter["end"] * base
         begin, end = max(begin, start or begin), min(end, stop or end)
         if begin < end:
-            ticks = round(shift / base)
-            chapters.append(chapter | {"start": round(begin / base) - ticks, "end": round(end / base) - ticks})
+            chapters.append(chapter | {"start": round((begin - shift) / base), "end": round((end - shift) / base)})
     if chapters:
         out.set_chapters(chapters)
 
@@ -238,18 +307,25 @@ def shift_timecode(text: str, frames: int, rate: Fraction) -> str:
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{match[4]}{number:02d}"
 
 
-def _muxer_options(muxer: str, time_base: Fraction, like: ClipInfo | None) -> dict[str, str]:
-    if muxer not in ("mp4", "mov"):
-        return {}
+@contextlib.contextmanager
+def _writing(part: Path, muxer: str, time_base: Fraction, tags: dict[str, str]) -> Iterator[Any]:
+    """An output container; a failure while closing it counts, unless one came before."""
     options = {}
-    if time_base.denominator <= TICKS:
-        # Edit lists are written in the movie's time scale: with the default of 1/1000 s a start offset gets rounded.
-        options = {"video_track_timescale": str(time_base.denominator), "movie_timescale": str(time_base.denominator)}
-    if like is not None and not like.is_image_sequence:
-        with _source(like) as source:
-            if any(key.lower() not in PLAIN_TAGS for key in _fresh(source.metadata)):
-                options["movflags"] = "+use_metadata_tags"
-    return options
+    if muxer in ("mp4", "mov"):
+        if time_base.denominator <= TICKS:
+            # Edit lists are written in the movie's time scale: its default of 1/1000 s would round a start offset.
+            ticks = str(time_base.denominator)
+            options = {"video_track_timescale": ticks, "movie_timescale": ticks}
+        if any(key.lower() not in PLAIN_TAGS for key in _fresh(tags)):
+            options["movflags"] = "+use_metadata_tags"
+    out = av.open("file:" + str(part), "w", format=muxer, options=options)
+    try:
+        yield out
+    except BaseException:
+        with contextlib.suppress(av.FFmpegError, OSError):
+            out.close()
+        raise
+    out.close()
 
 
 def _fresh(tags: dict[str, str]) -> dict[str, str]:
@@ -281,28 +357,14 @@ def _can_hold(muxer: str, stream: Any) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def _source(like: ClipInfo) -> Iterator[Any]:
-    with av.open("file:" + like.path, metadata_errors="replace") as container:
-        yield container
-
-
-@contextlib.contextmanager
-def _closing(out: Any) -> Iterator[Any]:
-    """Closes an output container; a failure while closing counts, unless one came before it."""
-    try:
-        yield out
-    except BaseException:
-        with contextlib.suppress(av.FFmpegError, OSError):
-            out.close()
-        raise
-    out.close()
+def _open(like: ClipInfo) -> Any:
+    return av.open("file:" + like.path, metadata_errors="replace")
 
 
 @contextlib.contextmanager
 def _appearing(path: Path) -> Iterator[Path]:
     """A working name beside `path`; the file is renamed to `path` when the block ends well, else deleted."""
-    part = path.with_name(f"{path.stem}.unfinished{path.suffix}")
+    part = path.with_name(f".{path.stem}.autowipe-part{path.suffix}")
     try:
         yield part
         with part.open("rb+") as file:
@@ -329,9 +391,3 @@ def _appearing(path: Path) -> Iterator[Path]:
 def _discard(path: Path) -> None:
     with contextlib.suppress(OSError):
         path.unlink()
-
-
-def copy_file(source: Path, path: Path) -> None:
-    """Copies a file byte for byte; `path` appears only when it is complete."""
-    with _appearing(path) as part:
-        shutil.copyfile(source, part)
