@@ -9,7 +9,6 @@ from typing import Any
 
 import av
 import numpy as np
-
 from autowipe import planes
 
 STAMP_PX = 8  # side of one bit of the stamp: it survives lossy coding and 4:1:0 chroma

@@ -11,6 +11,7 @@ import bisect
 import itertools
 import logging
 import os
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -233,11 +234,12 @@ def _unknown_codec(path: str, tag: str) -> MediaError:
 class _Packets:
     """What the packets tell without being decoded."""
 
-    pts: list[int]  # of the shown frames, in order
-    keys: list[int]  # pts of the key frames, in order
+    pts: array[int]  # of the shown frames, in order
+    keys: array[int]  # pts of the key frames, in order
     size_bytes: int
     is_counted: bool = False  # their pts cannot be trusted: frames are counted from the file's start
     partial: int | None = None  # place in the file of a last packet that is not all there
+    last: int = 0  # place in the file of the last packet
 
     def entries(self, start: int) -> Iterator[int | None]:
         """Where to enter the stream to reach frame `start`, best first; None is the file's start."""
@@ -284,29 +286,35 @@ _INTRA_CODECS = {"prores", "dnxhd", "cfhd", "mjpeg", "v210", "rawvideo", "png", 
 def _read_packets(place: Place) -> _Packets:
     """Reads all packets of the clip, or its index where that says the same."""
     if place.first is not None:
-        ranks = list(range(len(place.files)))
-        return _Packets(ranks, ranks, sum(map(os.path.getsize, place.files)))
+        ranks = array("q", range(len(place.files)))
+        return _Packets(ranks, ranks[:], sum(map(os.path.getsize, place.files)))
     with _open(place) as (container, stream):
         listed = _read_index(container, stream, os.path.getsize(place.path))
         if listed is not None:
             return listed
-        shown = [
-            (packet.pts, packet.size, packet.is_keyframe, packet.pos if packet.is_corrupt else None)
-            for packet in _demux(container, stream)
-            if not packet.is_discard
-        ]
+        pts, keys, unnamed, size, last, torn = array("q"), array("q"), 0, 0, 0, None
+        for packet in _demux(container, stream):
+            if packet.is_discard:  # before the start that an edit list sets
+                continue
+            torn = packet if packet.is_corrupt else None
+            size, last = size + packet.size, max(last, packet.pos or 0)
+            if packet.pts is None:
+                unnamed += 1
+                continue
+            pts.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
         has_b_frames = bool(stream.codec_context.has_b_frames)
-    partial = shown[-1][3] if shown else None
-    if partial is not None:
-        shown.pop()
-    size = sum(packet[1] for packet in shown)
-    pts = [packet[0] for packet in shown if packet[0] is not None]
-    if 2 * len(pts) < len(shown):  # a raw stream
-        return _Packets(list(range(len(shown))), [], size, True, partial)
-    keys = sorted(packet[0] for packet in shown if packet[0] is not None and packet[2])
+    partial = None
+    if torn is not None:
+        partial = torn.pos
+        pts = pts[:-1] if torn.pts is not None else pts
+    if len(pts) < unnamed:  # a raw stream
+        return _Packets(array("q", range(len(pts) + unnamed)), array("q"), size, True, partial, last)
+    shown = array("q", sorted(pts))
     # AVI holds no pts: FFmpeg makes them up in the order of decoding.
-    is_counted = container.format.name == "avi" and has_b_frames and pts == sorted(pts)
-    return _Packets(sorted(pts), keys, size, is_counted, partial)
+    is_counted = container.format.name == "avi" and has_b_frames and pts == shown
+    return _Packets(shown, array("q", sorted(keys)), size, is_counted, partial, last)
 
 
 def _read_index(container: av.container.InputContainer, stream: av.VideoStream, size: int) -> _Packets | None:
@@ -319,8 +327,8 @@ def _read_index(container: av.container.InputContainer, stream: av.VideoStream, 
         return None
     held = [entry for entry in entries if entry.pos + entry.size <= size]
     partial = next((entry.pos for entry in entries if entry.pos + entry.size > size), None)
-    pts = [entry.timestamp for entry in held]
-    return _Packets(pts, pts, sum(entry.size for entry in held), partial=partial)
+    pts = array("q", (entry.timestamp for entry in held))
+    return _Packets(pts, pts[:], sum(entry.size for entry in held), partial=partial)
 
 
 # ---- what the clip is ---------------------------------------------------------------------------
@@ -347,7 +355,7 @@ def _probe(place: Place) -> Clip:
         else:  # a raw stream
             rate, is_variable = rate_of((), time_base, said)
             time_base = 1 / rate
-        frames = _promised(place, container, stream, packets, rate)
+        frames = _promised(place, container, stream, packets, rate, is_variable)
         layout = planes.layout_of(picture.format.name, picture.width, picture.height)
         seconds = float(len(packets.pts) / rate)
         info = ClipInfo(
@@ -388,6 +396,7 @@ def _promised(
     stream: av.VideoStream,
     packets: _Packets,
     rate: Fraction,
+    is_variable: bool,
 ) -> int:
     """Frames that the file says it has; where it was cut short, drops the last ones that stand alone."""
     name, held = container.format.name, len(packets.pts)
@@ -397,14 +406,23 @@ def _promised(
         promised += sum(e.pos + e.size > size for e in stream.index_entries if not e.is_discard)
     elif name == "mxf" and stream.time_base == 1 / rate:
         promised = max(held, stream.duration or 0)
-    elif place.first is None and is_cut(place.path, name):
-        promised = max(held + 1, stream.frames, round(_seconds(stream.metadata.get("DURATION", "")) * rate))
+    elif name == "avi" and is_cut(place.path, name):
+        promised = max(held + 1, stream.frames)
+    elif "matroska" in name:
+        # Of a hole in the middle the demuxer says nothing: it ends there, far from the end of the file.
+        is_left = packets.last < 0.95 * os.path.getsize(place.path)
+        end = _seconds(stream.metadata.get("DURATION", "")) - packets.pts[0] * (stream.time_base or 0)
+        if is_cut(place.path, name):
+            promised = max(held + 1, round(end * rate))
+        elif is_left and not is_variable and round(end * rate) > held + 1:
+            promised = round(end * rate)
     if promised > held:
         # A frame stored before the B-frames that are shown ahead of it.
         steps = np.diff(packets.pts)
-        gaps = np.flatnonzero(steps[-_MOST_REORDERED:] > 1.5 * np.median(steps)) if len(steps) else ()
+        gaps = np.flatnonzero(steps > 1.5 * np.median(steps)) if len(steps) else np.zeros(0, np.intp)
+        gaps = gaps[gaps >= len(steps) - _MOST_REORDERED]
         if len(gaps):
-            del packets.pts[len(packets.pts) - min(_MOST_REORDERED, len(steps)) + int(gaps[0]) :]
+            del packets.pts[int(gaps[0]) + 1 :]
     return promised
 
 

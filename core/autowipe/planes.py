@@ -250,7 +250,7 @@ def _upsampled(part: np.ndarray, shape: tuple[int, ...], plane: Plane, siting: S
         centre = np.float32(0 if _is_cosited(axis, siting) else 0.5)
         place = ((place + centre) / (1 << shift) - centre).clip(0, part.shape[axis] - 1)
         first = place.astype(np.intp)
-        weight = (place - first).reshape((-1, 1) if axis == 0 else (1, -1))
+        weight = (place - first).astype(np.float32).reshape((-1, 1) if axis == 0 else (1, -1))
         second = np.minimum(first + 1, part.shape[axis] - 1)
         part = part.take(first, axis) * (1 - weight) + part.take(second, axis) * weight
     return part
