@@ -21,6 +21,7 @@ CLOSE_UP_SHAPE = 2.4  # width to height at most, so that a line of text is seen 
 THUMB_WIDTH = 240  # px
 # JPEG, because WebP takes 30 times as long for a quarter less: over a second for each still.
 FRAME_QUALITY, CLOSE_UP_QUALITY = 82, 90  # close-ups keep their chroma at full size too
+LUMA = (0.2126, 0.7152, 0.0722)  # of R, G, B, for pictures to look at
 
 
 def pick_stills(plan: Plan, kinds: tuple[str, ...] = KINDS, most: int = 16) -> dict[int, list[str]]:
@@ -175,10 +176,10 @@ def _fit(picture: np.ndarray, width: int) -> np.ndarray:
 
 def _over(picture: np.ndarray, provenance: np.ndarray) -> np.ndarray:
     """Provenance colours over a dimmed grey picture, so that one sees where they are."""
-    grey = picture.mean(axis=2, keepdims=True, dtype=np.float32)
-    wiped = provenance.any(axis=2)
-    shown = np.repeat((0.45 * grey).astype(np.uint8), 3, axis=2)
-    shown[wiped] = (0.85 * provenance[wiped] + 0.15 * grey[wiped]).astype(np.uint8)
+    grey = cv2.transform(picture, np.array([LUMA], np.float32))
+    wiped = (provenance[..., 0] | provenance[..., 1] | provenance[..., 2]) > 0
+    shown = np.repeat((grey * np.float32(0.45)).astype(np.uint8)[..., None], 3, axis=2)
+    shown[wiped] = (0.85 * provenance[wiped] + 0.15 * grey[wiped][:, None]).astype(np.uint8)
     return shown
 
 
