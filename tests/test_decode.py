@@ -304,8 +304,9 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
     assert fault(path).code == "permission"
 
 
-def test_sound_without_a_picture_is_refused(tmp_path):
-    path = tmp_path / "sound.mov"
+@pytest.mark.parametrize("name", ["sound.mov", "sound.wav"])
+def test_sound_without_a_picture_is_refused(tmp_path, name):
+    path = tmp_path / name
     with av.open(str(path), "w") as output:
         stream = output.add_stream("pcm_s16le", rate=48000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.int16), format="s16", layout="mono")
@@ -315,17 +316,40 @@ def test_sound_without_a_picture_is_refused(tmp_path):
     assert fault(path).code == "no-video"
 
 
-def test_a_pixel_format_that_cannot_be_patched_is_named(tmp_path):
-    def write_palette(frame, index):
-        np.frombuffer(frame.planes[0], np.uint8)[:] = index
+@pytest.mark.parametrize("name", ["a.mov", "a.braw"])
+def test_a_codec_that_nothing_decodes_is_named(tmp_path, name):
+    whole = media.write_clip(tmp_path / "whole.mov", codec="libx264")
+    (tmp_path / name).write_bytes(whole.read_bytes().replace(b"avc1", b"brhq"))
 
+    err = fault(tmp_path / name)
+
+    assert err.code == "codec" and "Render" in err.hint
+
+
+def test_frames_before_an_edit_list_are_not_shown(tmp_path):
+    whole = media.write_clip(tmp_path / "whole.mp4", codec="libx264", options=LONG_GOP, frames=40)
+    path = tmp_path / "edited.mp4"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as output:
+        video = source.streams.video[0]
+        stream = output.add_stream_from_template(video)
+        for packet in source.demux(video):
+            if packet.size:
+                shift = round(10 / (25 * packet.time_base))
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, stream
+                output.mux(packet)
+
+    with open_clip(path) as clip:
+        assert clip.info.frames == 30
+        assert numbers(clip) == list(range(10, 40))
+        assert numbers(clip, FrameRange(13, 16)) == [23, 24, 25]
+
+
+def test_a_pixel_format_that_cannot_be_patched_is_named(tmp_path):
     path = tmp_path / "a.avi"
     with av.open(str(path), "w") as output:
         stream = output.add_stream("rawvideo", rate=25)
         stream.width, stream.height, stream.pix_fmt = 32, 32, "rgb555le"
-        frame = av.VideoFrame(32, 32, "rgb555le")
-        write_palette(frame, 3)
-        output.mux([*stream.encode(frame), *stream.encode()])
+        output.mux([*stream.encode(av.VideoFrame(32, 32, "rgb555le")), *stream.encode()])
 
     err = fault(path)
 

@@ -172,9 +172,10 @@ def open_clip(path: str | os.PathLike[str]) -> Iterator[Clip]:
 # What may be opened: real containers and pictures. Others play text as pictures or fetch other files.
 _DEMUXERS = (
     "mov,matroska,webm,avi,mxf,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,obu,av1,ivf,flv,live_flv,asf,"
-    "nut,ogg,dv,gxf,wtv,rm,mjpeg,vc1,yuv4mpegpipe,image2,apng,"
+    "nut,ogg,dv,gxf,wtv,rm,mjpeg,vc1,yuv4mpegpipe,image2,apng,gif,"
     "bmp_pipe,dpx_pipe,exr_pipe,j2k_pipe,jpeg_pipe,jpegls_pipe,jpegxl_pipe,pam_pipe,pbm_pipe,"
-    "pgm_pipe,png_pipe,ppm_pipe,qoi_pipe,sgi_pipe,tiff_pipe,webp_pipe"
+    "pgm_pipe,png_pipe,ppm_pipe,qoi_pipe,sgi_pipe,tiff_pipe,webp_pipe,"
+    "aac,aiff,flac,mp3,wav"  # so as to say that they hold no picture
 )
 _CAMERA_RAW = {".braw": "Blackmagic RAW", ".r3d": "REDCODE RAW", ".crm": "Canon RAW", ".ari": "ARRIRAW"}
 
@@ -196,7 +197,7 @@ def _open(place: Place) -> Iterator[tuple[av.container.InputContainer, av.VideoS
         if not shown:
             raise MediaError(f"{place.path} holds no video", code="no-video", hint="Name a file with a picture.")
         if shown[0].codec_context is None or shown[0].codec_context.name in ("", "none"):
-            raise _unknown_codec(place.path, shown[0].codec_tag)
+            raise _unknown_codec(place.path)
         shown[0].thread_type = "AUTO"
         for other in container.streams:
             if other is not shown[0]:
@@ -206,7 +207,7 @@ def _open(place: Place) -> Iterator[tuple[av.container.InputContainer, av.VideoS
 
 def _cannot_open(path: str) -> MediaError:
     if os.path.splitext(path)[1].lower() in _CAMERA_RAW:
-        return _unknown_codec(path, "")
+        return _unknown_codec(path)
     parts = boxes(path)
     if parts and parts[0][0] in (b"ftyp", b"wide", b"mdat") and b"moov" not in dict(parts):
         return MediaError(
@@ -221,8 +222,8 @@ def _cannot_open(path: str) -> MediaError:
     )
 
 
-def _unknown_codec(path: str, tag: str) -> MediaError:
-    name = _CAMERA_RAW.get(os.path.splitext(path)[1].lower()) or f"its codec {tag.strip() or '(unknown)'}"
+def _unknown_codec(path: str) -> MediaError:
+    name = _CAMERA_RAW.get(os.path.splitext(path)[1].lower(), "its codec")
     return MediaError(
         f"{path} cannot be decoded: {name} is not supported",
         code="codec",
