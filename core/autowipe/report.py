@@ -279,7 +279,7 @@ def _overlay(
         "kind": overlay.kind,
         "state": _state(overlay, job, is_active),
         "is_active": is_active,
-        "thumb": _data(views[0].thumb) if views else None,
+        "thumb": _data(views[len(views) // 2].thumb) if views else None,
         "span": clock.span(whole) if whole else None,
         "visible": _length(sum(map(len, ranges)) / clock.rate),
         "place": f"{overlay.box[2]} {TIMES} {overlay.box[3]} px at {overlay.box[0]}, {overlay.box[1]}",
