@@ -1,0 +1,370 @@
+"""Finds subtitles and other timed text: lines from the detector, followed in time, then their strokes at native size."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from ..job import Box
+from ..planes import Layout, to_levels
+from ..strokes import EventLook, Strokes, find_strokes
+from ..text import read_text
+from ..textlines import Line, LineFinder
+from ..timing import FrameRange
+from . import Found, FoundEvent, Small
+
+log = logging.getLogger(__name__)
+
+AFTER = 2  # frames after an event in which it is looked at once more
+SAME_FRAMES = 2  # lines that come and go within so many frames of each other are one event
+MOST_SLANT = 6.0  # degrees: burnt-in lines lie flat or stand upright
+SURE_SLANT = 3.5
+
+
+@dataclass
+class _Event:
+    """Lines that come and go together, and what is gathered of them. Boxes in source px."""
+
+    lines: list[Line]
+    boxes: list[Box]
+    box: Box  # its window: the lines and what is around them
+    range: FrameRange
+    place: int = -1  # which proposed box it lies in
+    gathered: _Gathered | None = None
+    matte: np.ndarray | None = None  # (H, W) uint8 over `box`, cut to what it covers when it is done
+    text: str = ""
+    sure: float = 0.0
+    strokes: Strokes | None = field(default=None, repr=False)
+
+    @property
+    def fade_in(self) -> int:
+        return min(max(line.fade_in for line in self.lines), len(self.range))
+
+    @property
+    def fade_out(self) -> int:
+        return min(max(line.fade_out for line in self.lines), len(self.range))
+
+
+@dataclass
+class _Gathered:
+    """Sums over an event's frames at full strength, in the planes' own integers."""
+
+    total: list[np.ndarray]
+    square: np.ndarray  # of the luma
+    before: list[np.ndarray] | None
+    first: list[np.ndarray] | None = None
+    last: list[np.ndarray] | None = None
+    count: int = 0
+
+
+class Finder:
+    """Subtitles: hard-burnt lines of text that come and go."""
+
+    def __init__(self, layout: Layout, whole: FrameRange, rate: float) -> None:
+        self._layout, self._whole, self._rate = layout, whole, rate
+        self._lines = LineFinder(rate)
+        self._scale = 1.0
+        self._events: list[_Event] = []
+        self._places: list[Box] = []
+        self._recent: list[deque[tuple[int, list[np.ndarray]]]] = []
+        self._luma = next((k for k, p in enumerate(layout.colour) if p.role in "YG"), 0)
+
+    def survey(self, small: Small) -> None:
+        self._scale = small.scale
+        self._lines.feed(small)
+
+    def propose(self, shots: tuple[FrameRange, ...]) -> list[Box]:
+        self._lines.close()
+        lines = choose(self._lines.lines, shots, self._whole)
+        self._events = [self._event(group) for group in group_lines(lines)]
+        self._places = _merge([event.box for event in self._events], self._layout)
+        for event in self._events:
+            event.place = next(k for k, place in enumerate(self._places) if _inside(event.box, place))
+        self._recent = [deque(maxlen=4) for _ in self._places]
+        return self._places
+
+    def _event(self, lines: list[Line]) -> _Event:
+        boxes = [_to_source(line.box, self._scale) for line in lines]
+        high = max(min(box[2], box[3]) for box in boxes)
+        x0, y0 = min(b[0] for b in boxes), min(b[1] for b in boxes)
+        x1, y1 = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
+        reach = max(12, high)
+        left, top = max(0, x0 - 2 * reach), max(0, y0 - reach)
+        right, bottom = min(self._layout.width, x1 + 2 * reach), min(self._layout.height, y1 + reach)
+        box = self._layout.align((left, top, right - left, bottom - top))
+        span = FrameRange(min(line.start for line in lines), max(line.stop for line in lines))
+        return _Event(lines, boxes, box, span.meet(self._whole))
+
+    def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
+        for event in self._events:
+            if event.matte is None and event.range.start <= frame:
+                self._gather(event, frame, crops[event.place])
+        for recent, crop in zip(self._recent, crops, strict=True):
+            recent.append((frame, crop))
+
+    def _gather(self, event: _Event, frame: int, crop: list[np.ndarray]) -> None:
+        part = self._cut(event, crop)
+        if event.gathered is None:
+            before = [self._cut(event, old) for at, old in self._recent[event.place] if at == frame - 1]
+            luma = part[self._luma].shape
+            event.gathered = _Gathered(
+                [np.zeros(p.shape, np.float32) for p in part],
+                np.zeros(luma, np.float32),
+                [p.copy() for p in before[0]] if before else None,
+            )
+        gathered = event.gathered
+        if frame < event.range.stop:
+            full = event.range.start + event.fade_in <= frame < event.range.stop - event.fade_out
+            if full or (gathered.count == 0 and frame == event.range.stop - event.fade_out - 1):
+                for total, plane in zip(gathered.total, part, strict=True):
+                    cv2.accumulate(plane, total)
+                cv2.accumulateSquare(part[self._luma], gathered.square)
+                gathered.count += 1
+                gathered.first = gathered.first or [p.copy() for p in part]
+                gathered.last = part
+            if frame == self._whole.stop - 1:
+                self._settle(event, None)
+        else:
+            self._settle(event, part)
+
+    def _cut(self, event: _Event, crop: list[np.ndarray]) -> list[np.ndarray]:
+        """The event's window out of its place's crop."""
+        place = self._places[event.place]
+        out = []
+        for view, plane in zip(crop, self._layout.colour, strict=False):
+            px, py, _, _ = self._layout.plane_box(place, plane)
+            x, y, w, h = self._layout.plane_box(event.box, plane)
+            out.append(view[y - py : y - py + h, x - px : x - px + w])
+        return out
+
+    def _settle(self, event: _Event, after: list[np.ndarray] | None) -> None:
+        """All of the event was seen: finds its matte and reads it; nothing else of it is kept."""
+        gathered = event.gathered
+        event.gathered = None
+        assert gathered is not None
+        if gathered.first is None or gathered.last is None:
+            event.matte = np.zeros((event.box[3], event.box[2]), np.uint8)
+            return
+        mean = [total / gathered.count for total in gathered.total]
+        scale = 2.0 ** (8 - self._layout.colour[self._luma].bits)
+        spread = gathered.square / gathered.count - mean[self._luma] ** 2
+        x, y = event.box[:2]
+        look = EventLook(
+            mean=self._picture(mean),
+            spread=np.sqrt(np.maximum(spread, 0)) * np.float32(scale),
+            first=self._picture(gathered.first),
+            last=self._picture(gathered.last),
+            before=self._picture(gathered.before) if gathered.before else None,
+            after=self._picture(after) if after else None,
+            count=gathered.count,
+            lines=[(b[0] - x, b[1] - y, b[0] + b[2] - x, b[1] + b[3] - y) for b in event.boxes],
+        )
+        strokes = find_strokes(look)
+        event.matte = np.rint(strokes.matte * 255).astype(np.uint8)
+        event.text, event.sure = self._read(look)
+        self._tighten(event)
+
+    def _read(self, look: EventLook) -> tuple[str, float]:
+        picture = cv2.cvtColor(np.clip(look.mean[..., [0, 2, 1]], 0, 255).astype(np.uint8), cv2.COLOR_YCrCb2BGR)
+        texts, sure = [], []
+        for x0, y0, x1, y1 in sorted(look.lines, key=lambda line: (line[1], line[0])):
+            part = picture[max(0, y0) : y1, max(0, x0) : x1]
+            if min(part.shape[:2]) >= 4:
+                text, score = read_text(part)
+                texts.append(text)
+                sure.append(score)
+        return "\n".join(text for text in texts if text), float(np.mean(sure)) if sure else 0.0
+
+    def _picture(self, planes: Sequence[np.ndarray]) -> np.ndarray:
+        """Planes as one (h, w, 3) float32 picture in levels: luma and two chroma components."""
+        levels = to_levels(list(planes), self._layout)
+        height, width = levels[self._luma].shape
+        roles = [plane.role for plane in self._layout.colour]
+        if "R" in roles:
+            red, green, blue = (levels[roles.index(role)] for role in "RGB")
+            luma = 0.25 * red + 0.6 * green + 0.15 * blue
+            return np.dstack([luma, 128 + 0.6 * (blue - luma), 128 + 0.6 * (red - luma)])
+        parts = [levels[0]]
+        for plane in levels[1:3]:
+            parts.append(plane if plane.shape == (height, width) else cv2.resize(plane, (width, height)))
+        while len(parts) < 3:
+            parts.append(np.full((height, width), 128, np.float32))
+        return np.dstack(parts)
+
+    def _tighten(self, event: _Event) -> None:
+        """Cuts an event's box to what its matte covers."""
+        assert event.matte is not None
+        rows, columns = np.flatnonzero(event.matte.any(1)), np.flatnonzero(event.matte.any(0))
+        if not len(rows):
+            return
+        x, y, _, _ = event.box
+        tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
+        box = self._layout.align(tight)
+        event.matte = event.matte[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]].copy()
+        event.box = box
+
+    def finish(self) -> list[Found]:
+        events = [event for event in self._events if event.matte is not None and event.matte.any()]
+        found = []
+        for style in _styles(events):
+            x0, y0 = min(e.box[0] for e in style), min(e.box[1] for e in style)
+            x1, y1 = max(e.box[0] + e.box[2] for e in style), max(e.box[1] + e.box[3] for e in style)
+            found.append(
+                Found(
+                    kind="subtitle",
+                    box=self._layout.align((x0, y0, x1 - x0, y1 - y0)),
+                    events=[self._found(event) for event in style],
+                    confidence=0.9,
+                )
+            )
+        return found
+
+    def _found(self, event: _Event) -> FoundEvent:
+        assert event.matte is not None
+        return FoundEvent(
+            range=event.range,
+            fade_in=event.fade_in,
+            fade_out=event.fade_out,
+            text=event.text,
+            box=event.box,
+            matte=event.matte.astype(np.float32) / 255,
+        )
+
+
+def choose(lines: list[Line], shots: tuple[FrameRange, ...], whole: FrameRange) -> list[Line]:
+    """The lines that are burnt in rather than part of the scene."""
+    lines = _without_doubles([line for line in lines if not line.moved and line.slant <= MOST_SLANT])
+    cuts = [shot.start for shot in shots[1:]]
+    sure = [line for line in lines if _evidence(line, cuts) >= 1]
+    alike = [line for line in lines if line not in sure and _could_be(line) and any(_same_style(line, s) for s in sure)]
+    return sorted(sure + alike, key=lambda line: (line.start, line.box[1], line.box[0]))
+
+
+def _could_be(line: Line) -> bool:
+    length = line.stop - line.start
+    return line.score >= 0.7 and length >= 3 and (line.steady >= 0.8 or length < 6)
+
+
+def _evidence(line: Line, cuts: list[int]) -> float:
+    """How much speaks for a burnt-in line; 1 is enough."""
+    if not _could_be(line):
+        return 0.0
+    if any(line.start + 2 < cut < line.stop - 2 for cut in cuts):
+        return 1.0
+    if line.pop_in and line.pop_out:
+        return 1.0
+    flat = line.score >= 0.75 and line.slant <= SURE_SLANT
+    if flat and (line.pop_in or line.pop_out):
+        return 1.0
+    length = line.stop - line.start
+    return 1.0 if flat and line.still >= max(8, 0.25 * length) else 0.0
+
+
+def _same_style(line: Line, other: Line) -> bool:
+    """Whether two lines are of one height, on one baseline or one in the other's columns."""
+    high = max(line.height, other.height)
+    if min(line.height, other.height) < 0.7 * high:
+        return False
+    level = abs((line.box[1] + line.box[3]) - (other.box[1] + other.box[3])) < 0.6 * high
+    middle = abs((line.box[0] + line.box[2]) - (other.box[0] + other.box[2])) < 2 * high
+    left = abs(line.box[0] - other.box[0]) < high
+    return level and (middle or left)
+
+
+def _without_doubles(lines: list[Line]) -> list[Line]:
+    """Of lines that were followed twice at a time, the better one with the union of their frames."""
+    out: list[Line] = []
+    for line in sorted(lines, key=lambda one: (one.pop_in + one.pop_out, one.stop - one.start), reverse=True):
+        for k, kept in enumerate(out):
+            shared = min(line.stop, kept.stop) - max(line.start, kept.start)
+            if shared > 0.5 * (line.stop - line.start) and _covered(line, kept) > 0.6:
+                break
+        else:
+            out.append(line)
+    return out
+
+
+def _covered(line: Line, other: Line) -> float:
+    """Share of a line's box that lies in another's."""
+    w = min(line.box[2], other.box[2]) - max(line.box[0], other.box[0])
+    h = min(line.box[3], other.box[3]) - max(line.box[1], other.box[1])
+    return max(0, w) * max(0, h) / ((line.box[2] - line.box[0]) * (line.box[3] - line.box[1]))
+
+
+def group_lines(lines: list[Line]) -> list[list[Line]]:
+    """Lines that come and go together and lie beside or under each other."""
+    groups: list[list[Line]] = []
+    for line in lines:
+        joined = [group for group in groups if any(_together(line, other) for other in group)]
+        groups = [group for group in groups if group not in joined]
+        groups.append([line, *(other for group in joined for other in group)])
+    return sorted(groups, key=lambda group: min(line.start for line in group))
+
+
+def _together(line: Line, other: Line) -> bool:
+    if abs(line.start - other.start) > SAME_FRAMES or abs(line.stop - other.stop) > SAME_FRAMES:
+        return False
+    high = max(line.height, other.height)
+    across = max(line.box[0], other.box[0]) - min(line.box[2], other.box[2])
+    down = max(line.box[1], other.box[1]) - min(line.box[3], other.box[3])
+    return across < 1.5 * high and down < 0.8 * high
+
+
+def _styles(events: list[_Event]) -> list[list[_Event]]:
+    """Events whose lines are of one height and place."""
+    groups: list[list[_Event]] = []
+    for event in events:
+        for group in groups:
+            if any(_same_style(a, b) for a in event.lines for b in group[0].lines):
+                group.append(event)
+                break
+        else:
+            groups.append([event])
+    return groups
+
+
+def _to_source(corners: tuple[int, int, int, int], scale: float) -> Box:
+    x0, y0, x1, y1 = (v * scale for v in corners)
+    return (int(x0), int(y0), int(np.ceil(x1)) - int(x0), int(np.ceil(y1)) - int(y0))
+
+
+def _inside(box: Box, other: Box) -> bool:
+    return (
+        box[0] >= other[0]
+        and box[1] >= other[1]
+        and box[0] + box[2] <= other[0] + other[2]
+        and box[1] + box[3] <= other[1] + other[3]
+    )
+
+
+def _merge(boxes: list[Box], layout: Layout) -> list[Box]:
+    """Boxes that share a good part become one around both, so that few crops are taken from a frame."""
+    out: list[Box] = []
+    for box in boxes:
+        while True:
+            other = next((o for o in out if _worth_joining(o, box)), None)
+            if other is None:
+                break
+            out.remove(other)
+            box = _around(box, other)
+        out.append(layout.align(box))
+    return out
+
+
+def _around(a: Box, b: Box) -> Box:
+    x0, y0 = min(a[0], b[0]), min(a[1], b[1])
+    return (x0, y0, max(a[0] + a[2], b[0] + b[2]) - x0, max(a[1] + a[3], b[1] + b[3]) - y0)
+
+
+def _worth_joining(a: Box, b: Box) -> bool:
+    joined = _around(a, b)
+    return joined[2] * joined[3] <= 1.25 * (a[2] * a[3] + b[2] * b[3]) and _meets(a, b)
+
+
+def _meets(a: Box, b: Box) -> bool:
+    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]

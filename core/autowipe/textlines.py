@@ -1,0 +1,360 @@
+"""Text lines followed through a clip at analysis size: when each one comes and goes, and whether the scene carries it.
+
+The detector looks at sampled frames only. Every line that it finds is followed on each frame by its stroke
+edges at its fixed place, backwards through a short ring of frames to its onset, then forwards until it is gone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from .kinds import Small
+from .text import TextLine, find_text
+
+ALIKE = 0.6  # correlation of stroke edges from which a line is still the same
+AFTER = 8  # frames watched after a line is lost, to see what is left without it
+SEARCH = 8  # analysis px around its place in which a lost line is looked for
+STRONG = 24.0  # gradient in levels per px (Sobel / 4) from which an edge counts as a stroke's
+CHANGED = 40  # levels between two frames from which a sample may be a stroke that came or went
+SPARE = 0.35  # looks in between for each look at the whole picture
+BLOCK = 16  # px, side of the blocks in which such samples are counted
+
+Corners = tuple[int, int, int, int]  # x0, y0, x1, y1 in analysis px
+Picture = tuple[np.ndarray, np.ndarray, np.ndarray]  # luma and the two chroma components, (h, w) uint8 each
+
+
+@dataclass
+class Line:
+    """One text line at one place: frames in which it is visible, and what was seen of it. Lengths in analysis px."""
+
+    box: Corners
+    slant: float  # degrees off the axes
+    score: float  # the detector's
+    start: int
+    stop: int
+    fade_in: int = 0
+    fade_out: int = 0
+    pop_in: bool = False  # came within a few frames while its surroundings stayed
+    pop_out: bool = False  # left so
+    moved: bool = False  # was found again beside its place
+    still: int = 0  # frames in which it stayed although its surroundings had moved on
+    steady: float = 1.0  # mean correlation of its strokes with those at first sight
+
+    @property
+    def height(self) -> int:
+        """Of its letters: the shorter side."""
+        return min(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+
+@dataclass
+class _Pattern:
+    """Stroke edges of a line in one frame, and the texture around it."""
+
+    component: int  # 0 luma, 1 and 2 chroma
+    contrast: float  # mean edge of its strokes over that of the surroundings
+    window: Corners  # of the surroundings
+    strokes: np.ndarray  # (n,) flat indices in the window
+    sx: np.ndarray  # (n,) gradient there
+    sy: np.ndarray
+    energy: float
+    ring: np.ndarray  # (h, w) bool: the surroundings, without any text
+    blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # indices and gradients of textured blocks around it
+
+
+@dataclass
+class _Track:
+    line: Line
+    pattern: _Pattern = field(init=False)
+    patch: np.ndarray = field(init=False)  # luma of the line at first sight
+    levels: deque[float] = field(default_factory=lambda: deque(maxlen=24))
+    total: float = 0.0
+    count: int = 0
+    lost: int | None = None  # frame in which it was lost
+    tail: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Want:
+    """A look at some rows, wanted from a frame on; `certain` where a line that popped in has just gone."""
+
+    frame: int
+    top: int
+    bottom: int
+    certain: bool
+
+
+def _gradient(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=0.25), cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=0.25)
+
+
+def _pattern(picture: Picture, box: Corners, texts: list[Corners]) -> _Pattern | None:
+    """The pattern in the component in which the strokes stand out most; None where the box holds no strokes.
+
+    `texts`: all lines of the frame; they are no surroundings.
+    """
+    patterns = [p for p in (_pattern_in(picture, k, box, texts) for k in range(3)) if p is not None]
+    return max(patterns, key=lambda p: p.contrast * (1 if p.component else 2), default=None)
+
+
+def _pattern_in(picture: Picture, component: int, box: Corners, texts: list[Corners]) -> _Pattern | None:
+    luma = picture[component]
+    height, width = luma.shape
+    x0, y0, x1, y1 = box
+    reach = max(8, min(x1 - x0, y1 - y0))
+    wx0, wy0, wx1, wy1 = max(0, x0 - reach), max(0, y0 - reach), min(width, x1 + reach), min(height, y1 + reach)
+    gx, gy = _gradient(luma[wy0:wy1, wx0:wx1])
+    size = np.hypot(gx, gy)
+    within = np.zeros(size.shape, bool)
+    within[y0 - wy0 : y1 - wy0, x0 - wx0 : x1 - wx0] = True
+    level = max(STRONG, 0.35 * float(np.percentile(size[within], 95)))
+    strokes = np.flatnonzero(within & (size > level))
+    if len(strokes) < 24:
+        return None
+    flat = gx.ravel(), gy.ravel()
+    sx, sy = flat[0][strokes], flat[1][strokes]
+    near = reach // 4
+    ring = np.ones(size.shape, bool)
+    for tx0, ty0, tx1, ty1 in (box, *texts):
+        ring[max(0, ty0 - wy0 - near) : max(0, ty1 - wy0 + near), max(0, tx0 - wx0 - near) : max(0, tx1 - wx0 + near)] = False
+    around = ring & (size > STRONG / 3)
+    blocks = []
+    for rows in np.array_split(np.arange(size.shape[0]), 3):
+        for columns in np.array_split(np.arange(size.shape[1]), 4):
+            part = np.zeros(size.shape, bool)
+            part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+            chosen = np.flatnonzero(part & around)
+            if len(chosen) >= 16:
+                blocks.append((chosen, flat[0][chosen], flat[1][chosen]))
+    contrast = float(np.sqrt((sx**2 + sy**2).mean())) / (4 + float(size[ring].mean()) if ring.any() else 4)
+    energy = float((sx**2 + sy**2).sum())
+    return _Pattern(component, contrast, (wx0, wy0, wx1, wy1), strokes, sx, sy, energy, ring, blocks)
+
+
+def _compare(picture: Picture, pattern: _Pattern) -> tuple[float, float, float]:
+    """Of a frame with a pattern: how strong the strokes are (1 = as then), how alike, and which share of the
+    surroundings is no longer alike (nan where they have no texture)."""
+    x0, y0, x1, y1 = pattern.window
+    gx, gy = (g.ravel() for g in _gradient(picture[pattern.component][y0:y1, x0:x1]))
+    nx, ny = gx[pattern.strokes], gy[pattern.strokes]
+    both = float((nx * pattern.sx + ny * pattern.sy).sum())
+    own = float((nx**2 + ny**2).sum())
+    alike = both / max(1e-6, np.sqrt(own * pattern.energy))
+    gone = [
+        float((gx[i] * bx + gy[i] * by).sum())
+        < 0.5 * np.sqrt(float((gx[i] ** 2 + gy[i] ** 2).sum()) * float((bx**2 + by**2).sum()))
+        for i, bx, by in pattern.blocks
+    ]
+    return both / pattern.energy, alike, float(np.mean(gone)) if len(gone) >= 2 else float("nan")
+
+
+def _edge(levels: list[float]) -> tuple[int, int, float]:
+    """Where a line ends, going outwards from where it is at full strength.
+
+    `levels`: strength of its strokes, frame by frame, outwards. Returns how many of the frames show it, over how
+    many it fades, and what strength is left without it (its background's share).
+    """
+    rest = levels[-3:]
+    floor = float(np.median(rest))
+    if floor - min(levels) > 0.15:
+        floor = min(levels)  # another text came to its place
+    gone = floor + 0.1 * max(0.2, 1 - floor)
+    seen = next((k for k, level in enumerate(levels) if level <= gone), len(levels))
+    full = floor + 0.9 * (1 - floor)
+    return seen, sum(level < full for level in levels[:seen]), floor
+
+
+class LineFinder:
+    """Feeds on every frame at analysis size, in order; `lines` are those that have ended, all after `close`.
+
+    The detector sees the whole frame every `step` frames, and in between the rows in which something of a line's
+    shape came or went, as far as a budget of half as much again allows.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.step = int(np.clip(round(rate * 0.32), 5, 20))
+        self.lines: list[Line] = []
+        self._tracks: list[_Track] = []
+        self._ring: deque[tuple[int, Picture]] = deque(maxlen=self.step + AFTER + 6)
+        self._next = 0  # frame of the next look at the whole picture
+        self._wanted: list[_Want] = []  # looks in between
+        self._budget = 1.0  # in looks at the whole picture
+        self._busy: np.ndarray | None = None
+
+    def feed(self, small: Small) -> None:
+        frame, height = small.frame, small.luma.shape[0]
+        picture = (small.luma, np.ascontiguousarray(small.chroma[..., 0]), np.ascontiguousarray(small.chroma[..., 1]))
+        self._sense(frame, small.luma)
+        self._ring.append((frame, picture))
+        for track in self._tracks:
+            self._follow(track, frame, picture)
+        self._tracks = [track for track in self._tracks if not self._ended(track)]
+        self._budget = min(2.0, self._budget + SPARE / self.step)
+        due = [want for want in self._wanted if want.frame <= frame]
+        if frame >= self._next:
+            self._next = frame + self.step
+            self._look(picture, 0, height)
+        elif due and (self._budget > 0 or any(want.certain for want in due)):
+            if self._budget <= 0:
+                due = [want for want in due if want.certain]
+            top, bottom = max(0, min(want.top for want in due)), min(height, max(want.bottom for want in due))
+            self._budget -= 0.1 + (bottom - top) / height
+            self._look(picture, top, bottom)
+        self._wanted = [want for want in self._wanted if want.frame > frame]
+
+    def close(self) -> None:
+        """The clip is over: ends what is still on."""
+        for track in self._tracks:
+            if track.lost is None or len(track.tail) < AFTER // 2:  # too few frames to tell a fade from the end
+                self._keep(track, self._ring[-1][0] + 1)
+            else:
+                self._end(track)
+        self._tracks.clear()
+
+    def _sense(self, frame: int, luma: np.ndarray) -> None:
+        """Wants a look where something of the shape of a text line came or went since the last frame."""
+        if not self._ring:
+            return
+        changed = cv2.threshold(cv2.absdiff(luma, self._ring[-1][1][0]), CHANGED, 255, cv2.THRESH_BINARY)[1]
+        size = max(3, luma.shape[1] // BLOCK), max(3, luma.shape[0] // BLOCK)
+        busy = cv2.resize(changed, size, interpolation=cv2.INTER_AREA) > 0.12 * 255
+        fresh = busy & ~self._busy if self._busy is not None else busy
+        self._busy = cv2.dilate(busy.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        rows = np.flatnonzero((fresh[:, :-2] & fresh[:, 1:-1] & fresh[:, 2:]).any(1))
+        if len(rows):
+            self._wanted.append(_Want(frame, int(rows[0] - 4) * BLOCK, int(rows[-1] + 5) * BLOCK, False))
+
+    def _follow(self, track: _Track, frame: int, picture: Picture) -> None:
+        level, alike, gone = _compare(picture, track.pattern)
+        line = track.line
+        if track.lost is not None:
+            track.tail.append(level)
+            if alike >= ALIKE and level > 0.5 and not line.moved:
+                track.lost, track.tail = None, []  # a flash, or something passed before it
+            return
+        if alike < ALIKE or level < 0.35:
+            track.lost, track.tail = frame, [level]
+            line.moved = line.moved or self._beside(track, picture)
+            if not line.moved:
+                rows = line.box[1] - 2 * line.height, line.box[3] + 2 * line.height
+                self._wanted += [_Want(frame + wait, *rows, line.pop_in) for wait in (2, 5)]
+            return
+        if level > 1.2 and frame - line.start <= self.step:
+            self._begin(track, picture, [t.line.box for t in self._tracks])  # it was first seen while it faded in
+            return
+        track.levels.append(level)
+        track.total += alike
+        track.count += 1
+        line.still += gone > 0.7 and alike > 0.75
+
+    def _beside(self, track: _Track, picture: Picture) -> bool:
+        """Whether a lost line is found again close to its place."""
+        whole = picture[track.pattern.component]
+        x0, y0, x1, y1 = track.line.box
+        inner = max(x0, SEARCH), max(y0, SEARCH), min(x1, whole.shape[1] - SEARCH), min(y1, whole.shape[0] - SEARCH)
+        if inner[2] - inner[0] < 6 or inner[3] - inner[1] < 6:
+            return False
+        area = whole[inner[1] - SEARCH : inner[3] + SEARCH, inner[0] - SEARCH : inner[2] + SEARCH]
+        patch = track.patch[inner[1] - y0 : inner[3] - y0, inner[0] - x0 : inner[2] - x0]
+        _, best, _, place = cv2.minMaxLoc(cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED))
+        return best > 0.75 and max(abs(place[0] - SEARCH), abs(place[1] - SEARCH)) >= 1
+
+    def _ended(self, track: _Track) -> bool:
+        if track.lost is None or len(track.tail) < AFTER:
+            return False
+        self._end(track)
+        return True
+
+    def _end(self, track: _Track) -> None:
+        """The line is gone: from which frame on, how fast, and whether the picture around it stayed."""
+        assert track.lost is not None
+        before = list(track.levels)[-12:]
+        seen, fade, floor = _edge(before + track.tail)
+        stop = track.lost - len(before) + seen
+        track.line.fade_out = fade
+        track.line.pop_out = floor < 0.35 and self._stayed(track, stop - fade - 1, stop)
+        self._keep(track, stop)
+
+    def _keep(self, track: _Track, stop: int) -> None:
+        line = track.line
+        line.stop = max(stop, line.start + 1)
+        line.steady = track.total / max(1, track.count)
+        self.lines.append(line)
+
+    def _begin(self, track: _Track, picture: Picture, texts: list[Corners]) -> bool:
+        """Takes the line's strokes from the newest frame and goes back to its onset. False: it has no strokes."""
+        pattern = _pattern(picture, track.line.box, texts)
+        if pattern is None:
+            return False
+        x0, y0, x1, y1 = track.line.box
+        track.pattern, track.patch = pattern, picture[pattern.component][y0:y1, x0:x1].copy()
+        line, frames = track.line, list(self._ring)[::-1]
+        levels: list[float] = []
+        lost: int | None = None
+        for k, (_, earlier) in enumerate(frames):
+            level, alike, _ = _compare(earlier, pattern)
+            levels.append(level)
+            if lost is None and (alike < ALIKE or level < 0.35):
+                lost = k
+                line.moved = self._beside(track, earlier)
+            if lost is not None and k >= lost + AFTER:
+                break
+        newest = frames[0][0]
+        if lost is None:
+            line.start, line.fade_in, line.pop_in = frames[-1][0], 0, False
+        else:
+            seen, fade, floor = _edge(levels)
+            line.start, line.fade_in = newest - seen + 1, fade
+            line.pop_in = floor < 0.35 and seen < len(levels) and self._stayed(track, line.start + fade, line.start - 1)
+        track.levels.clear()
+        track.levels.extend(levels[: newest - line.start + 1][::-1])
+        return True
+
+    def _stayed(self, track: _Track, inside: int, outside: int) -> bool:
+        """Whether the surroundings are the same in two frames of the ring, one with and one without the line."""
+        held = dict(self._ring)
+        ring = track.pattern.ring
+        if inside not in held or outside not in held or not ring.any():
+            return False
+        x0, y0, x1, y1 = track.pattern.window
+        one, two = (held[k][track.pattern.component][y0:y1, x0:x1] for k in (inside, outside))
+        if float(cv2.absdiff(one, two)[ring].mean()) < 6:
+            return True
+        (ax, ay), (bx, by) = _gradient(one), _gradient(two)
+        both = float((ax * bx + ay * by)[ring].sum())
+        return both > ALIKE * np.sqrt(float((ax**2 + ay**2)[ring].sum()) * float((bx**2 + by**2)[ring].sum()))
+
+    def _look(self, picture: Picture, top: int, bottom: int) -> None:
+        """Lets the detector look at some rows of the newest frame and starts to follow what is not followed yet."""
+        band = [part[top:bottom] for part in (picture[0], picture[2], picture[1])]
+        found = find_text(cv2.cvtColor(np.dstack(band), cv2.COLOR_YCrCb2BGR))
+        boxes = [_corners(text, picture[0].shape, top) for text in found]
+        frame = self._ring[-1][0]
+        for text, box in zip(found, boxes, strict=True):
+            cut = (box[1] <= top > 0) or (box[3] >= bottom < picture[0].shape[0])
+            known = next((t for t in self._tracks if t.lost is None and _overlap(t.line.box, box) > 0.6), None)
+            if known:
+                known.line.score = max(known.line.score, text.score)
+            if cut or known or min(box[2] - box[0], box[3] - box[1]) < 4:
+                continue
+            track = _Track(Line(box, text.slant, text.score, frame, frame + 1))
+            if self._begin(track, picture, boxes + [t.line.box for t in self._tracks if t.lost is None]):
+                self._tracks.append(track)
+
+
+def _corners(text: TextLine, shape: tuple[int, ...], top: int) -> Corners:
+    x0, y0, x1, y1 = (round(v) for v in text.bounds)
+    return (max(0, x0), max(0, y0 + top), min(shape[1], x1), min(shape[0], y1 + top))
+
+
+def _overlap(one: Corners, two: Corners) -> float:
+    """Intersection over union."""
+    w = min(one[2], two[2]) - max(one[0], two[0])
+    h = min(one[3], two[3]) - max(one[1], two[1])
+    if w <= 0 or h <= 0:
+        return 0.0
+    areas = sum((b[2] - b[0]) * (b[3] - b[1]) for b in (one, two))
+    return w * h / (areas - w * h)
