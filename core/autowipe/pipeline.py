@@ -104,6 +104,8 @@ def run(job: Job, send: Callable[[Message], None], cancelled: threading.Event, v
         work = WorkFolder(job, print_of + maps, version)
         stack.callback(work.close)
         hold_outs = AreaMask(job.hold_outs, clip.info, "hold-out")
+        out = stack.enter_context(_output(job, clip.info, whole, work)) if job.output else None
+        side = stack.enter_context(SideFiles(job, clip.info, whole, work))
         names: tuple[str, ...] = ("wipe",) if given or job.matte_in else ("look", "measure", "wipe")
         if job.task == "perceive":
             names = tuple(name for name in names if name != "wipe")
@@ -114,13 +116,13 @@ def run(job: Job, send: Callable[[Message], None], cancelled: threading.Event, v
             send(OverlayFound(overlay.id, overlay.kind, spans, overlay.box, overlay.confidence))
         if job.save_plan:
             write_plan(plan, folder, Path(job.save_plan))
-        if job.task == "perceive":
+        if out is None:
             work.remove()
             return _told(Result(None, job.save_plan, len(plan.overlays), len(whole), 0, {}, {}, ""), plan)
         wanted = KINDS if job.matte_in else job.kinds
         mattes = Mattes(plan.active(wanted), folder, clip.info.layout, hold_outs)
         mattes.check()
-        result = carry_out(job, replace(plan, range=whole), mattes, clip, work, state)
+        result = carry_out(job, replace(plan, range=whole), mattes, clip, out, side, state)
         work.remove()
     ledger.record(_written(job))
     return result
@@ -150,46 +152,45 @@ def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Pa
     return Plan(_source(job, info, print_of), whole, shots, overlays)
 
 
-def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, work: WorkFolder, run: Run) -> Result:
-    """Pass B: the plan's overlays wiped, the file written. Only samples under a matte change."""
+def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, side: SideFiles, run: Run) -> Result:
+    """Pass B: the plan's overlays wiped, the files written. Only samples under a matte change."""
     assert job.output is not None
     info, whole = clip.info, plan.range
+    side.follow(plan)
     if not mattes.visible(whole) and job.codec == "auto" and copy_untouched(job.output, info, whole):
-        ledger.record([job.output])
-        with SideFiles(job, plan, info, work) as side:
-            if side.wants_frames:
-                for frame in clip.frames(whole):
-                    side.before(frame, [])
-                    side.after(frame, [])
-            files = side.finish(run.warnings, run.seconds())
+        if side.wants_frames:
+            for frame in clip.frames(whole):
+                side.before(frame, [])
+                side.after(frame, [])
+        files = side.finish(run.warnings, run.seconds())
         run.progress("wipe", len(whole), len(whole))
-        return _told(Result(job.output, job.save_plan, len(plan.overlays), len(whole), 0, {}, files, ""), plan)
-    cut_windows = windows_of(plan, mattes, info)
-    with ExitStack() as stack:
-        out = stack.enter_context(
-            open_output(
-                job.output,
-                info,
-                source_range=whole,
-                codec=job.codec,
-                hardware=job.encoder == "hardware",
-                quality=job.quality,
-                work=work.path / "output",
-            )
-        )
-        side = stack.enter_context(SideFiles(job, plan, info, work))
+    else:
         for code, text in out.warnings:
             run.warn(code, text)
         first = min(out.next_frame, side.next_frame)
-        todo = [window for window in cut_windows if window.core.stop > first]
-        plates = stack.enter_context(closing(ahead(plates_of(todo, mattes, clip, job.quality))))
-        _wipe(todo, plates, clip, whole, out, side, run)
+        todo = [window for window in windows_of(plan, mattes, info) if window.core.stop > first]
+        with closing(ahead(plates_of(todo, mattes, clip, job.quality))) as plates:
+            _wipe(todo, plates, clip, whole, out, side, run)
         # The clip appears last: when it is there, everything is.
         files = side.finish(run.warnings, run.seconds())
         out.finish()
-    shares = side.shares()
-    result = Result(job.output, job.save_plan, len(plan.overlays), len(whole), side.changed_frames, shares, files, "")
+    shares, changed = side.shares(), side.changed_frames
+    result = Result(job.output, job.save_plan, len(plan.overlays), len(whole), changed, shares, files, "")
     return _told(result, plan)
+
+
+def _output(job: Job, info: ClipInfo, whole: FrameRange, work: WorkFolder) -> Output:
+    """The output, opened before any work so that a request that cannot be met is told at once."""
+    assert job.output is not None
+    return open_output(
+        job.output,
+        info,
+        source_range=whole,
+        codec=job.codec,
+        hardware=job.encoder == "hardware",
+        quality=job.quality,
+        work=work.path / "output",
+    )
 
 
 def _wipe(

@@ -20,22 +20,20 @@ from .protocol import Warned
 from .report import Stills, write_report
 from .resume import WorkFolder
 from .sidecars import Tally, compare_picture, matte_picture, provenance_picture, shares, srt
+from .timing import FrameRange
 
 
 class SideFiles:
     """Gets every frame before and after its plates go over it; `finish` writes the files that were asked for.
 
-    A context manager: left without `finish`, what was made so far stays in the run's working folder.
+    A context manager: opening it tells what cannot be written before any work is done, and left without `finish`
+    it keeps what was made so far in the run's working folder.
     """
 
-    def __init__(self, job: Job, plan: Plan, info: ClipInfo, work: WorkFolder) -> None:
-        self._job, self._plan, self._info, self._work = job, plan, info, work
+    def __init__(self, job: Job, info: ClipInfo, whole: FrameRange, work: WorkFolder) -> None:
+        self._job, self._info, self._range, self._work = job, info, whole, work
         self._kinds = KINDS if job.matte_in else job.kinds
         self._size = (info.layout.width, info.layout.height)
-        state = work.read("tally.json") or {"next": plan.range.start, "tally": None}
-        self._counted = int(state["next"])
-        self._tally = Tally(plan.active(self._kinds), state["tally"])
-        self._stills = Stills(work.path / "stills", plan, self._kinds)
         self._before: np.ndarray | None = None
         self._stack = ExitStack()
         self._videos: dict[str, VideoWriter] = {}
@@ -52,7 +50,7 @@ class SideFiles:
                 path,
                 size,
                 like=self._info,
-                source_range=self._plan.range,
+                source_range=self._range,
                 grey=name == "matte",
                 work=self._work.path / name,
             )
@@ -61,6 +59,14 @@ class SideFiles:
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
+
+    def follow(self, plan: Plan) -> None:
+        """Takes the plan that is carried out: call it before the first frame."""
+        self._plan = plan
+        state = self._work.read("tally.json") or {"next": self._range.start, "tally": None}
+        self._counted = int(state["next"])
+        self._tally = Tally(plan.active(self._kinds), state["tally"])
+        self._stills = Stills(self._work.path / "stills", plan, self._kinds)
 
     @property
     def next_frame(self) -> int:
@@ -132,7 +138,7 @@ class SideFiles:
     def _seconds(self, frame: int) -> float:
         """Time of a source frame from the first of the range, as the output has it."""
         pts, base = self._info.pts, self._info.time_base
-        start = int(pts[self._plan.range.start])
+        start = int(pts[self._range.start])
         if frame < len(pts):
             return float((int(pts[frame]) - start) * base)
         return float((int(pts[-1]) - start) * base) + (frame - len(pts) + 1) / float(self._info.rate)
