@@ -249,7 +249,7 @@ def write_sequence(folder, indices):
     for index in indices:
         frame = av.VideoFrame(96, 64, "rgb24")
         media.draw(frame, index)
-        frame.save(folder / f"pic {index:03d}.png")
+        frame.save(str(folder / f"pic {index:03d}.png"))
 
 
 def test_names_may_hold_spaces_colons_and_any_letters(tmp_path):

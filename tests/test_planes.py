@@ -160,6 +160,17 @@ def test_a_colour_ramp_keeps_its_place_through_chroma_siting(pix_fmt, siting):
     assert np.abs(back - ramp)[inside].max() < 4 * HALF_LEVEL
 
 
+def test_grey_becomes_grey_and_comes_back():
+    layout = planes.layout_of("gray10le", 8, 8)
+    codes = np.arange(64, 128, dtype=np.uint16).reshape(8, 8) * 7
+
+    rgb = planes.to_rgb([codes], layout, "bt709", False)
+    back = planes.from_levels(planes.from_rgb(rgb, layout, "bt709", False), layout)
+
+    assert np.array_equal(rgb[..., 0], rgb[..., 2]) and rgb.min() >= 0 and rgb.max() <= 1
+    assert np.array_equal(back[0], codes)
+
+
 def test_luma_of_yuv_is_its_first_plane_and_of_rgb_weighted():
     yuv, rgb = planes.layout_of("yuv420p", 8, 8), planes.layout_of("gbrp", 8, 8)
     parts = [np.full((8, 8), value, np.uint8) for value in (200, 100, 50)]

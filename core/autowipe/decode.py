@@ -374,7 +374,7 @@ def _probe(place: Place) -> Clip:
             is_intra_only=len(packets.keys) >= len(packets.pts),
             sample_aspect=stream.sample_aspect_ratio or None,
             rotation=picture.rotation,
-            field_order=field_order_of(context.field_order, picture.interlaced_frame),
+            field_order=field_order_of(getattr(context, "field_order", 0), picture.interlaced_frame),
             timecode=_timecode(container, stream),
             tags=tags,
             matrix=matrix_of(tags, layout),

@@ -184,15 +184,12 @@ def to_rgb(
     ITU-T H.273, equations 20 to 45. Chroma is brought to luma size linearly, by its siting.
     Values beyond 0..1 are clipped.
     """
-    signals = _signals(to_levels(crop, layout), layout, full_range)
-    if len(signals) == 1:
-        return np.repeat(signals[0].clip(0, 1)[..., None], 3, axis=2)
-    if not layout.is_rgb:
-        u, v = layout.planes[1:3]
-        signals[1] = _upsampled(signals[1], signals[0].shape, u, siting)
-        signals[2] = _upsampled(signals[2], signals[0].shape, v, siting)
-        signals = _unmatrixed(signals, matrix)
-    return np.stack(signals, axis=2).clip(0, 1)
+    levels = to_levels(crop, layout)
+    for number, plane in enumerate(layout.colour):
+        levels[number] = _upsampled(levels[number], levels[0].shape, plane, siting)
+    seen = cv2.merge(levels if len(levels) == 3 else levels * 3)
+    rgb = cv2.transform(seen, _to_rgb_matrix(layout, matrix, full_range))
+    return np.clip(rgb, 0, 1, out=rgb)
 
 
 def from_rgb(
@@ -206,25 +203,26 @@ def from_rgb(
 
     `rgb`: (H, W, 3) float32, 0..1, over an aligned box.
     """
-    signals = [np.ascontiguousarray(rgb[..., i], np.float32) for i in range(3)]
-    if not layout.is_rgb:
+    turn = _to_rgb_matrix(layout, matrix, full_range)
+    if len(layout.colour) == 1:
         red, blue = _RED_BLUE[matrix]
-        y = red * signals[0] + (1 - red - blue) * signals[1] + blue * signals[2]
-        signals = [y, (signals[2] - y) / (2 - 2 * blue), (signals[0] - y) / (2 - 2 * red)]
-    out = []
-    for signal, plane in zip(signals, layout.colour, strict=False):
-        scale, offset = _scale(plane, full_range)
-        out.append(_downsampled(signal, plane, siting) * np.float32(scale) + np.float32(offset))
-    return out
+        rgb = cv2.merge([cv2.transform(rgb, np.array([[red, 1 - red - blue, blue]]))] * 3)
+    back = np.linalg.inv(turn[:, :3])
+    levels = cv2.split(cv2.transform(rgb, np.column_stack([back, -back @ turn[:, 3]])))
+    return [_downsampled(part, plane, siting) for part, plane in zip(levels, layout.colour, strict=False)]
 
 
-def _signals(levels: list[np.ndarray], layout: Layout, full_range: bool) -> list[np.ndarray]:
-    """Levels as Y, R, G, B in 0..1 and colour differences in -0.5..0.5."""
-    out = []
-    for part, plane in zip(levels, layout.colour, strict=False):
-        scale, offset = _scale(plane, full_range)
-        out.append((part - np.float32(offset)) * np.float32(1 / scale))
-    return out
+def _to_rgb_matrix(layout: Layout, matrix: Matrix, full_range: bool) -> np.ndarray:
+    """(3, 4) that turns levels of three colour planes, or of grey three times over, into RGB 0..1."""
+    colour = layout.colour if len(layout.colour) == 3 else layout.colour * 3
+    scales, offsets = np.array([_scale(plane, full_range) for plane in colour]).T
+    turn = np.eye(3)
+    if layout.planes[0].role == "Y" and len(layout.colour) == 3:
+        kr, kb = _RED_BLUE[matrix]
+        red, blue, kg = 2 - 2 * kr, 2 - 2 * kb, 1 - kr - kb
+        turn = np.array([[1, 0, red], [1, -kb * blue / kg, -kr * red / kg], [1, blue, 0]])
+    turn = turn / scales
+    return np.column_stack([turn, -turn @ offsets])
 
 
 def _scale(plane: Plane, full_range: bool) -> tuple[float, float]:
@@ -234,26 +232,31 @@ def _scale(plane: Plane, full_range: bool) -> tuple[float, float]:
     return (224.0, 128.0) if plane.role in "UV" else (219.0, 16.0)
 
 
-def _unmatrixed(yuv: list[np.ndarray], matrix: Matrix) -> list[np.ndarray]:
-    y, u, v = yuv
-    kr, kb = _RED_BLUE[matrix]
-    red, blue = y + (2 - 2 * kr) * v, y + (2 - 2 * kb) * u
-    return [red, (y - kr * red - kb * blue) / (1 - kr - kb), blue]
-
-
 def _upsampled(part: np.ndarray, shape: tuple[int, ...], plane: Plane, siting: Siting) -> np.ndarray:
-    """A chroma plane at luma size (H, W), linear between samples."""
+    """A plane at luma size (H, W), linear between samples."""
     for axis, shift in ((0, plane.shift_y), (1, plane.shift_x)):
-        if shift == 0:
-            continue
-        place: np.ndarray = np.arange(shape[axis], dtype=np.float32)
-        centre = np.float32(0 if _is_cosited(axis, siting) else 0.5)
-        place = ((place + centre) / (1 << shift) - centre).clip(0, part.shape[axis] - 1)
-        first = place.astype(np.intp)
-        weight = (place - first).astype(np.float32).reshape((-1, 1) if axis == 0 else (1, -1))
-        second = np.minimum(first + 1, part.shape[axis] - 1)
-        part = part.take(first, axis) * (1 - weight) + part.take(second, axis) * weight
+        for step in range(shift, 0, -1):
+            size = -(-shape[axis] >> (step - 1))
+            if axis == 0:
+                part = _doubled(part, size, _is_cosited(axis, siting))
+            else:
+                part = _doubled(cv2.transpose(part), size, _is_cosited(axis, siting))
+                part = cv2.transpose(part)
     return part
+
+
+def _doubled(lines: np.ndarray, size: int, is_cosited: bool) -> np.ndarray:
+    """Lines at twice their number, or one less."""
+    out = np.empty((size, lines.shape[1]), np.float32)
+    after = np.concatenate([lines[1:], lines[-1:]])
+    if is_cosited:
+        out[0::2] = lines
+        out[1::2] = cv2.addWeighted(lines, 0.5, after, 0.5, 0)[: size // 2]
+    else:
+        before = np.concatenate([lines[:1], lines[:-1]])
+        out[0::2] = cv2.addWeighted(lines, 0.75, before, 0.25, 0)
+        out[1::2] = cv2.addWeighted(lines, 0.75, after, 0.25, 0)[: size // 2]
+    return out
 
 
 def _downsampled(part: np.ndarray, plane: Plane, siting: Siting) -> np.ndarray:
