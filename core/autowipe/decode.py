@@ -332,9 +332,6 @@ def _read_index(container: av.container.InputContainer, stream: av.VideoStream, 
     return _Packets(pts, pts[:], sum(entry.size for entry in held), partial=partial)
 
 
-# ---- what the clip is ---------------------------------------------------------------------------
-
-
 def _probe(place: Place) -> Clip:
     packets = _read_packets(place)
     with _open(place) as (container, stream):
@@ -342,13 +339,13 @@ def _probe(place: Place) -> Clip:
         # Read before the first decode: a DNxHR frame overrides what the container says.
         tags = ColourTags(context.color_primaries, context.color_trc, context.colorspace, context.color_range)
         picture = next(_pictures(container, stream, packets.partial, False), None)
+        if picture is not None and picture.pts is not None and not packets.is_counted:
+            # Frames before it hang on a group of pictures that the file no longer holds; no player shows them.
+            del packets.pts[: bisect.bisect_left(packets.pts, picture.pts)]
         if picture is None or not packets.pts:
             raise MediaError(
                 f"no frame of {place.path} can be decoded", code="corrupt", hint="Get a sound copy of the file."
             )
-        if picture.pts is not None and not packets.is_counted:
-            # Frames before it hang on a group of pictures that the file no longer holds; no player shows them.
-            del packets.pts[: bisect.bisect_left(packets.pts, picture.pts)]
         time_base = stream.time_base or Fraction(1, 1000)
         said = [Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
         if packets.keys:
