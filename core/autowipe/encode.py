@@ -49,6 +49,7 @@ class Output:
         )
         self._segments = Segments(work, encoder, key=_key(like, source_range), first=source_range.start)
         self._due = self._segments.next_frame
+        self._shift = mux.shift_of(like, source_range, wish.muxer)
         self._originals: mux.Originals | None = None
         if _copies_packets(wish, encoder):
             self._originals = mux.Originals(like, self._due)
@@ -64,7 +65,7 @@ class Output:
         `changed`: the frame was patched. If not, the source's own packet may go into the output.
         """
         assert frame.index == self._due, f"frame {self._due} is due, not {frame.index}"
-        pts = frame.pts - mux.shift_of(self._like, self._range)
+        pts = frame.pts - self._shift
         if self._originals is not None and not changed:
             self._segments.copy(self._originals(frame.pts), pts)
         else:
@@ -148,6 +149,7 @@ class VideoWriter:
         self._format = "gray" if grey else "rgb24"
         check_place(self._path, like)
         self._encoder = _picture_encoder(self._path, size, like.rate, self._format)
+        self._shift = mux.shift_of(like, source_range, muxer_of(self._path))
         self._segments = Segments(work, self._encoder, key=_key(like, source_range), first=source_range.start)
 
     @property
@@ -161,7 +163,7 @@ class VideoWriter:
         if self._encoder.pix_fmt != self._format:
             is_rgb = self._encoder.pix_fmt == "bgr0"
             made = made.reformat(format=self._encoder.pix_fmt, dst_colorspace=None if is_rgb else "ITU709")
-        self._segments.write(made, frame.pts - mux.shift_of(self._like, self._range))
+        self._segments.write(made, frame.pts - self._shift)
 
     def cut(self) -> None:
         """Ends the segment: everything written so far survives a kill."""

@@ -8,6 +8,7 @@ generous source stays generous, and a starved one is not made worse.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import math
@@ -55,7 +56,7 @@ INTRA = {"prores", "dnxhd", "mjpeg", "cfhd"}  # lossy, every packet for itself
 # Preset and CRF by quality. In the comments: CPU ms for a 1080p frame of film with grain, PSNR of luma in dB.
 X264 = {"draft": ("ultrafast", 18), "normal": ("superfast", 15), "best": ("medium", 13)}  # 33, 42 · 55, 43.5 · 210, 47
 X265 = {"draft": ("ultrafast", 18), "normal": ("ultrafast", 14), "best": ("veryfast", 12)}  # 190, 41 · 227, 43.4 · 480
-SVT = {"draft": ("12", 20), "normal": ("10", 12), "best": ("6", 8)}  # 85, 39.5 · 110, 42.2
+SVT = {"draft": ("12", 16), "normal": ("10", 8), "best": ("6", 5)}  # 85, 40 · 120, 43.5
 VPX = {"draft": ("8", 16), "normal": ("6", 12), "best": ("4", 8)}  # 97, 45 · 153, 45.5
 LADDERS = {"libx264": X264, "libx265": X265, "libsvtav1": SVT, "libvpx-vp9": VPX, "libvpx": VPX}
 USUAL_BITS = {"libx264": 0.25, "libx265": 0.18, "libsvtav1": 0.15, "libvpx-vp9": 0.2, "libvpx": 0.3}  # a pixel
@@ -69,6 +70,7 @@ DNXHR = {
     "DNXHR 444": "dnxhr_444",
 }  # fmt: skip
 DNXHD_MBPS = (36, 45, 60, 75, 80, 90, 100, 110, 115, 120, 145, 175, 180, 185, 190, 220, 240, 290, 365, 390, 440)
+FFV1 = {"level": "3", "slicecrc": "1", "g": "1"}
 LAMBDA = 118  # FFmpeg's unit of the quantiser scale
 FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AVFieldOrder
 GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER
@@ -182,6 +184,8 @@ def _candidates(wish: Wish, name: str) -> list[Encoder]:
         shared["chroma_sample_location"] = like.siting
     if name == "dnxhd":
         return [_with(encoder, shared | options) for options in _dnx_options(like, encoder.pix_fmt)]
+    if name == "ffv1":
+        return [_with(encoder, shared | FFV1 | {"slices": slices}) for slices in _ffv1_slices(like)]
     return [_with(encoder, shared | _options(wish, name, encoder.pix_fmt))]
 
 
@@ -199,16 +203,15 @@ def _flags(wish: Wish, name: str) -> str:
 
 def _options(wish: Wish, name: str, pix_fmt: str) -> dict[str, str]:
     like = wish.like
-    intra = {"g": "1"} if like.is_intra_only else {}
+    # AVI has no time stamps: frames are shown in the order in which they are stored.
+    group = {"g": "1"} if like.is_intra_only else {"bf": "0"} if wish.muxer == "avi" else {}
     if name in LADDERS:
-        return _ladder_options(wish, name) | intra
+        return _ladder_options(wish, name) | group
     if name in ("mpeg2video", "mpeg1video", "mpeg4", "mjpeg"):
-        group = {} if name == "mjpeg" else intra or {"g": "15", "bf": "2"}
+        group = {} if name == "mjpeg" else {"g": "15", "bf": "2"} | group
         return {"global_quality": str(LAMBDA * FINE_SCALE), "qmin": "1"} | group
     if name == "prores":
         return {"profile": str(_prores_profile(like, pix_fmt))}
-    if name == "ffv1":
-        return {"level": "3", "slices": "16" if like.layout.height >= 480 else "4", "slicecrc": "1", "g": "1"}
     return {}
 
 
@@ -253,6 +256,11 @@ def _dnx_options(like: ClipInfo, pix_fmt: str) -> list[dict[str, str]]:
     if like.codec == "dnxhd" and like.profile in DNXHR:
         return [{"profile": DNXHR[like.profile]}]
     return [{"profile": {"yuv422p": "dnxhr_hq", "yuv422p10le": "dnxhr_hqx"}.get(pix_fmt, "dnxhr_444")}]
+
+
+def _ffv1_slices(like: ClipInfo) -> list[str]:
+    """Enough slices to keep many cores busy; odd sizes allow only some numbers."""
+    return ["16", "12", "9", "6", "4", "0"] if like.layout.height >= 480 else ["4", "0"]
 
 
 def _range_for(like: ClipInfo, name: str) -> int:
@@ -353,9 +361,11 @@ def _try(encoder: Encoder, muxer: str | None) -> None:
     if muxer is None:
         encoder.open()
         return
-    with av.open(io.BytesIO(), "w", format=muxer) as trial:
-        encoder.add_to(trial)
-        trial.start_encoding()
+    trial = av.open(io.BytesIO(), "w", format=muxer)
+    encoder.add_to(trial)
+    trial.start_encoding()
+    with contextlib.suppress(av.FFmpegError):  # some muxers do not like to end without a packet
+        trial.close()
 
 
 def _cannot_hold(path: Path, name: str) -> JobError:

@@ -40,6 +40,7 @@ PLAIN_TAGS = {
     "episode_sort", "track", "disc", "keywords", "location", "location-eng", "make", "model", "author",
 }  # fmt: skip
 ROOM_S = Fraction(60)  # how far before a range its subtitles and late-coming packets are looked for
+STARTS_AT_0 = ("avi", "mxf")  # muxers
 STARTS_BEFORE_0 = ("mp4", "mov", "nut")  # muxers
 HVC1 = ("libx265", "hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf", "hevc_mf", "hevc_vaapi")
 TICKS = 2**31 - 1  # largest time scale of a mov file
@@ -171,6 +172,8 @@ def timing_notices(like: ClipInfo, muxer: str) -> list[Notice]:
     """What a container cannot keep of the clip's time stamps."""
     if muxer in ("avi", "mxf") and like.is_variable_rate:
         return [("timing", f"a file of the kind {muxer} has one constant rate; the clip's frames vary in length")]
+    if muxer in STARTS_AT_0 and like.pts[0] and like.container != muxer:
+        return [("timing", f"a file of the kind {muxer} begins at 0, not where the clip begins")]
     return []
 
 
@@ -225,7 +228,7 @@ def _other_packets(source: Source, given: Any, streams: dict[int, Any], muxer: s
     """
     if not streams:
         return
-    start, stop, shift = _span(source.like, source.range)
+    start, stop, shift = _span(source, muxer)
     if start is not None and start > ROOM_S:
         given.seek(int((start - ROOM_S) * av.time_base), backward=True)
     for packet in given.demux([given.streams[index] for index in streams]):
@@ -249,17 +252,20 @@ def _other_packets(source: Source, given: Any, streams: dict[int, Any], muxer: s
         yield packet
 
 
-def shift_of(like: ClipInfo, source_range: FrameRange) -> int:
-    """How many units of the time base a range moves forward, so that it starts when the clip started."""
-    return int(like.pts[source_range.start]) - int(like.pts[0])
+def shift_of(like: ClipInfo, source_range: FrameRange, muxer: str | None) -> int:
+    """How many units of the time base a range moves forward, so that it starts when the clip started.
+
+    Containers without time stamps begin at 0.
+    """
+    return int(like.pts[source_range.start]) - (0 if muxer in STARTS_AT_0 else int(like.pts[0]))
 
 
-def _span(like: ClipInfo, source_range: FrameRange) -> tuple[Fraction | None, Fraction | None, Fraction]:
+def _span(source: Source, muxer: str) -> tuple[Fraction | None, Fraction | None, Fraction]:
     """Begin and end of the range in seconds (None where it is the clip's own), and by how much all moves forward."""
-    pts, base = like.pts, like.time_base
+    pts, base, source_range = source.like.pts, source.like.time_base, source.range
     start = None if source_range.start == 0 else int(pts[source_range.start]) * base
     stop = None if source_range.stop >= len(pts) else int(pts[source_range.stop]) * base
-    return start, stop, shift_of(like, source_range) * base
+    return start, stop, shift_of(source.like, source_range, muxer) * base
 
 
 def _copy_clip_tags(source: Source, out: Any, video: Any) -> None:
@@ -272,7 +278,7 @@ def _copy_clip_tags(source: Source, out: Any, video: Any) -> None:
 
 
 def _copy_tags(source: Source, given: Any, out: Any, video: Any) -> None:
-    start, stop, shift = _span(source.like, source.range)
+    start, stop, shift = _span(source, out.format.name)
     stream = given.streams[source.like.stream]
     out.metadata.update(_fresh(given.metadata))
     video.metadata.update(_fresh(stream.metadata))
@@ -310,12 +316,12 @@ def shift_timecode(text: str, frames: int, rate: Fraction) -> str:
 @contextlib.contextmanager
 def _writing(part: Path, muxer: str, time_base: Fraction, tags: dict[str, str]) -> Iterator[Any]:
     """An output container; a failure while closing it counts, unless one came before."""
-    options = {}
+    options = {"fflags": "+bitexact"}  # no random numbers: a resumed run gives the same file
     if muxer in ("mp4", "mov"):
         if time_base.denominator <= TICKS:
             # Edit lists are written in the movie's time scale: its default of 1/1000 s would round a start offset.
             ticks = str(time_base.denominator)
-            options = {"video_track_timescale": ticks, "movie_timescale": ticks}
+            options |= {"video_track_timescale": ticks, "movie_timescale": ticks}
         if any(key.lower() not in PLAIN_TAGS for key in _fresh(tags)):
             options["movflags"] = "+use_metadata_tags"
     out = av.open("file:" + str(part), "w", format=muxer, options=options)
@@ -347,13 +353,15 @@ def _is_cover(stream: Any) -> bool:
 def _can_hold(muxer: str, stream: Any) -> bool:
     if stream.type == "attachment":
         return muxer == "matroska"
+    trial = av.open(io.BytesIO(), "w", format=muxer)
     try:
-        with av.open(io.BytesIO(), "w", format=muxer) as trial:
-            _like_stream(trial, stream)
-            trial.start_encoding()
+        _like_stream(trial, stream)
+        trial.start_encoding()
     except (av.FFmpegError, ValueError) as err:
         log.debug("%s cannot hold stream %d: %s", muxer, stream.index, err)
         return False
+    with contextlib.suppress(av.FFmpegError):  # some muxers do not like to end without a packet
+        trial.close()
     return True
 
 

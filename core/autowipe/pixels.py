@@ -19,7 +19,7 @@ LIMITED, FULL = 1, 2  # AVColorRange
 @dataclass(frozen=True)
 class _Traits:
     bits: int
-    shift: int  # sum of the chroma's subsampling, as log2
+    shifts: tuple[int, int]  # the chroma's subsampling across and down, as log2
     has_alpha: bool
     is_rgb: bool
     is_grey: bool
@@ -44,7 +44,7 @@ def nearest(layout: Layout, formats: Sequence[str]) -> str:
             code="pixel-format",
             hint="Choose another codec with --codec, such as ffv1.",
         )
-    return min(known, key=lambda other: (len(losses(layout, other)), *_excess(layout, other))).pix_fmt
+    return min(known, key=lambda other: (len(losses(layout, other)), *_distance(layout, other))).pix_fmt
 
 
 def losses(source: Layout, target: Layout) -> list[str]:
@@ -53,7 +53,7 @@ def losses(source: Layout, target: Layout) -> list[str]:
     found = []
     if gets.bits < has.bits:
         found.append(f"{has.bits} bits become {gets.bits}")
-    if gets.shift > has.shift and not (has.is_grey or gets.is_grey):
+    if _coarser(has, gets) and not (has.is_grey or gets.is_grey):
         found.append("chroma gets coarser")
     if has.has_alpha and not gets.has_alpha:
         found.append("alpha is left out")
@@ -127,18 +127,25 @@ def _is_exact(source: Layout, target: Layout) -> bool:
     )
 
 
-def _excess(source: Layout, target: Layout) -> tuple[int, int, int]:
+def _distance(source: Layout, target: Layout) -> tuple[int, int, int, int]:
+    """How much is lost, then how much is carried along for nothing."""
     has, gets = _traits(source), _traits(target)
-    more = 8 * (has.shift - gets.shift) + gets.bits - has.bits + 16 * (gets.is_rgb != has.is_rgb)
-    padding = sum(plane.low for plane in target.planes)
-    return more + 8 * (has.is_grey and not gets.is_grey), gets.has_alpha - has.has_alpha, padding
+    lost = max(0, has.bits - gets.bits) + 8 * _coarser(has, gets)
+    finer = 5 - sum(gets.shifts) if has.is_grey and not gets.is_grey else _coarser(gets, has)
+    more = abs(gets.bits - has.bits) + 8 * finer + 16 * (gets.is_rgb != has.is_rgb)
+    return lost, more, gets.has_alpha - has.has_alpha, sum(plane.low for plane in target.planes)
+
+
+def _coarser(one: _Traits, two: _Traits) -> int:
+    """By how many halvings the chroma of `two` is coarser than that of `one`."""
+    return sum(max(0, b - a) for a, b in zip(one.shifts, two.shifts, strict=True))
 
 
 def _traits(layout: Layout) -> _Traits:
     roles = {plane.role for plane in layout.planes}
     return _Traits(
         max(plane.bits for plane in layout.colour),
-        max(plane.shift_x for plane in layout.planes) + max(plane.shift_y for plane in layout.planes),
+        (max(plane.shift_x for plane in layout.planes), max(plane.shift_y for plane in layout.planes)),
         "A" in roles,
         "R" in roles,
         len(layout.colour) == 1,
