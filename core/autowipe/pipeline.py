@@ -16,7 +16,7 @@ from .areas import AreaMask, matte_overlays
 from .composite import composite
 from .decode import Clip, ClipInfo, fingerprint, open_clip
 from .encode import Output, copy_untouched, open_output
-from .errors import Cancelled, JobError
+from .errors import Cancelled, JobError, MediaError
 from .job import KINDS, Job
 from .matte import Mattes
 from .overlays import resolve, to_plan
@@ -280,6 +280,12 @@ def _range_of(job: Job, info: ClipInfo) -> FrameRange:
             f"the range {whole.start}:{whole.stop} ends after the clip, which has {info.frames} frames",
             code="range",
             hint="Shorten the range.",
+        )
+    if whole.stop > info.held:
+        raise MediaError(
+            f"{info.path} is cut short: only {info.held} of its {info.frames} frames are there",
+            code="truncated",
+            hint=f"Get the whole file, or clean what is there with --range 0:{info.held}.",
         )
     return whole
 

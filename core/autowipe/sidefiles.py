@@ -161,7 +161,7 @@ class SideFiles:
     def _rgb(self, frame: Frame) -> np.ndarray:
         info = self._info
         crop = planes.crop(frame.views, info.layout, (0, 0, *self._size))
-        rgb = planes.to_rgb(crop, info.layout, info.matrix, info.full_range)
+        rgb = planes.to_rgb(crop, info.layout, info.matrix, info.full_range, info.siting)
         return np.rint(rgb * 255).clip(0, 255).astype(np.uint8)
 
 
