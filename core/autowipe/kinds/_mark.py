@@ -1,0 +1,277 @@
+"""One place where a static mark may be: when it is there, what it covers, and what speaks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from .. import planes
+from ..evidence import Still, gradients
+from ..job import Box
+from ..planes import Layout
+from ..timing import FrameRange
+from ..unblend import predict
+from . import Found, FoundEvent
+
+MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
+PRESENT, ABSENT = 0.5, 0.35  # shares of the template's gradient
+LEAST_SAMPLES = 4
+SHARP_PX = 15  # over which an edge's contrast is measured
+SHARP = 0.42  # of that contrast crossed within 2 px: graphics 0.45 to 0.95, lens-made edges 0.1 to 0.35
+STEADY = 0.085  # standard deviation of the presence: marks 0.002 to 0.07, scene 0.06 to 0.4
+LOCKED = 0.65
+ONE_WAY = 0.85  # from this concentration of directions it is a line, not a mark
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the second look saw, per luma px of a mark's box, over the sampled frames in which it was there."""
+
+    mean: np.ndarray  # (H, W, 3) float32 levels: luma and chroma
+    spread: np.ndarray  # (H, W) float32: standard deviation of luma over time
+    slope: np.ndarray  # (2, H, W) float32: mean gradient of the luma
+    edge: np.ndarray  # (H, W) float32: length of the mean gradient, all channels, levels a px
+    lock: np.ndarray  # (H, W) float32: 1 where the gradient never changes, 0 where it averages out
+    count: int  # sampled frames
+
+
+class Mark:
+    """Gets the crops of its box frame by frame, and decides at the end."""
+
+    def __init__(
+        self, place: Box, seeds: np.ndarray, nats: float, still: Still, layout: Layout, scale: float, rate: float
+    ) -> None:
+        """`place` and `seeds` in the analysis picture, of which one px is `scale` source px."""
+        x, y, w, h = place
+        margin = max(12, round(MARGIN * layout.height))
+        left, top = max(0, int(x * scale) - margin), max(0, int(y * scale) - margin)
+        right, bottom = int((x + w) * scale) + margin, int((y + h) * scale) + margin
+        self.box = layout.align((left, top, min(layout.width, right) - left, min(layout.height, bottom) - top))
+        self._layout = replace(layout, width=self.box[2], height=self.box[3])
+        self._reach = max(3, round(0.012 * layout.width))
+        self._nats, self._most, self._scale = nats, still.moved, scale
+        self._step = max(1, round(rate / 8))
+        self._width = max(1, round(self.box[2] / scale))
+        template, self._seeds = self._place_template(still, place, seeds)
+        power = (template**2).sum(0)
+        self._at = np.flatnonzero(power > 0.3 * np.median(power[power > 0]))
+        self._weights = (template.reshape(6, -1)[:, self._at] / power.reshape(-1)[self._at]) / 8
+        self._presence: list[float] = []
+        self._light: list[float] = []
+        self._start = 0
+        self._count = 0
+
+    def _place_template(self, still: Still, place: Box, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The seeds' edges on the grid of this box at analysis size, and the seeds at source size."""
+        x, y, w, h = place
+        whole = np.zeros(still.score.shape, np.float32)
+        whole[y : y + h, x : x + w] = seeds
+        left, top, wide, high = self.box
+        small = (self._width, max(1, round(high * self._width / wide)))
+        edges = np.stack(
+            [_resampled(part * whole, self.box, self._scale, small) for part in still.edges]
+        )
+        return edges, _resampled(whole, self.box, self._scale, (wide, high)) > 0.5
+
+    def add(self, frame: int, crop: list[np.ndarray]) -> None:
+        if not self._presence:
+            self._start = frame
+        luma, chroma = planes.small(crop, self._layout, self._width)
+        field = gradients(luma, chroma).reshape(6, -1)[:, self._at]
+        share = float(np.median(np.einsum("ij,ij->j", field, self._weights)))
+        self._presence.append(share)
+        self._light.append(float(luma.mean()))
+        if share >= PRESENT and (frame - self._start) % self._step == 0:
+            self._sample(crop)
+
+    def _sample(self, crop: list[np.ndarray]) -> None:
+        luma, chroma = planes.small(crop, self._layout, self._layout.width)
+        picture = np.dstack([luma, chroma])
+        field = gradients(luma, chroma).astype(np.float32) / 8
+        if not self._count:
+            self._sum = np.zeros(picture.shape, np.float64)
+            self._square = np.zeros(luma.shape, np.float64)
+            self._field = np.zeros(field.shape, np.float64)
+            self._field_square = np.zeros(luma.shape, np.float64)
+        self._count += 1
+        self._sum += picture
+        self._square += luma.astype(np.float32) ** 2
+        self._field += field
+        self._field_square += np.einsum("ijk,ijk->jk", field, field)
+
+    def look(self) -> Look:
+        n = self._count
+        mean = (self._sum / n).astype(np.float32)
+        spread = np.sqrt(np.maximum(self._square / n - mean[..., 0].astype(np.float64) ** 2, 0))
+        field = (self._field / n).astype(np.float32)
+        edge = np.sqrt((field**2).sum(0))
+        lock = edge**2 / np.maximum(self._field_square / n, 1e-6)
+        return Look(mean, spread.astype(np.float32), field[:2], edge, lock.astype(np.float32), n)
+
+    def finish(self, whole: FrameRange, shots: tuple[FrameRange, ...]) -> Found | None:
+        if self._count < LEAST_SAMPLES:
+            return None
+        look = self.look()
+        seeds = _graphic(look, self._seeds)
+        presence, light = np.array(self._presence), np.array(self._light)
+        events = [FoundEvent(r) for r in appearances(presence, light, self._start)]
+        evidence = self._evidence(look, seeds, presence)
+        if not events or not _is_mark(evidence):
+            return None
+        matte = find_matte(look, seeds, self._reach, self._scale)
+        return Found("logo", self.box, events, 0.9, matte, None, evidence)
+
+    def _evidence(self, look: Look, seeds: np.ndarray, presence: np.ndarray) -> dict[str, float | str]:
+        lines = seeds & (look.edge > 1.5)
+        there = presence > PRESENT
+        enough = lines.sum() >= 12
+        turn = np.exp(2j * np.arctan2(look.slope[1][lines], look.slope[0][lines])) if enough else np.ones(1)
+        return {
+            "stays while the scene moves, nats": self._nats,
+            "share of what is possible": self._nats / max(self._most, 1e-3),
+            "edge pixels": float(lines.sum() / self._scale**2),
+            "frames with it": float(there.mean()),
+            "unsteadiness": float(presence[there].std()) if there.any() else 1.0,
+            "edge lock": float(np.median(look.lock[lines])) if enough else 0.0,
+            "edge sharpness": _sharpness(look, lines),
+            "one direction": float(np.abs(turn.mean())),
+            "edge strength, levels": float(np.median(look.edge[lines])) if enough else 0.0,
+        }
+
+
+def _is_mark(evidence: dict) -> bool:
+    e = evidence
+    return (
+        e["edge sharpness"] >= SHARP
+        and e["unsteadiness"] <= STEADY
+        and e["edge lock"] >= LOCKED
+        and e["one direction"] <= ONE_WAY
+        and (e["stays while the scene moves, nats"] >= 8 or (e["frames with it"] >= 0.9 and e["unsteadiness"] <= 0.5 * STEADY))
+    )
+
+
+def _graphic(look: Look, seeds: np.ndarray) -> np.ndarray:
+    """The seeds in patches whose edges are as sharp and as constant as drawn ones."""
+    peaks, ratio = _peaks(look, seeds)
+    near = cv2.morphologyEx(seeds.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    count, labels = cv2.connectedComponents(near, connectivity=8)
+    out = np.zeros_like(seeds)
+    for i in range(1, count):
+        here = labels == i
+        inside = here & peaks
+        if inside.sum() >= 3 and np.median(ratio[inside]) >= 0.8 * SHARP and np.median(look.lock[here & seeds]) >= 0.5:
+            out |= here & seeds
+    return out
+
+
+def _peaks(look: Look, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ridges of the gradient (H, W) bool in `where`, and the share of the local contrast crossed within 2 px."""
+    luma = look.mean[..., 0]
+    window = np.ones((SHARP_PX, SHARP_PX), np.uint8)
+    contrast = cv2.dilate(luma, window) - cv2.erode(luma, window)
+    slope = np.hypot(look.slope[0], look.slope[1])
+    ridge = slope >= 0.95 * cv2.dilate(slope, np.ones((3, 3), np.uint8))
+    return where & ridge & (contrast > 10), 2 * slope / np.maximum(contrast, 8)
+
+
+def _sharpness(look: Look, lines: np.ndarray) -> float:
+    peaks, ratio = _peaks(look, lines)
+    return float(np.median(ratio[peaks])) if peaks.sum() >= 10 else 0.0
+
+
+def find_matte(look: Look, seeds: np.ndarray, reach: int, scale: float) -> np.ndarray:
+    """(H, W) float32: everything that the mark changes, with the codec's ringing around it."""
+    hull = cv2.morphologyEx(seeds.astype(np.uint8), cv2.MORPH_CLOSE, _disc(reach))
+    hull = _filled(cv2.dilate(hull, _disc(round(3 * scale) + 2)))
+    fill = predict(look.mean, hull)
+    offset = np.abs(look.mean - fill).max(2)
+    noise = np.sqrt(np.maximum(1 / np.maximum(look.lock, 1e-3) - 1, 0)) * look.edge / np.sqrt(look.count)
+    weak = hull & (look.edge > np.maximum(1.5, 3 * noise)) & (look.lock > 0.3)
+    lines = _connected(weak, seeds & weak)
+    lines = cv2.morphologyEx(lines.astype(np.uint8), cv2.MORPH_CLOSE, _disc(1)) > 0
+    covered = lines | _enclosed(lines, hull, offset, look.spread)
+    return cv2.dilate(covered.astype(np.uint8), _disc(2)).astype(np.float32)
+
+
+def _enclosed(lines: np.ndarray, hull: np.ndarray, offset: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """The areas between the lines that belong to the mark: unlike the fill, or calmer than the surroundings."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((hull & ~lines).astype(np.uint8), connectivity=4)
+    outside = set(np.unique(labels[cv2.dilate((~hull).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0]))
+    ring = float(np.median(spread[~hull])) if not hull.all() else 0.0
+    out = np.zeros_like(lines)
+    for i in range(1, count):
+        if i in outside:
+            continue
+        x, y, w, h, _ = stats[i]
+        part = labels[y : y + h, x : x + w] == i
+        differs = np.median(offset[y : y + h, x : x + w][part]) > 10
+        calm = np.median(spread[y : y + h, x : x + w][part]) < 0.6 * ring - 1
+        if differs or calm:
+            out[y : y + h, x : x + w] |= part
+    return out
+
+
+def appearances(presence: np.ndarray, light: np.ndarray, start: int) -> list[FrameRange]:
+    """The runs of frames in which the mark is there.
+
+    presence: (T,) share of the template, 1 = fully there; light: (T,) mean luma around it. A translucent or white
+    mark fades from sight on a background of its own colour: how much of it should be seen is told from the light, and
+    where that is little, it is taken to be there as before.
+    """
+    seen = presence > PRESENT
+    slope, base = 0.0, float(np.median(presence[seen])) if seen.any() else 1.0
+    centre = float(light[seen].mean()) if seen.any() else 0.0
+    if seen.sum() >= 8 and light[seen].std() > 4:
+        slope, base = np.polyfit(light[seen] - centre, presence[seen], 1)
+    expected = base + slope * (light - centre)
+    gone = (presence < ABSENT) & (expected > PRESENT)
+    state = np.where(seen, 1, np.where(gone, 0, -1))
+    known = np.flatnonzero(state >= 0)
+    if not known.size:
+        return []
+    # a frame that tells nothing is as the nearest that does; where those differ, the mark is there
+    before = state[known[np.maximum(np.searchsorted(known, np.arange(len(state)), "right") - 1, 0)]]
+    after = state[known[np.minimum(np.searchsorted(known, np.arange(len(state))), len(known) - 1)]]
+    on = _without_short(_without_short((before | after) > 0, False, 3), True, 3)
+    edges = np.flatnonzero(np.diff(np.r_[False, on, False].astype(int)))
+    return [FrameRange(start + int(a), start + int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _without_short(on: np.ndarray, value: bool, least: int) -> np.ndarray:
+    """Turns runs of `value` that are shorter than `least` frames and lie between others."""
+    out = on.copy()
+    edges = np.r_[0, np.flatnonzero(np.diff(on.astype(int))) + 1, len(on)]
+    for a, b in zip(edges[:-1], edges[1:], strict=True):
+        if on[a] == value and b - a < least and (value or (a > 0 and b < len(on))):
+            out[a:b] = not value
+    return out
+
+
+def _resampled(part: np.ndarray, box: Box, scale: float, size: tuple[int, int]) -> np.ndarray:
+    """A map of the analysis picture on a grid of `size` (w, h) over a box of the source."""
+    x, y, w, h = box
+    step_x, step_y = w / size[0] / scale, h / size[1] / scale
+    move = np.array(
+        [[step_x, 0, x / scale + step_x / 2 - 0.5], [0, step_y, y / scale + step_y / 2 - 0.5]], np.float32
+    )
+    return cv2.warpAffine(part, move, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the mask with its holes."""
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(np.zeros_like(mask), contours, -1, 1, cv2.FILLED) > 0
+
+
+def _connected(weak: np.ndarray, strong: np.ndarray) -> np.ndarray:
+    count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
+    good = np.zeros(count, bool)
+    good[np.unique(labels[strong & weak])] = True
+    good[0] = False
+    return good[labels]
+
+
+def _disc(radius: int) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

@@ -1,0 +1,125 @@
+"""Static marks: station logos, score bars, glass boxes and corner bugs that stand still while the picture lives.
+
+First look: which edges stay put although the scene moves or is cut away (`evidence.StillEdges`). Second look, at
+native size and in the boxes around them only: when each mark is there, and what exactly it covers (`_mark.Mark`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..evidence import Still, StillEdges
+from ..job import Box
+from ..planes import Layout
+from ..timing import FrameRange
+from . import Found, Small
+from ._mark import Mark
+
+SAMPLES_A_SECOND = 8
+LEAST_SAMPLES = 24  # of a short clip
+LEAST_NATS = 3.0  # from which an edge is worth a second look
+SHARE_OF_MOST = 0.3  # of what a mark that is there all the time would collect in this clip
+JOIN = 0.014  # of the picture's width: edges nearer than this belong to one mark
+LEAST_PIXELS = 14  # of the analysis picture
+MOST_PLACES = 8
+MOST_AREA = 0.3  # of the picture
+BAR_LEVEL = 24  # mean luma below which a row is a black bar, whatever text stands in a part of it
+BAR_PX = 3
+BORDER = 2  # analysis px: edges of the frame itself, of letterboxes and of rescaling lie there
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a mark may be, in px of the analysis picture."""
+
+    box: Box
+    seeds: np.ndarray  # (h, w) bool over the box: the edges that stay
+    nats: float  # median over the seeds
+
+
+class Finder:
+    """Finds the overlays that stand still for most of the clip, or of several shots."""
+
+    def __init__(self, layout: Layout, whole: FrameRange, rate: float) -> None:
+        self._layout, self._whole, self._rate = layout, whole, rate
+        self._step = max(1, min(round(rate / SAMPLES_A_SECOND), len(whole) // LEAST_SAMPLES))
+        self._edges = StillEdges()
+        self._scale = 1.0
+        self._marks: list[Mark] = []
+        self._shots: tuple[FrameRange, ...] = ()
+
+    def survey(self, small: Small) -> None:
+        self._scale = small.scale
+        if (small.frame - self._whole.start) % self._step == 0:
+            self._edges.add(small.frame, small.luma, small.chroma)
+
+    def propose(self, shots: tuple[FrameRange, ...]) -> list[Box]:
+        self._shots = shots
+        still = self._edges.result()
+        if still is None:
+            return []
+        boxes = []
+        for place in find_places(still):
+            mark = Mark(place.box, place.seeds, place.nats, still, self._layout, self._scale, self._rate)
+            self._marks.append(mark)
+            boxes.append(mark.box)
+        return boxes
+
+    def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
+        for mark, crop in zip(self._marks, crops, strict=True):
+            mark.add(frame, crop)
+
+    def finish(self) -> list[Found]:
+        found = [mark.finish(self._whole, self._shots) for mark in self._marks]
+        return [find for find in found if find is not None]
+
+
+def find_places(still: Still) -> list[Place]:
+    """Groups the edges that stay to places worth a second look, the surest first."""
+    enough = max(LEAST_NATS, SHARE_OF_MOST * still.moved)
+    score = np.where(_frame_lines(still.light), np.float32(0), still.score)
+    seeds = _joined(score >= enough, score >= 0.6 * enough)
+    height, width = seeds.shape
+    reach = max(3, round(JOIN * width))
+    near = cv2.dilate(seeds.astype(np.uint8), np.ones((reach, reach), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+    places = []
+    for i in range(1, count):
+        x, y, w, h = (int(v) for v in stats[i, :4])
+        part = seeds[y : y + h, x : x + w] & (labels[y : y + h, x : x + w] == i)
+        rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+        high, wide = int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
+        if part.sum() < LEAST_PIXELS or min(high, wide) < 4 or high * wide > MOST_AREA * height * width:
+            continue
+        part = part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        box = (x + int(columns[0]), y + int(rows[0]), wide, high)
+        inside = score[box[1] : box[1] + high, box[0] : box[0] + wide][part]
+        places.append(Place(box, part, float(np.median(inside))))
+    places.sort(key=lambda p: -p.nats * np.sqrt(p.seeds.sum()))
+    return places[:MOST_PLACES]
+
+
+def _frame_lines(light: np.ndarray) -> np.ndarray:
+    """(h, w) bool: the picture's border, and the edges of letterbox and pillarbox bars. light: (h, w) mean luma."""
+    out = np.zeros(light.shape, bool)
+    for mask, rows in ((out, light), (out.T, light.T)):
+        dark = np.quantile(rows, 0.6, axis=1) < BAR_LEVEL
+        first = int(np.argmin(dark)) if not dark.all() else 0
+        last = int(np.argmin(dark[::-1])) if not dark.all() else 0
+        mask[max(0, first - BAR_PX) : first + BAR_PX] = True
+        mask[len(dark) - last - BAR_PX : len(dark) - last + BAR_PX] = True
+        mask[:BORDER] = mask[-BORDER:] = True
+    return out
+
+
+def _joined(strong: np.ndarray, weak: np.ndarray) -> np.ndarray:
+    """Pixels of `weak` in patches that touch enough of `strong` (hysteresis)."""
+    count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
+    hits = np.bincount(labels[strong], minlength=count)
+    sizes = np.bincount(labels.reshape(-1), minlength=count)
+    good = (hits >= 3) & (hits >= 0.25 * sizes)
+    good[0] = False
+    return good[labels]
