@@ -28,8 +28,8 @@ def complete(crops: Crops, core: FrameRange, *, quality: str) -> list[Plate]:
     if not any(hole is not None for hole in scene.holes):
         return []
     motion = follow(scene.lumas, [scene.hole(t) for t in range(scene.count)])
-    before = borrow.carry(scene.seen, motion, onwards=False)
-    after = borrow.carry(scene.seen, motion, onwards=True)
+    before = borrow.carry(scene.volumes[0], scene.seen, scene.surrounds, motion, onwards=False)
+    after = borrow.carry(scene.volumes[0], scene.seen, scene.surrounds, motion, onwards=True)
     invented = _invent(scene, motion, before, after)
     return [_plate(scene, crops, t, before[t], after[t], invented) for t in range(scene.count)
             if crops.frames[t] in core and scene.holes[t] is not None]
@@ -44,6 +44,7 @@ class Scene:
     seen: list[np.ndarray]
     shifts: list[tuple[int, int]]
     shape: tuple[int, int]
+    surrounds: list
 
     def hole(self, t):
         h = self.holes[t]
@@ -70,7 +71,15 @@ def _look(crops: Crops) -> Scene:
                 part = shrink(hole, shift, volume.shape[1:])
                 volume[t] = spread(volume[t], (~part).astype(np.float32))
         lumas.append(np.rint(volumes[0][t]).clip(0, 255).astype(np.uint8))
-    return Scene(len(crops.frames), volumes, lumas, holes, seen, shifts, shape)
+    surrounds: list = []
+    for t, hole in enumerate(holes):
+        if hole is None:
+            surrounds.append(None)
+        elif t and holes[t - 1] is not None and np.array_equal(hole, holes[t - 1]):
+            surrounds.append(surrounds[-1])
+        else:
+            surrounds.append(borrow.surround(hole))
+    return Scene(len(crops.frames), volumes, lumas, holes, seen, shifts, shape, surrounds)
 
 
 def shrink(hole, shift, shape):
@@ -113,8 +122,8 @@ def _invent(scene: Scene, motion: Motion, before, after):
         key = close[len(close) // 2]
         _fill_keyframe(scene, key, missing[key], before[key], after[key], result)
         seen[key] = np.ones(scene.shape, bool)
-        result.before = borrow.carry(seen, motion, onwards=False)
-        result.after = borrow.carry(seen, motion, onwards=True)
+        result.before = borrow.carry(scene.volumes[0], seen, scene.surrounds, motion, onwards=False)
+        result.after = borrow.carry(scene.volumes[0], seen, scene.surrounds, motion, onwards=True)
         # the keyframe itself
         x, y = borrow.grid(scene.shape)
         for s in (result.before, result.after):
