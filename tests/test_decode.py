@@ -173,6 +173,7 @@ def test_what_the_file_says_about_itself_is_read(tmp_path):
         codec="libx264",
         pix_fmt="yuv420p10le",
         prepare=prepare,
+        options={"chroma_sample_location": "topleft"},
         rate=Fraction(30000, 1001),
         metadata={"timecode": "01:00:10;02"},
         audio=2,

@@ -134,7 +134,7 @@ def is_full_range(tags: ColourTags, layout: Layout) -> bool:
 
 
 def siting_of(tags: ColourTags, layout: Layout, codec: str) -> Siting:
-    """Where chroma samples sit by default; PyAV does not tell what the stream says about it."""
+    """Where chroma samples sit in a stream that does not say it."""
     if codec in ("mjpeg", "mpeg1video") or layout.pix_fmt.startswith("yuvj"):
         return "center"
     is_420 = len(layout.colour) > 1 and layout.planes[1].shift_y > 0

@@ -38,6 +38,7 @@ from .clipinfo import (
 from .clipinfo import ClipInfo as ClipInfo
 from .errors import MediaError
 from .planes import Layout
+from .siting import siting_said
 from .timing import FrameRange
 
 _log = logging.getLogger(__name__)
@@ -376,7 +377,7 @@ def _probe(place: Place) -> Clip:
             tags=tags,
             matrix=matrix_of(tags, layout),
             full_range=is_full_range(tags, layout),
-            siting=siting_of(tags, layout, context.name),
+            siting=siting_said(stream) or siting_of(tags, layout, context.name),
             stream=stream.index,
             streams=tuple(
                 OtherStream(other.index, other.type, other.codec_context.name if other.codec_context else "")

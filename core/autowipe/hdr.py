@@ -53,7 +53,8 @@ def encoder_text(hdr: Hdr, encoder: str) -> str:
         values = [value / PLACES for value in hdr.display[:8]] + [value / LUMINANCE for value in hdr.display[8:]]
         shown = [f"{value:.5f}" for value in values] if is_av1 else [str(value) for value in hdr.display]
         red, green, blue, white, light = (f"({shown[k]},{shown[k + 1]})" for k in range(0, 10, 2))
-        parts.append(f"mastering-display=G{green}B{blue}R{red}WP{white}L{light}")
+        name = "master-display" if encoder == "libx265" else "mastering-display"
+        parts.append(f"{name}=G{green}B{blue}R{red}WP{white}L{light}")
     if hdr.light:
         name = {"libsvtav1": "content-light", "libx264": "cll"}.get(encoder, "max-cll")
         parts.append(f"{name}={hdr.light[0]},{hdr.light[1]}")

@@ -39,6 +39,7 @@ PLAIN_TAGS = {
     "album_artist", "composer", "grouping", "lyrics", "creation_time", "episode_id", "network", "season_number",
     "episode_sort", "track", "disc", "keywords", "location", "location-eng", "make", "model", "author",
 }  # fmt: skip
+NO_TEXT = b"\0\0"
 ROOM_S = Fraction(60)  # how far before a range its subtitles and late-coming packets are looked for
 STARTS_AT_0 = ("avi", "mxf")  # muxers
 STARTS_BEFORE_0 = ("mp4", "mov", "nut")  # muxers
@@ -71,12 +72,13 @@ def others_for(like: ClipInfo, muxer: str) -> Others:
         return found
     with _open(like) as source:
         for stream in source.streams:
-            if stream.index == like.stream or _is_made_anew(stream):
+            if stream.index == like.stream or _is_made_anew(stream, bool(source.chapters())):
                 continue
             if _can_hold(muxer, stream):
                 found.kept.append(stream.index)
                 continue
-            name = getattr(stream.codec_context, "name", None) or getattr(stream, "name", None) or "unknown"
+            context = stream.codec_context
+            name = context.codec.canonical_name if context is not None else stream.name or "unknown"
             found.notices.append(
                 ("stream-dropped", f"stream {stream.index} ({stream.type}, {name}) does not fit into this kind of file")
             )
@@ -96,7 +98,7 @@ def join(
     with _appearing(path) as part:
         with contextlib.ExitStack() as stack:
             given = stack.enter_context(_open(source.like)) if source and has_file else None
-            out = stack.enter_context(_writing(part, muxer, time_base, given.metadata if given else {}))
+            out = stack.enter_context(_writing(part, muxer, time_base, given))
             video = encoder.add_to(out)
             video.time_base = time_base
             if encoder.name in HVC1 and muxer in ("mp4", "mov"):
@@ -120,7 +122,7 @@ def remux(path: Path, like: ClipInfo) -> bool:
     with _open(like) as given:
         if not _can_hold(muxer, given.streams[like.stream]):
             return False
-        with _appearing(path) as part, _writing(part, muxer, like.time_base, given.metadata) as out:
+        with _appearing(path) as part, _writing(part, muxer, like.time_base, given) as out:
             video = _like_stream(out, given.streams[like.stream])
             source = Source(like, like.whole, others, Hdr())
             _copy_clip_tags(source, out, video)
@@ -234,6 +236,8 @@ def _other_packets(source: Source, given: Any, streams: dict[int, Any], muxer: s
     for packet in given.demux([given.streams[index] for index in streams]):
         if not packet.size and packet.pts is None:
             continue
+        if packet.size == len(NO_TEXT) and packet.stream.type == "subtitle" and bytes(packet) == NO_TEXT:
+            continue  # a pause between two texts of a MOV, which the muxer writes by itself
         if packet.pts is not None:
             begins = packet.pts * packet.time_base
             ends = begins + max(1, packet.duration or 0) * packet.time_base
@@ -314,7 +318,7 @@ def shift_timecode(text: str, frames: int, rate: Fraction) -> str:
 
 
 @contextlib.contextmanager
-def _writing(part: Path, muxer: str, time_base: Fraction, tags: dict[str, str]) -> Iterator[Any]:
+def _writing(part: Path, muxer: str, time_base: Fraction, given: Any) -> Iterator[Any]:
     """An output container; a failure while closing it counts, unless one came before."""
     options = {"fflags": "+bitexact"}  # no random numbers: a resumed run gives the same file
     if muxer in ("mp4", "mov"):
@@ -322,7 +326,9 @@ def _writing(part: Path, muxer: str, time_base: Fraction, tags: dict[str, str]) 
             # Edit lists are written in the movie's time scale: its default of 1/1000 s would round a start offset.
             ticks = str(time_base.denominator)
             options |= {"video_track_timescale": ticks, "movie_timescale": ticks}
-        if any(key.lower() not in PLAIN_TAGS for key in _fresh(tags)):
+        tags = _fresh(given.metadata) if given is not None else {}
+        # Tags of one's own and cover pictures exclude each other in FFmpeg's muxer: the picture goes first.
+        if any(key.lower() not in PLAIN_TAGS for key in tags) and not any(map(_is_cover, given.streams.video)):
             options["movflags"] = "+use_metadata_tags"
     out = av.open("file:" + str(part), "w", format=muxer, options=options)
     try:
@@ -338,12 +344,11 @@ def _fresh(tags: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if not STALE_TAGS.fullmatch(key)}
 
 
-def _is_made_anew(stream: Any) -> bool:
-    """A timecode or chapter track: the muxer writes these itself from what `_copy_tags` says."""
+def _is_made_anew(stream: Any, has_chapters: bool) -> bool:
+    """A timecode track, or a MOV's track of chapter names: the muxer writes these from what it is told."""
     if stream.type != "data":
         return False
-    handler = stream.metadata.get("handler_name", "")
-    return "timecode" in stream.metadata or (getattr(stream, "name", None) == "bin_data" and "Text" in handler)
+    return "timecode" in stream.metadata or (has_chapters and stream.name == "bin_data")
 
 
 def _is_cover(stream: Any) -> bool:

@@ -53,7 +53,7 @@ def losses(source: Layout, target: Layout) -> list[str]:
     found = []
     if gets.bits < has.bits:
         found.append(f"{has.bits} bits become {gets.bits}")
-    if _coarser(has, gets) and not (has.is_grey or gets.is_grey):
+    if _coarser(has, gets):
         found.append("chroma gets coarser")
     if has.has_alpha and not gets.has_alpha:
         found.append("alpha is left out")
@@ -137,7 +137,9 @@ def _distance(source: Layout, target: Layout) -> tuple[int, int, int, int]:
 
 
 def _coarser(one: _Traits, two: _Traits) -> int:
-    """By how many halvings the chroma of `two` is coarser than that of `one`."""
+    """By how many halvings the chroma of `two` is coarser than that of `one`, where both have any."""
+    if one.is_grey or two.is_grey:
+        return 0
     return sum(max(0, b - a) for a, b in zip(one.shifts, two.shifts, strict=True))
 
 
