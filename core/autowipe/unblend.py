@@ -24,8 +24,9 @@ MOST_TRANSMISSION = 0.93  # above, a level cannot be told from a clean picture
 MOST_FRAMES = 48  # kept for the fit; 60 frames of one moving shot are near the result of 1,200
 MOST_SAMPLES = 4_000_000  # of luma kept for the fit, however large the box
 LEAST_FRAMES = 6
+ROUNDS = 3  # each narrows the hole to what the overlay covers, which betters the prediction
 MOST_LEVELS = 3
-MOST_VOTERS = 3000  # pixels that vote on a level
+FEWEST_VOTERS, MOST_VOTERS = 300, 3000  # pixels that vote on a level
 HYPOTHESES = 400
 BAND_PX = 8  # width of the band around a hole in which the prediction's error is measured
 TRUSTED_PX = 5.0  # depth to which a prediction is good enough to fit on
@@ -35,8 +36,15 @@ INDEPENDENT = 0.1  # share of a pixel's evidence that its neighbours do not give
 WORST_ERROR = 10.0  # levels; a fit that errs more through its transmission is not used
 LEAST_SPREAD = 3.0  # levels; a background that varies less tells nothing, and a fill does as well
 SOFT_COST, ALIEN_COST = 7.0, 25.0  # prior costs in units of chi squared
-LAYER_PX = 2.0  # depth of one layer of labelling
 NEIGHBOUR_COST = 4.0
+SOFT_PRICE, ALIEN_PRICE = 8.0, 16.0  # of labels, in units of twice a log likelihood
+STEP_PX = 3  # over which steps of the picture are judged: a soft edge is narrower
+STEP_COST, SEAM_COST, UNARY_WEIGHT = 4.0, 0.7, 0.4
+NEVER = 1e4  # cost
+EDGE_PX = 2
+ISLAND_STEP = 16.0
+GAP_DOUBT, BOX_SHARE = 2.5, 0.4
+FAR = 16.0  # chi squared from which a pixel's say in a fit falls off
 CLEAN, ALIEN = 0, -1  # labels of pixels; levels count from 1
 
 
@@ -192,19 +200,17 @@ def _fit(stacks: list[np.ndarray], means: list[np.ndarray], support: np.ndarray)
     """`stacks`: per plane (h, w, T) levels; `means`: per plane (h, w), over all frames; `support`: (H, W) bool."""
     lead = stacks[0]
     legal = (min(16.0, float(lead.min())), max(235.0, float(lead.max())))
-    view = _look(lead, support)
-    covered = _changed(view, support.shape)
-    if not covered.any():
-        return _refuse(support, "it changes nothing that can be measured")
-    levels: list[_Level] = []
-    for _ in range(2):
-        hole = _filled(_grow(covered, 2)) & support
+    hole, covered, alien = support, None, np.zeros_like(support)
+    for _ in range(ROUNDS):
         view = _look(lead, hole)
-        levels = _find_levels(view, covered, legal)
+        if covered is None:
+            covered = _changed(view, support.shape)
+        levels = _find_levels(view, covered, alien, legal)
         if not levels:
             return _refuse(support, "no common opacity and colour explain it")
         label, a = _label(lead.mean(-1), view, hole, levels, legal)
-        covered = label != CLEAN
+        covered, alien = label != CLEAN, label == ALIEN
+        hole = _filled(_grow(covered, 2)) & support
     return _maps(stacks, means, support, levels, label, a)
 
 
@@ -263,10 +269,7 @@ def _fill_error(stack: np.ndarray, hole: np.ndarray) -> Error:
         part = (depth > start) & (depth <= start + 2)
         if part.sum() < 12:
             continue
-        off = guess[part] - guess[part].mean()
-        spread = float((off * off).mean())
-        # the slope is only as good as the guess varies: towards 1 where that is within the noise
-        kappa = 1 + (float((off * error[part]).mean()) / (spread + MOVING_NOISE**2))
+        kappa = _slope(guess[part], error[part])
         table.append((start + 1, still[part].mean(), moving[part].mean(), np.clip(kappa, 0.95, 1.3)))
     xs, *columns = (np.array(c) for c in zip(*(table or [(1, 100.0, 100.0, 1.0)]), strict=True))
     columns[:2] = [np.maximum.accumulate(c) for c in columns[:2]]
@@ -277,6 +280,20 @@ def _fill_error(stack: np.ndarray, hole: np.ndarray) -> Error:
         return still * beyond, moving * beyond, 1 + (kappa - 1) * np.minimum(beyond, 2)
 
     return at
+
+
+def _slope(guess: np.ndarray, error: np.ndarray) -> float:
+    """Of the truth on its guess, fitted as robustly as the levels are; towards 1 where the guess hardly varies."""
+    scale = FAR * ((error * error).mean() + STILL_NOISE**2)
+    slope = offset = 0.0
+    for _ in range(5):
+        weight = scale / np.maximum((error - slope * guess - offset) ** 2, scale)
+        total = weight.sum()
+        middle, offset = float((weight * guess).sum() / total), 0.0
+        off = guess - middle
+        slope = float((weight * off * error).sum() / ((weight * off * off).sum() + total * MOVING_NOISE**2))
+        offset = float((weight * (error - slope * guess)).sum() / total)
+    return 1 + slope
 
 
 def _changed(view: _View, shape: tuple[int, int]) -> np.ndarray:
@@ -305,14 +322,16 @@ def _own_transmission(view: _View, colour: float) -> np.ndarray:
     return a
 
 
-def _find_levels(view: _View, covered: np.ndarray, legal: tuple[float, float]) -> list[_Level]:
+def _find_levels(view: _View, covered: np.ndarray, alien: np.ndarray, legal: tuple[float, float]) -> list[_Level]:
     """The overlay's flat opacities, by lines through (predicted, observed) that many pixels agree on."""
     rng = np.random.default_rng(0)
-    near = view.depth <= TRUSTED_PX
-    inner = _shrink(covered)[view.rows, view.cols] & near
-    if inner.sum() < 40:
-        inner = covered[view.rows, view.cols] & near
-    voters = np.flatnonzero(inner)
+    inner = _shrink(covered)[view.rows, view.cols]
+    if inner.sum() < FEWEST_VOTERS:
+        inner = covered[view.rows, view.cols]
+    if not inner.any():
+        return []
+    enough = np.partition(view.depth[inner], min(inner.sum(), FEWEST_VOTERS) - 1)[FEWEST_VOTERS - 1 if inner.sum() > FEWEST_VOTERS else -1]
+    voters = np.flatnonzero(inner & (view.depth <= max(TRUSTED_PX, enough)))
     if len(voters) > MOST_VOTERS:
         voters = rng.choice(voters, MOST_VOTERS, replace=False)
     left, levels = view.part(voters), []
@@ -325,9 +344,20 @@ def _find_levels(view: _View, covered: np.ndarray, legal: tuple[float, float]) -
         level, explained = _tune(left, *start, legal)
         if explained.sum() < max(8, 0.04 * len(voters)):
             break
-        levels.append(level)
+        if level.a < MOST_TRANSMISSION:
+            levels.append(level)
         left = left.part(~explained)
-    return levels
+    return levels + _solid_level(view, alien)
+
+
+def _solid_level(view: _View, alien: np.ndarray) -> list[_Level]:
+    """The colour of the opaque parts, where they have one."""
+    inner = _shrink(alien)[view.rows, view.cols]
+    if inner.sum() < 8:
+        return []
+    colour = float(np.median(view.mean[inner]))
+    same = np.abs(view.mean[inner] - colour) < 4 * STILL_NOISE
+    return [_Level(0.0, colour, 0.0)] if same.mean() > 0.5 else []
 
 
 def _propose(view: _View, rng: np.random.Generator, legal: tuple[float, float]) -> tuple[float, float] | None:
@@ -368,7 +398,7 @@ def _tune(view: _View, a: float, colour: float, legal: tuple[float, float]) -> t
         flat_misfit, soft_misfit = _misfit(view, values[0], values[1]), _misfit(view, own, values[1])
         soft = flat_misfit > soft_misfit + SOFT_COST
         now = residuals(values)
-        weight = 1 / (1 + (now**2).sum(1) / 9)  # Cauchy: what is of another level has little say
+        weight = np.minimum(1, FAR / np.maximum((now**2).sum(1), FAR))  # what is of another level has little say
         slopes = [(residuals(values + d) - residuals(values - d)) / 2 for d in np.diag(steps)]
         jacobian = np.stack(slopes, -1)  # (N, 2, 2) per step
         hessian = np.einsum("n,nri,nrj->ij", weight, jacobian, jacobian) + np.diag([1e-4, 1e-4])
@@ -385,55 +415,198 @@ def _tune(view: _View, a: float, colour: float, legal: tuple[float, float]) -> t
 def _label(
     mean: np.ndarray, view: _View, hole: np.ndarray, levels: list[_Level], legal: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels every pixel of the hole and gives its transmission, from the clean surroundings inwards.
+    """Labels every pixel of the hole and gives its transmission: whole regions first, then their soft edges."""
+    costs, _ = _costs(view, levels, legal)
+    count = len(levels)
+    unary = np.zeros((count + 2, *hole.shape), np.float32)
+    unary[:, view.rows, view.cols] = np.minimum(costs[[*range(count + 1), -1]], 2 * ALIEN_PRICE)
+    unary[1:, ~hole] = NEVER
+    region = _regions(mean, unary, levels)
+    alien = cv2.morphologyEx((region == count + 1).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    region = np.where(alien, ALIEN, np.where(region == count + 1, CLEAN, region)).astype(np.int8)
+    _join_gaps(region, unary, _depth(hole), levels)
+    _doubt_islands(mean, region, _depth(hole), levels)
+    a = np.ones(hole.shape, np.float32)
+    for i, level in enumerate(levels):
+        a[region == i + 1] = level.a
+    a[region == ALIEN] = 0
+    return _soften(mean, view, hole, levels, legal, region, a)
 
-    What is un-blended in one layer predicts the next, so that the inside of a large overlay is as sure as its rim.
+
+def _regions(mean: np.ndarray, unary: np.ndarray, levels: list[_Level]) -> np.ndarray:
+    """The labelling under which the un-blended picture has the fewest unexplained steps, by belief propagation.
+
+    `unary`: (K + 2, H, W) costs of clean, each level, alien. Steps are looked at over STEP_PX, which spans a soft
+    edge. A step within a label costs the same whatever the label, so that no label is favoured by its contrast.
     """
-    label, a = np.zeros(hole.shape, np.int8), np.ones(hole.shape, np.float32)
-    picture, unknown = mean.copy(), hole.copy()
+    size = len(unary)
+    a = [1.0, *(level.a for level in levels), 0.0]
+    pictures = [mean] + [(mean - (1 - v.a) * v.colour) / max(v.a, LEAST_TRANSMISSION) for v in levels] + [mean]
+    solid = [v < LEAST_TRANSMISSION for v in a]
+    rough = np.abs(mean - cv2.GaussianBlur(mean, (0, 0), 2.0))
+    # the median passes over edges and strokes: only texture makes a place rough
+    scale = STILL_NOISE + 1.5 * cv2.medianBlur(np.minimum(rough * 8, 255).astype(np.uint8), 15).astype(np.float32) / 8
+    links = []  # (dy, dx, costs (from, to, H, W)); the value at p is of the pair (p, p + d)
+    for dy, dx in ((0, STEP_PX), (STEP_PX, 0), (0, 1), (1, 0)):
+        cost = np.full((size, size, *mean.shape), 0.0, np.float32)
+        both = np.minimum(scale, _shift(scale, dy, dx))
+        for i in range(size):
+            for j in range(size):
+                if dy + dx == 1:
+                    cost[i, j] = SEAM_COST * (i != j)
+                elif i == j:
+                    cost[i, j] = np.minimum(np.abs(_shift(mean, dy, dx) - mean) / both, STEP_COST)
+                elif solid[i] or solid[j]:
+                    cost[i, j] = STEP_COST / 2
+                else:
+                    step = np.abs(_shift(pictures[j], dy, dx) - pictures[i]) * np.sqrt(a[i] * a[j])
+                    cost[i, j] = np.minimum(step / both, STEP_COST)
+        links.append((dy, dx, cost))
+    reach = _depth(unary[1] < NEVER).max() / STEP_PX
+    return _propagate(unary * UNARY_WEIGHT, links, 10 + int(1.5 * reach))
+
+
+def _join_gaps(region: np.ndarray, unary: np.ndarray, depth: np.ndarray, levels: list[_Level]) -> None:
+    """Joins gaps in a level that fills most of a rectangle, taken as clean for want of contrast; in place.
+
+    What the level cannot explain inside the rectangle is an opaque part, such as the text on a box.
+    """
+    for i, level in enumerate(levels, 1):
+        patch = region == i
+        if level.a < LEAST_TRANSMISSION or not patch.any():
+            continue
+        foreign = unary[i] >= ALIEN_PRICE
+        (top, bottom), (left, right) = (_extent((patch).sum(axis)) for axis in (1, 0))
+        box = np.zeros(region.shape, bool)
+        box[top:bottom, left:right] = True
+        if (patch & box).sum() < BOX_SHARE * box.sum():
+            continue
+        telling = ~_grow(foreign, EDGE_PX)
+        count, parts = cv2.connectedComponents((box & (region == CLEAN)).astype(np.uint8), connectivity=4)
+        doubt = np.bincount(parts.ravel(), ((unary[i] - unary[0]) * telling).ravel(), minlength=count)
+        votes, sizes = (np.bincount(parts.ravel(), x.ravel(), minlength=count) for x in (telling, np.ones_like(doubt, shape=parts.shape)))
+        join = (doubt < GAP_DOUBT * votes) & (votes > 0.2 * sizes)
+        joined = join[parts] & (parts > 0)
+        solid = foreign & _shrink(box) & (depth > TRUSTED_PX)
+        region[joined] = np.where(solid[joined], ALIEN, i)
+
+
+def _extent(counts: np.ndarray) -> tuple[int, int]:
+    """First and one past the last line that is well filled."""
+    lines = np.flatnonzero(counts >= 0.3 * counts.max())
+    return int(lines[0]), int(lines[-1]) + 1
+
+
+def _doubt_islands(mean: np.ndarray, region: np.ndarray, depth: np.ndarray, levels: list[_Level]) -> None:
+    """What a level encloses and is not continuous with the picture beneath it is opaque, not clean; in place."""
+    for i, level in enumerate(levels):
+        patch = region == i + 1
+        if level.a < LEAST_TRANSMISSION or not patch.any():
+            continue
+        islands = _filled(patch) & (region == CLEAN)
+        count, parts = cv2.connectedComponents(islands.astype(np.uint8), connectivity=8)
+        patch = _shrink(patch)
+        beneath = (mean - (1 - level.a) * level.colour) / level.a
+        inside, off = [], []
+        for dy, dx in ((0, STEP_PX + 1), (STEP_PX + 1, 0), (0, -STEP_PX - 1), (-STEP_PX - 1, 0)):
+            pair = islands & _shift(patch, dy, dx)
+            inside.append(parts[pair])
+            off.append(np.abs(mean - _shift(beneath, dy, dx))[pair])
+        inside, off = np.concatenate(inside), np.concatenate(off)
+        total = np.bincount(inside, off, minlength=count)
+        pairs = np.bincount(inside, minlength=count)
+        opaque = total > ISLAND_STEP * np.maximum(pairs, 1)
+        # near the clean surroundings the prediction has judged it already
+        sizes = np.maximum(np.bincount(parts.ravel(), minlength=count), 1)
+        opaque &= np.bincount(parts.ravel(), depth.ravel(), minlength=count) > TRUSTED_PX * sizes
+        region[opaque[parts] & islands] = ALIEN
+
+
+def _shift(values: np.ndarray, dy: int, dx: int) -> np.ndarray:
+    """values[..., y + dy, x + dx] at (y, x), the border repeated."""
+    height, width = values.shape[-2:]
+    rows = np.clip(np.arange(height) + dy, 0, height - 1)
+    cols = np.clip(np.arange(width) + dx, 0, width - 1)
+    return values[..., rows, :][..., cols]
+
+
+def _propagate(unary: np.ndarray, links: list[tuple[int, int, np.ndarray]], rounds: int) -> np.ndarray:
+    """Min-sum belief propagation; (H, W) labels."""
+    ahead = [np.zeros_like(unary) for _ in links]  # from p - d to p
+    back = [np.zeros_like(unary) for _ in links]  # from p + d to p
+    for _ in range(rounds):
+        belief = unary + sum(ahead) + sum(back)
+        for i, (dy, dx, cost) in enumerate(links):
+            sent = (belief - back[i])[:, None] + cost
+            message = sent.min(0)
+            message -= message.min(0)
+            new_ahead = _shift(message, -dy, -dx)
+            there = _shift(belief - ahead[i], dy, dx)
+            message = (there[None] + cost).min(1)
+            message -= message.min(0)
+            ahead[i] += 0.6 * (new_ahead - ahead[i])
+            back[i] += 0.6 * (message - back[i])
+    return (unary + sum(ahead) + sum(back)).argmin(0)
+
+
+def _soften(
+    mean: np.ndarray,
+    view: _View,
+    hole: np.ndarray,
+    levels: list[_Level],
+    legal: tuple[float, float],
+    region: np.ndarray,
+    a: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decides again along the regions' borders, pixel by pixel, with transmissions in between."""
+    solid = _grow(region == ALIEN, EDGE_PX)
+    for i, level in enumerate(levels):
+        if level.a < LEAST_TRANSMISSION:
+            solid |= _grow(region == i + 1, EDGE_PX)
+    near = cv2.morphologyEx((region + 1).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    edge = _grow(near, EDGE_PX - 1) & hole & ~solid
+    colour = np.array([0.0] + [level.colour for level in levels] + [0.0], np.float32)[region]
+    picture = np.where(solid, mean, (mean - (1 - a) * colour) / np.maximum(a, LEAST_TRANSMISSION))
+    unknown = edge | solid
+    rows, cols = np.nonzero(edge)
     at = np.zeros(hole.shape, np.int32)
     at[view.rows, view.cols] = np.arange(len(view.rows))
-    while unknown.any():
-        depth = _depth(unknown)
-        front = unknown & (depth <= LAYER_PX)
-        rows, cols = np.nonzero(front)
-        here = view.part(at[rows, cols])
-        here.fill = predict(picture[..., None], unknown)[rows, cols, 0]
-        here.still = view.error(depth[rows, cols])[0]
-        costs, values = _costs(here, levels, legal)
-        known = (~unknown).astype(np.float32)
-        total = np.maximum(cv2.boxFilter(known, -1, (5, 5), normalize=False), 1)
-        for i in range(len(levels) + 1):  # neighbours tend to be of one kind
-            same = cv2.boxFilter(known * (label == i), -1, (5, 5), normalize=False) / total
-            costs[i] += NEIGHBOUR_COST * (1 - same[rows, cols])
-        best = costs.argmin(0)
-        chosen = values[best, np.arange(len(best))]
-        count = len(levels)
-        label[rows, cols] = np.where(best > 2 * count, ALIEN, np.where(best > count, best - count, best))
-        a[rows, cols] = chosen
-        colour = np.array([0.0] + [level.colour for level in levels], np.float32)[np.maximum(label[rows, cols], 0)]
-        safe = np.maximum(chosen, 0.05)
-        own = (here.mean - (1 - chosen) * colour) / safe
-        gain = np.where(best <= count, here.still / (here.still + (STILL_NOISE / safe) ** 2), 0)
-        picture[rows, cols] = here.fill + gain * (own - here.fill)
-        unknown &= ~front
+    here = view.part(at[rows, cols])
+    here.fill = predict(picture[..., None], unknown)[rows, cols, 0]
+    here.still = view.error(_depth(unknown)[rows, cols])[0]
+    costs, values = _costs(here, levels, legal)
+    count = len(levels)
+    for i in range(count + 1):
+        costs[i] += NEIGHBOUR_COST * (1 - cv2.blur((region == i).astype(np.float32), (5, 5))[rows, cols])
+    best = costs[:-1].argmin(0)
+    label = np.where(solid & hole, ALIEN, region).astype(np.int8)
+    a = np.where(solid & hole, 0, a)
+    label[rows, cols] = np.where(best > count, best - count, best)
+    a[rows, cols] = values[best, np.arange(len(best))]
     return label, a
+
+
+def _surprise(view: _View, a: np.ndarray | float, colour: float) -> np.ndarray:
+    """As _misfit, but for labelling: an edge of the scene must not look like an edge of the overlay."""
+    off = view.mean - a * view.fill - (1 - a) * colour
+    trust = view.weight * view.spread / np.maximum(a * a * view.moving + MOVING_NOISE**2, view.rest)
+    return 2 * np.log1p(off * off / (a * a * view.still + STILL_NOISE**2)) + 2 * np.log1p(trust * (view.slope - a) ** 2)
 
 
 def _costs(view: _View, levels: list[_Level], legal: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     """Cost and transmission (2 K + 2, N) of: clean, each level flat, each level's colour soft, alien."""
     count = len(view.mean)
-    costs, values = [_misfit(view, 1.0, 0.0)], [np.ones(count, np.float32)]
+    costs, values = [_surprise(view, 1.0, 0.0)], [np.ones(count, np.float32)]
     for level in levels:
         beneath = (view.mean - (1 - level.a) * level.colour) / max(level.a, 0.05)
         beyond = np.maximum(np.maximum(legal[0] - beneath, beneath - legal[1]), 0) * level.a
-        costs.append(_misfit(view, level.a, level.colour) + (beyond / STILL_NOISE) ** 2)
+        costs.append(_surprise(view, level.a, level.colour) + (beyond / STILL_NOISE) ** 2)
         values.append(np.full(count, level.a, np.float32))
     for level in levels:
         own = _own_transmission(view, level.colour)
-        costs.append(_misfit(view, own, level.colour) + SOFT_COST)
+        costs.append(_surprise(view, own, level.colour) + SOFT_PRICE)
         values.append(own)
-    costs.append(np.full(count, ALIEN_COST))
+    costs.append(np.full(count, ALIEN_PRICE))
     values.append(np.zeros(count, np.float32))
     return np.stack(costs), np.stack(values)
 
@@ -454,11 +627,14 @@ def _maps(
     if not translucent.any():
         return _refuse(support, "it is opaque")
     transmission, contribution = [], []
-    hole = _grow(covered, 1)
+    hole = _grow(covered, 2)
+    edge = _grow(cv2.morphologyEx((label + 1).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0, 1)
     shares = [np.where(translucent & (label == k), 1 - a, 0).astype(np.float32) for k in range(1, len(levels) + 1)]
     for i, mean in enumerate(means):
         size = mean.shape
         parts = [_to_plane(share, size) for share in shares]
+        if size != support.shape:  # chroma is filtered on its way down, and smoothed again by the codec
+            parts = [cv2.GaussianBlur(part, (3, 3), 0) for part in parts]
         own_a = 1 - sum(parts)
         own_hole = _pool(hole, size)
         fill = predict(mean[..., None], own_hole)[..., 0]
@@ -469,7 +645,8 @@ def _maps(
             own_colours = _plane_colours(mean, fill, own_a, parts, still, own_hole & ~_pool(opaque, size))
         flat = sum(part * colour for part, colour in zip(parts, own_colours, strict=True))
         # What is seen minus what is modelled, as far as it is surer than the prediction: the codec's still error
-        extra = (mean - own_a * fill - flat) * (STILL_NOISE**2 / (STILL_NOISE**2 + own_a**2 * still))
+        doubt = np.where(_pool(edge, size), 2 * STILL_NOISE, STILL_NOISE) ** 2
+        extra = (mean - own_a * fill - flat) * (doubt / (doubt + own_a**2 * still))
         extra = np.where(own_hole & ~_pool(opaque, size), np.clip(extra, -8, 8), 0)
         transmission.append(own_a.astype(np.float32))
         contribution.append((flat + extra).astype(np.float32))
