@@ -1,6 +1,7 @@
 """Burns overlays into the rendered scene and writes the sample clip: a logo, two subtitles and a moving mark.
 
     python sample/burn_overlays.py FOLDER sample/village.mp4
+    python sample/burn_overlays.py FOLDER sample/village_clean.mp4 --clean
 
 FOLDER holds the frames of make_scene.py. Needs numpy, OpenCV and PyAV, as AutoWipe does, and Pillow with the font
 DejaVu Sans (Debian's fonts-dejavu-core), whose letters are drawn here; the font itself is not shipped.
@@ -46,13 +47,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--crf", default="21", help="quality of H.264, smaller is better and larger")
+    parser.add_argument("--clean", action="store_true", help="burn nothing in: the truth to compare with")
     options = parser.parse_args()
     frames = sorted(options.folder.glob("*.png"))
     with av.open(str(options.output), "w", options={"movflags": "faststart"}) as out:
-        write(out, frames, options.crf)
+        write(out, frames, options.crf, options.clean)
 
 
-def write(out: av.container.OutputContainer, frames: list[Path], crf: str) -> None:
+def write(out: av.container.OutputContainer, frames: list[Path], crf: str, is_clean: bool) -> None:
     picture = read(frames[0])
     height, width = picture.shape[:2]
     video = out.add_stream("libx264", rate=RATE, options={"crf": crf, "preset": "veryslow"})
@@ -64,11 +66,11 @@ def write(out: av.container.OutputContainer, frames: list[Path], crf: str) -> No
     logo = draw_logo(width, height)
     subtitles = [(start, stop, draw_subtitle(text, width, height)) for start, stop, text in SUBTITLES]
     for number, path in enumerate(frames):
-        picture = logo.over(read(path))
-        picture = draw_mark(number, len(frames), width, height).over(picture)
-        for start, stop, subtitle in subtitles:
-            if start <= number < stop:
-                picture = subtitle.over(picture)
+        picture = read(path)
+        shown = [] if is_clean else [logo, draw_mark(number, len(frames), width, height)]
+        shown += [line for start, stop, line in subtitles if start <= number < stop and not is_clean]
+        for layer in shown:
+            picture = layer.over(picture)
         rgb = np.rint(picture).clip(0, 255).astype(np.uint8)
         frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
