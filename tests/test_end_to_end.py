@@ -258,6 +258,7 @@ def faults(room, clip):
     yield "kind", [clip, *out, "--kinds", "logos"], 2
     yield "area", [clip, *out, "--hold-out", "9000,0,5,5"], 2
     yield "plan", [clip, *out, "--plan", room / "bad.json"], 2
+    yield "device", [clip, *out, "--device", "mps"], 5
     yield "matte", [clip, *out, "--matte-in", room / "gone.png"], 3
 
 

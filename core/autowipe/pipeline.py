@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import kinds, ledger, planes
+from . import device, kinds, ledger, planes
 from .areas import AreaMask, matte_overlays
 from .composite import composite
 from .decode import Clip, ClipInfo, fingerprint, open_clip
@@ -93,6 +93,7 @@ def run(job: Job, send: Callable[[Message], None], cancelled: threading.Event, v
     """Carries out one job. Raises AutoWipeError when it cannot; nothing appears under the output's name then."""
     state = Run(send, cancelled)
     _check_outputs(job)
+    device.check(job.device)
     with ExitStack() as stack:
         clip = stack.enter_context(open_clip(job.source))
         whole = _range_of(job, clip.info)

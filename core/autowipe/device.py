@@ -1,0 +1,20 @@
+"""Which device networks run on, and what to say when it is not there."""
+
+from __future__ import annotations
+
+from .errors import DeviceError
+
+
+def check(name: str) -> None:
+    """Raises DeviceError when a device that was asked for by name cannot be used; "auto" and "cpu" always can."""
+    if name in ("auto", "cpu"):
+        return
+    import torch  # 3 s to import: only when a GPU is asked for
+
+    backend = torch.cuda if name == "cuda" else torch.backends.mps
+    if not backend.is_available():
+        raise DeviceError(
+            f"the device {name} is not available on this machine",
+            code="device-missing",
+            hint="Use --device auto, or let `autowipe doctor` say what is missing.",
+        )
