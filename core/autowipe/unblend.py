@@ -44,7 +44,7 @@ NEVER = 1e4  # cost
 EDGE_PX = 2
 ISLAND_STEP = 16.0
 GAP_DOUBT, BOX_SHARE = 2.5, 0.4
-FAR = 16.0  # chi squared from which a pixel's say in a fit falls off
+FAR = 9.0  # chi squared from which a pixel's say in a fit falls off
 CLEAN, ALIEN = 0, -1  # labels of pixels; levels count from 1
 
 
@@ -201,11 +201,11 @@ def _fit(stacks: list[np.ndarray], means: list[np.ndarray], support: np.ndarray)
     lead = stacks[0]
     legal = (min(16.0, float(lead.min())), max(235.0, float(lead.max())))
     hole, covered, alien = support, None, np.zeros_like(support)
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
         view = _look(lead, hole)
         if covered is None:
             covered = _changed(view, support.shape)
-        levels = _find_levels(view, covered, alien, legal)
+        levels = _find_levels(view, covered, alien, legal, turn > 0)
         if not levels:
             return _refuse(support, "no common opacity and colour explain it")
         label, a = _label(lead.mean(-1), view, hole, levels, legal)
@@ -287,7 +287,7 @@ def _slope(guess: np.ndarray, error: np.ndarray) -> float:
     scale = FAR * ((error * error).mean() + STILL_NOISE**2)
     slope = offset = 0.0
     for _ in range(5):
-        weight = scale / np.maximum((error - slope * guess - offset) ** 2, scale)
+        weight = 1 / (1 + (error - slope * guess - offset) ** 2 / scale)
         total = weight.sum()
         middle, offset = float((weight * guess).sum() / total), 0.0
         off = guess - middle
@@ -304,10 +304,16 @@ def _changed(view: _View, shape: tuple[int, int]) -> np.ndarray:
     return cv2.morphologyEx(grid, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
 
 
+def _trust(view: _View, a: np.ndarray | float) -> np.ndarray:
+    """(N,) weight of the slopes over time: what the codec's own unrest adds to the prediction does not count."""
+    spread = np.maximum(view.spread - MOVING_NOISE**2, 0)
+    return view.weight * spread / np.maximum(a * a * view.moving + MOVING_NOISE**2, view.rest)
+
+
 def _misfit(view: _View, a: np.ndarray | float, colour: float) -> np.ndarray:
     """(N,) chi squared of transmission `a` and a colour: by the means, and by the slope over time."""
     off = view.mean - a * view.fill - (1 - a) * colour
-    trust = view.weight * view.spread / np.maximum(a * a * view.moving + MOVING_NOISE**2, view.rest)
+    trust = _trust(view, a)
     return off * off / (a * a * view.still + STILL_NOISE**2) + trust * (view.slope - a) ** 2
 
 
@@ -316,13 +322,15 @@ def _own_transmission(view: _View, colour: float) -> np.ndarray:
     a = np.full(len(view.mean), 0.5, np.float32)
     for _ in range(3):
         by_mean = 1 / (a * a * view.still + STILL_NOISE**2)
-        trust = view.weight * view.spread / np.maximum(a * a * view.moving + MOVING_NOISE**2, view.rest)
+        trust = _trust(view, a)
         top = (view.mean - colour) * (view.fill - colour) * by_mean + view.slope * trust
         a = np.clip(top / np.maximum((view.fill - colour) ** 2 * by_mean + trust, 1e-6), 0, 1)
     return a
 
 
-def _find_levels(view: _View, covered: np.ndarray, alien: np.ndarray, legal: tuple[float, float]) -> list[_Level]:
+def _find_levels(
+    view: _View, covered: np.ndarray, alien: np.ndarray, legal: tuple[float, float], tight: bool
+) -> list[_Level]:
     """The overlay's flat opacities, by lines through (predicted, observed) that many pixels agree on."""
     rng = np.random.default_rng(0)
     inner = _shrink(covered)[view.rows, view.cols]
@@ -341,7 +349,7 @@ def _find_levels(view: _View, covered: np.ndarray, alien: np.ndarray, legal: tup
         start = _propose(left, rng, legal)
         if start is None:
             break
-        level, explained = _tune(left, *start, legal)
+        level, explained = _tune(left, *start, legal, tight)
         if explained.sum() < max(8, 0.04 * len(voters)):
             break
         if level.a < MOST_TRANSMISSION:
@@ -364,7 +372,7 @@ def _propose(view: _View, rng: np.random.Generator, legal: tuple[float, float]) 
     """The line that most pixels agree on, among those through pairs of pixels."""
     one, two = rng.integers(0, len(view.mean), (2, HYPOTHESES))
     across = view.fill[one] - view.fill[two]
-    over_time = 0.25 * view.weight * view.spread
+    over_time = 0.25 * view.weight * np.maximum(view.spread - MOVING_NOISE**2, 0)
     top = across * (view.mean[one] - view.mean[two]) + (over_time * view.slope)[one] + (over_time * view.slope)[two]
     base = across**2 + over_time[one] + over_time[two]
     a = top / np.maximum(base, 1e-3)
@@ -374,31 +382,41 @@ def _propose(view: _View, rng: np.random.Generator, legal: tuple[float, float]) 
     if not good.any():
         return None
     tries = list(zip(a[good], colour[good], strict=True))
-    costs = [np.minimum(_misfit(view, *values), ALIEN_COST).sum() for values in tries]
+    costs = []
+    for values in tries:
+        width = np.log1p(values[0] ** 2 * view.still / STILL_NOISE**2)  # else a wide line would explain all
+        costs.append(np.minimum(_misfit(view, *values) + width, ALIEN_COST).sum())
     best = tries[int(np.argmin(costs))]
     return float(best[0]), float(np.clip(best[1], *legal))
 
 
-def _tune(view: _View, a: float, colour: float, legal: tuple[float, float]) -> tuple[_Level, np.ndarray]:
+def _tune(
+    view: _View, a: float, colour: float, legal: tuple[float, float], tight: bool
+) -> tuple[_Level, np.ndarray]:
     """Refines a level by Gauss-Newton over (a, colour); soft pixels take part with a transmission of their own.
 
     Gives the level and which pixels it explains.
     """
 
     def residuals(values: np.ndarray) -> np.ndarray:
+        # The variances are those of the present values: else a larger one would excuse itself.
         own = np.where(soft, _own_transmission(view, values[1]), values[0])
-        trust = view.weight * view.spread / np.maximum(own * own * view.moving + MOVING_NOISE**2, view.rest)
         off = view.mean - own * view.fill - (1 - own) * values[1]
-        return np.stack([off / np.sqrt(own * own * view.still + STILL_NOISE**2), np.sqrt(trust) * (own - view.slope)], -1)
+        return np.stack([off / deviation, np.sqrt(trust) * (own - view.slope)], -1)
 
     values = np.array([a, colour])
     steps = np.array([0.01, 1.0])
     for _ in range(12):
         own = _own_transmission(view, values[1])
-        flat_misfit, soft_misfit = _misfit(view, values[0], values[1]), _misfit(view, own, values[1])
-        soft = flat_misfit > soft_misfit + SOFT_COST
+        gain = _misfit(view, values[0], values[1]) - _misfit(view, own, values[1])
+        if tight:
+            # Only change over time shows a pixel to be soft: by its mean it may as well lie on an edge of the scene.
+            gain = _trust(view, own) * ((values[0] - view.slope) ** 2 - (own - view.slope) ** 2)
+        soft = gain > SOFT_COST
+        now_a = np.where(soft, own, values[0])
+        deviation, trust = np.sqrt(now_a**2 * view.still + STILL_NOISE**2), _trust(view, now_a)
         now = residuals(values)
-        weight = np.minimum(1, FAR / np.maximum((now**2).sum(1), FAR))  # what is of another level has little say
+        weight = 1 / (1 + (now**2).sum(1) / FAR)  # what is of another level has little say
         slopes = [(residuals(values + d) - residuals(values - d)) / 2 for d in np.diag(steps)]
         jacobian = np.stack(slopes, -1)  # (N, 2, 2) per step
         hessian = np.einsum("n,nri,nrj->ij", weight, jacobian, jacobian) + np.diag([1e-4, 1e-4])
@@ -589,7 +607,7 @@ def _soften(
 def _surprise(view: _View, a: np.ndarray | float, colour: float) -> np.ndarray:
     """As _misfit, but for labelling: an edge of the scene must not look like an edge of the overlay."""
     off = view.mean - a * view.fill - (1 - a) * colour
-    trust = view.weight * view.spread / np.maximum(a * a * view.moving + MOVING_NOISE**2, view.rest)
+    trust = _trust(view, a)
     return 2 * np.log1p(off * off / (a * a * view.still + STILL_NOISE**2)) + 2 * np.log1p(trust * (view.slope - a) ** 2)
 
 
