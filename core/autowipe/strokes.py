@@ -17,7 +17,6 @@ import numpy as np
 
 VISIBLE = 10.0  # levels of change that count as much as none: the codec alone makes 3 to 6
 USABLE = 25.0  # median change of the surroundings from which two frames show different pictures
-SOLID = 0.72  # share of the text lines' boxes that is covered from which there is a box behind the text
 
 
 @dataclass
@@ -40,80 +39,120 @@ class EventLook:
 
 
 @dataclass
+class Panel:
+    """A box behind the text: observed = transmission * scene + a constant."""
+
+    corners: tuple[int, int, int, int]  # x0, y0, x1, y1 in the window
+    transmission: float  # 0 (opaque) .. 1
+    late: bool  # measured at the event's end, not at its start
+    clear: np.ndarray  # (h, w) bool: panel without text on it
+
+
+@dataclass
 class Strokes:
     """The result: what is covered, and how sure that is."""
 
     matte: np.ndarray  # (h, w) float32, 0..1
-    core: np.ndarray  # (h, w) bool: surely overlay, before anything was grown
-    box: tuple[int, int, int, int] | None  # x0, y0, x1, y1 of a box behind the text
+    panel: Panel | None
+    reach: float  # share of the text lines' columns (rows of a column of letters) in which strokes were seen
     contrast: float  # mean change on the core, levels; 0 where change could not be seen
     steady: float  # share of the core that stays while the surroundings move; nan where they do not move
 
 
 def find_strokes(look: EventLook) -> Strokes:
     """The matte of one event."""
-    zone = _zone(look, 0.35)
-    ring = ~_zone(look, 0.8)
-    change, directed = _change(look, ring)
+    ring = ~_zone(look, 0.8, 0.8)
+    lines = _zone(look, 0.0, 0.0)
+    steps = _steps(look, ring)
+    change = _change(steps)
     persistence = _persistence(look, ring)
     odds = np.zeros(look.mean.shape[:2], np.float32)
     if change is not None:
-        odds += np.clip((change - VISIBLE) / VISIBLE, -1.5, 2.0)
+        odds += np.clip((_above(change, steps, ring) - VISIBLE) / VISIBLE, -1.5, 2.0)
     if persistence is not None:
         odds += persistence
     if change is None and persistence is None:
         odds += _contrast(look)
-    lines = _zone(look, 0.0)
     seeds = lines & (odds > 0.7)
     if seeds.sum() >= 16:
         odds += 0.8 * _colour(look, seeds, ring)
-    odds[~zone] -= 0.7
-    odds = cv2.GaussianBlur(odds, (3, 3), 0.6)
-    core = _hysteresis(odds, 1.0, 0.2, lines)
-    covered, box = _settle_box(look, core, odds)
-    if box is None:
-        covered = _cast(look, core, directed, ring)
-    moving = persistence is not None
+    odds -= np.where(_zone(look, 0.3, 0.12), 0, np.where(_zone(look, 0.6, 0.3), 0.7, 2.0)).astype(np.float32)
+    core = _hysteresis(cv2.GaussianBlur(odds, (3, 3), 0.6), 1.0, 0.2, lines)
+    panel = _find_panel(look, steps)
+    covered = _cast(look, core, change, ring)
+    if panel is not None:
+        x0, y0, x1, y1 = panel.corners
+        covered = np.zeros_like(core)
+        covered[y0:y1, x0:x1] = True
     return Strokes(
-        matte=_soften(covered, look.height),
-        core=core,
-        box=box,
+        matte=_with_skirt(covered, look.height),
+        panel=panel,
+        reach=_reached(core, look.lines),
         contrast=float(change[core].mean()) if change is not None and core.any() else 0.0,
-        steady=float((persistence[core] > 0).mean()) if moving and core.any() else float("nan"),
+        steady=float((persistence[core] > 0).mean()) if persistence is not None and core.any() else float("nan"),
     )
 
 
-def _zone(look: EventLook, share: float) -> np.ndarray:
-    """(h, w) bool: the text lines' boxes, grown by a share of their height."""
+def _reached(core: np.ndarray, lines: list[tuple[int, int, int, int]]) -> float:
+    seen = [
+        core[max(0, y0) : y1, max(0, x0) : x1].any(0 if x1 - x0 >= y1 - y0 else 1) for x0, y0, x1, y1 in lines
+    ]
+    return float(np.concatenate(seen).mean()) if seen else 0.0
+
+
+def _zone(look: EventLook, across: float, down: float) -> np.ndarray:
+    """(h, w) bool: the text lines' boxes, grown by shares of their height."""
     out = np.zeros(look.mean.shape[:2], bool)
     for x0, y0, x1, y1 in look.lines:
-        reach = round(share * min(x1 - x0, y1 - y0))
-        out[max(0, y0 - reach) : y1 + reach, max(0, x0 - reach) : x1 + reach] = True
+        high = min(x1 - x0, y1 - y0)
+        dx, dy = round(across * high), round(down * high)
+        if y1 - y0 > 1.5 * (x1 - x0):  # a column of letters runs on downwards
+            dx, dy = dy, dx
+        out[max(0, y0 - dy) : y1 + dy, max(0, x0 - dx) : x1 + dx] = True
     return out
 
 
-def _change(look: EventLook, ring: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """How much a pixel changed with the event, above what the surroundings changed: (h, w) levels; and the signed
-    change (h, w, 3). None where no frame without the event shows the same scene."""
+@dataclass
+class _Step:
+    """A frame inside the event, its neighbour outside, and how much their surroundings differ (median, levels)."""
+
+    inside: np.ndarray
+    outside: np.ndarray
+    rest: float
+    late: bool
+
+
+def _steps(look: EventLook, ring: np.ndarray) -> list[_Step]:
+    """The event's two ends, as far as frames without the event show the same scene."""
     steps = []
-    for inside, outside in ((look.first, look.before), (look.last, look.after)):
+    for inside, outside, late in ((look.first, look.before, False), (look.last, look.after, True)):
         if outside is None:
             continue
-        step = inside - outside
-        size = np.abs(step).max(2)
-        rest = float(np.median(size[ring])) if ring.any() else 0.0
+        rest = float(np.median(np.abs(inside - outside).max(2)[ring])) if ring.any() else 0.0
         if rest < USABLE:
-            steps.append((step, cv2.blur(size, (3, 3)) * 0.5 + size * 0.5, rest))
+            steps.append(_Step(inside, outside, rest, late))
+    return steps
+
+
+def _change(steps: list[_Step]) -> np.ndarray | None:
+    """(h, w) float32: by how many levels a pixel changed with the event, at both ends and in one direction where
+    both are known; None where no end is."""
     if not steps:
-        return None, None
+        return None
+    moves = [step.inside - step.outside for step in steps]
+    sizes = [np.abs(move).max(2) for move in moves]
+    sizes = [cv2.blur(size, (3, 3)) * 0.5 + size * 0.5 for size in sizes]
     if len(steps) == 1:
-        step, size, rest = steps[0]
-        spare = 2 * rest + (np.percentile(size[ring], 90) * 0.35 if ring.any() else 0.0)
-        return np.maximum(size - spare, 0), step
-    (one, size1, rest1), (two, size2, rest2) = steps
-    agree = (one * two).sum(2) > 0
-    size = np.where(agree, np.minimum(size1, size2), 0)
-    return np.maximum(size - max(rest1, rest2), 0), (one + two) / 2
+        return sizes[0]
+    return np.where((moves[0] * moves[1]).sum(2) > 0, np.minimum(*sizes), 0)
+
+
+def _above(change: np.ndarray, steps: list[_Step], ring: np.ndarray) -> np.ndarray:
+    """`change` less what the moving surroundings show of it."""
+    rest = max(step.rest for step in steps)
+    if len(steps) == 1 and ring.any():
+        rest = 2 * rest + 0.35 * float(np.percentile(change[ring], 90))
+    return np.maximum(change - rest, 0)
 
 
 def _persistence(look: EventLook, ring: np.ndarray) -> np.ndarray | None:
@@ -163,63 +202,118 @@ def _hysteresis(odds: np.ndarray, high: float, low: float, lines: np.ndarray) ->
     return strong[labels]
 
 
-def _settle_box(
-    look: EventLook, core: np.ndarray, odds: np.ndarray
-) -> tuple[np.ndarray, tuple[int, int, int, int] | None]:
-    """Where the covered part fills the text lines there is a box behind them: its rectangle."""
-    lines = _zone(look, 0.0)
-    if core[lines].mean() < SOLID:
-        return core, None
-    solid = cv2.morphologyEx(core.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(solid)
-    if count <= 1:
-        return core, None
-    hits = np.bincount(labels[lines], minlength=count)
-    hits[0] = 0
-    covered = core.copy()
-    corners = None
-    for k in np.flatnonzero(hits > 0.2 * hits.max()):
-        x0, y0, w, h = (int(v) for v in stats[k][:4])
-        part = labels[y0 : y0 + h, x0 : x0 + w] == k
-        columns, rows = np.flatnonzero(part.mean(0) > 0.5), np.flatnonzero(part.mean(1) > 0.5)
-        if not len(columns) or not len(rows):
+def _find_panel(look: EventLook, steps: list[_Step]) -> Panel | None:
+    """The box behind the text, if there is one.
+
+    Over a box the observed picture is a * scene + b with one a and b for all of it; that must explain what is
+    between the letters, and much better than an unchanged scene does. The rectangle is then the one over which the
+    first explanation beats the second by most.
+    """
+    if not steps:
+        return None
+    step = min(steps, key=lambda one: one.rest)
+    lines = _zone(look, 0.0, 0.0)
+    tolerance = max(7.0, 2 * step.rest)
+    some = slice(None, None, max(1, int(lines.sum()) // 3000))
+    transmission, offset = _blend(step.inside[lines][some], step.outside[lines][some], tolerance)
+    if transmission > 0.93 and np.abs(offset).max() < VISIBLE:
+        return None
+    blended = np.abs(step.inside - transmission * step.outside - offset).max(2)
+    same = np.abs(step.inside - step.outside).max(2)
+    gain = np.clip((cv2.blur(same, (3, 3)) - cv2.blur(blended, (3, 3))) / tolerance, -1.5, 1.5)
+    if (gain[lines] > 0.5).mean() < 0.3:
+        return None
+    corners = _best_rectangle(gain, look.lines)
+    x0, y0, x1, y1 = corners
+    inner, text = gain[y0:y1, x0:x1], blended[y0:y1, x0:x1] > 1.5 * tolerance
+    rim = np.ones(inner.shape, bool)
+    rim[3:-3, 3:-3] = False
+    unchanged = (inner < -0.5) & ~text
+    if unchanged.mean() > 0.06 or text[rim].mean() > 0.15 or (inner[rim] > 0.3).mean() < 0.5:
+        return None
+    clear = np.zeros(gain.shape, bool)
+    clear[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = True
+    letters = np.maximum.reduce([_off_panel(step, transmission, offset) for step in steps]) > tolerance
+    grow = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    letters = cv2.dilate(cv2.morphologyEx(letters.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), grow)
+    return Panel(corners, float(transmission), step.late, clear & (letters == 0))
+
+
+def _off_panel(step: _Step, transmission: float, offset: np.ndarray) -> np.ndarray:
+    return np.abs(step.inside - transmission * step.outside - offset).max(2)
+
+
+def _blend(inside: np.ndarray, outside: np.ndarray, tolerance: float) -> tuple[float, np.ndarray]:
+    """Transmission and offset (3,) that explain most of the pixels (n, 3); letters among them are outliers."""
+    best = (0, 1.0, np.zeros(3, np.float32))
+    for start in np.arange(0, 1.0, 0.1):
+        rest = inside - np.float32(start) * outside
+        offset = np.array([_mode(rest[:, k]) for k in range(3)], np.float32)
+        fits = np.abs(rest - offset).max(1) < 2 * tolerance
+        if fits.sum() < 50:
             continue
-        here = (x0 + int(columns[0]), y0 + int(rows[0]), x0 + int(columns[-1]) + 1, y0 + int(rows[-1]) + 1)
-        covered[here[1] : here[3], here[0] : here[2]] = True
-        corners = here if corners is None else tuple(
-            f(a, b) for f, a, b in zip((min, min, max, max), corners, here, strict=True)
-        )
-    return covered, corners
+        slope = float(start)
+        for _ in range(3):
+            x = outside[fits] - outside[fits].mean(0)
+            power = float((x**2).sum())
+            if power > 40.0 * len(x):
+                slope = float(np.clip((x * (inside[fits] - inside[fits].mean(0))).sum() / power, 0, 1))
+            offset = inside[fits].mean(0) - slope * outside[fits].mean(0)
+            fits = np.abs(inside - slope * outside - offset).max(1) < tolerance
+            if fits.sum() < 50:
+                break
+        if fits.sum() > best[0]:
+            best = (int(fits.sum()), slope, offset.astype(np.float32))
+    return best[1], best[2]
 
 
-def _cast(look: EventLook, core: np.ndarray, directed: np.ndarray | None, ring: np.ndarray) -> np.ndarray:
+def _mode(values: np.ndarray) -> float:
+    counts, edges = np.histogram(values, bins=96, range=(-128, 256))
+    k = int(np.convolve(counts, [1, 2, 1], mode="same").argmax())
+    return float(edges[k] + edges[k + 1]) / 2
+
+
+def _best_rectangle(gain: np.ndarray, lines: list[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
+    """The rectangle around the text lines with the greatest sum of `gain`, found side by side."""
+    height, width = gain.shape
+    x0, y0 = max(0, min(line[0] for line in lines)), max(0, min(line[1] for line in lines))
+    x1, y1 = min(width, max(line[2] for line in lines)), min(height, max(line[3] for line in lines))
+    for _ in range(3):
+        rows = gain[:, x0:x1].mean(1) - 0.1
+        middle = (y0 + y1) // 2
+        y0, y1 = middle - _reach(rows[:middle][::-1]), middle + _reach(rows[middle:])
+        columns = gain[y0:y1].mean(0) - 0.1
+        middle = (x0 + x1) // 2
+        x0, x1 = middle - _reach(columns[:middle][::-1]), middle + _reach(columns[middle:])
+    return x0, y0, x1, y1
+
+
+def _reach(gains: np.ndarray) -> int:
+    """How many of the entries make the greatest sum from the first on; at least one."""
+    return int(np.cumsum(gains).argmax()) + 1 if len(gains) else 0
+
+
+def _cast(look: EventLook, core: np.ndarray, change: np.ndarray | None, ring: np.ndarray) -> np.ndarray:
     """The strokes with what they cast: every offset at which the scene is changed on average is covered.
 
     For an offset o, the mean change over all pixels that lie at o from a stroke and on none; the set of offsets
-    with a change above the surroundings' is the shape by which the strokes are grown.
+    with more than the far ones have is the shape by which the strokes are grown.
     """
-    reach = int(np.clip(round(0.3 * look.height), 4, 20))
-    least = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-    if directed is None or not core.any():
+    reach = int(np.clip(round(0.35 * look.height), 4, 24))
+    if change is None or not core.any():
         side = 2 * max(2, round(0.09 * look.height)) + 1
         return cv2.dilate(core.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
     free = (~core).astype(np.float32)
-    size = np.abs(directed).max(2)
-    rest = float(np.mean(size[ring])) if ring.any() else 0.0
     strokes = core.astype(np.float32)
-    padded = lambda part: cv2.copyMakeBorder(part, reach, reach, reach, reach, cv2.BORDER_CONSTANT)  # noqa: E731
-    total = cv2.matchTemplate(padded(np.maximum(size - rest, -rest) * free), strokes, cv2.TM_CCORR)
-    number = cv2.matchTemplate(padded(free), strokes, cv2.TM_CCORR)
+    padded = [cv2.copyMakeBorder(p, *[reach] * 4, cv2.BORDER_CONSTANT) for p in (change * free, free)]
+    total, number = (cv2.matchTemplate(p.astype(np.float32), strokes, cv2.TM_CCORR) for p in padded)
     mean = total / np.maximum(number, 1)
-    shape = (mean > 6.0).astype(np.uint8)
     yy, xx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    shape[(yy**2 + xx**2) > reach**2] = 0
-    shape[reach - 1 : reach + 2, reach - 1 : reach + 2] |= least
-    shape = _around_middle(shape)
-    # cv2.dilate looks up p - offset in the flipped element: an offset at which change was seen moves strokes there
-    grown = cv2.dilate(core.astype(np.uint8), shape[::-1, ::-1].copy()) > 0
-    return grown
+    distance = np.hypot(yy, xx)
+    far = float(np.median(mean[(distance > 0.8 * reach) & (distance <= reach)]))
+    shape = ((mean > far + 5.0) & (distance <= reach)) | (distance < 1.5)
+    # an offset at which change was seen moves strokes there; cv2.dilate looks the other way
+    return cv2.dilate(core.astype(np.uint8), _around_middle(shape.astype(np.uint8))[::-1, ::-1].copy()) > 0
 
 
 def _around_middle(shape: np.ndarray) -> np.ndarray:
@@ -229,9 +323,8 @@ def _around_middle(shape: np.ndarray) -> np.ndarray:
     return (labels == middle).astype(np.uint8)
 
 
-def _soften(covered: np.ndarray, height: int) -> np.ndarray:
-    """The covered part with the codec's skirt (2 px, 3 from letters of 45 px on), its rim soft."""
-    skirt = 2 if height < 45 else 3
-    side = 2 * skirt + 1
+def _with_skirt(covered: np.ndarray, height: int) -> np.ndarray:
+    """The covered part with the codec's skirt: 2 px, 3 from letters of 45 px on."""
+    side = 5 if height < 45 else 7
     grown = cv2.dilate(covered.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
-    return np.maximum(grown.astype(np.float32), 0)
+    return grown.astype(np.float32)

@@ -21,7 +21,8 @@ GRID = 32  # the detector halves the picture five times
 TEXT = 0.3  # probability from which a pixel belongs to the core of a text line
 LINE = 0.5  # mean probability from which such a core is a text line
 UNCLIP = 1.6  # the core is the line shrunk by area / perimeter * this, as the detector was trained
-MOST_OF_PICTURE = 0.4  # a line that covers more of the picture is a misfire: letters never do
+MOST_AREA = 0.2  # of the longer side's square; a line of more is a misfire: letters never are so large
+MOST_HEIGHT = 0.2  # of the longer side, that letters are high
 READ_HEIGHT = 48  # px, what the recogniser was trained on
 READ_WIDTH = 1600  # px, of longer lines the recogniser loses the end
 
@@ -68,7 +69,7 @@ def lines_of(likely: np.ndarray) -> list[TextLine]:
     """The lines in a map of text probability, (h, w) float32.
 
     Differentiable binarization (Liao et al. 2020): the map marks the shrunken core of every line; each core's
-    smallest rectangle is grown back. Rectangles that cover most of the picture are dropped.
+    smallest rectangle is grown back. Rectangles much larger than any letters are dropped.
     """
     height, width = likely.shape
     contours = cv2.findContours((likely > TEXT).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[-2]
@@ -83,7 +84,9 @@ def lines_of(likely: np.ndarray) -> list[TextLine]:
         score = cv2.mean(likely[y : y + bh, x : x + bw], inside)[0]
         grow = w * h * UNCLIP / (w + h)  # on both sides together
         w, h = w + grow, h + grow
-        if score < LINE or w * h > MOST_OF_PICTURE * width * height:
+        longer = max(width, height)
+        junk = w * h > MOST_AREA * longer**2 or min(w, h) > MOST_HEIGHT * longer
+        if score < LINE or junk:
             continue
         quad = _clockwise(cv2.boxPoints((centre, (w, h), angle)))
         quad = np.clip(quad, 0, np.array([width, height], np.float32))

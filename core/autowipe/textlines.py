@@ -20,8 +20,10 @@ AFTER = 8  # frames watched after a line is lost, to see what is left without it
 SEARCH = 8  # analysis px around its place in which a lost line is looked for
 STRONG = 24.0  # gradient in levels per px (Sobel / 4) from which an edge counts as a stroke's
 CHANGED = 40  # levels between two frames from which a sample may be a stroke that came or went
-SPARE = 0.35  # looks in between for each look at the whole picture
-BLOCK = 16  # px, side of the blocks in which such samples are counted
+SPARE = 0.5  # looks in between for each look at the whole picture
+BLOCK = 8  # px, side of the blocks in which such samples are counted
+MOST_ROWS = 0.35  # of the picture's height, that a text which comes or goes may take
+CLOSE = 0.25  # of the picture's samples, that a look at a part of it may have: small parts are enlarged
 
 Corners = tuple[int, int, int, int]  # x0, y0, x1, y1 in analysis px
 Picture = tuple[np.ndarray, np.ndarray, np.ndarray]  # luma and the two chroma components, (h, w) uint8 each
@@ -79,11 +81,10 @@ class _Track:
 
 @dataclass(frozen=True)
 class _Want:
-    """A look at some rows, wanted from a frame on; `certain` where a line that popped in has just gone."""
+    """A look at a part of the picture, wanted from a frame on; `certain` where a line that popped in has just gone."""
 
     frame: int
-    top: int
-    bottom: int
+    window: Corners
     certain: bool
 
 
@@ -163,6 +164,9 @@ def _edge(levels: list[float]) -> tuple[int, int, float]:
         floor = min(levels)  # another text came to its place
     gone = floor + 0.1 * max(0.2, 1 - floor)
     seen = next((k for k, level in enumerate(levels) if level <= gone), len(levels))
+    for k, (inner, outer) in enumerate(zip(levels, levels[1:], strict=False)):
+        if inner - outer >= 0.5 and outer < 0.45:  # at one stroke: what is left is the scene's
+            seen = min(seen, k + 1)
     full = floor + 0.9 * (1 - floor)
     return seen, sum(level < full for level in levels[:seen]), floor
 
@@ -185,7 +189,7 @@ class LineFinder:
         self._busy: np.ndarray | None = None
 
     def feed(self, small: Small) -> None:
-        frame, height = small.frame, small.luma.shape[0]
+        frame, (height, width) = small.frame, small.luma.shape
         picture = (small.luma, np.ascontiguousarray(small.chroma[..., 0]), np.ascontiguousarray(small.chroma[..., 1]))
         self._sense(frame, small.luma)
         self._ring.append((frame, picture))
@@ -193,16 +197,18 @@ class LineFinder:
             self._follow(track, frame, picture)
         self._tracks = [track for track in self._tracks if not self._ended(track)]
         self._budget = min(2.0, self._budget + SPARE / self.step)
-        due = [want for want in self._wanted if want.frame <= frame]
         if frame >= self._next:
             self._next = frame + self.step
-            self._look(picture, 0, height)
-        elif due and (self._budget > 0 or any(want.certain for want in due)):
-            if self._budget <= 0:
-                due = [want for want in due if want.certain]
-            top, bottom = max(0, min(want.top for want in due)), min(height, max(want.bottom for want in due))
-            self._budget -= 0.1 + (bottom - top) / height
-            self._look(picture, top, bottom)
+            self._look(picture, (0, 0, width, height), 1.0)
+        else:
+            for want in self._wanted:
+                if want.frame == frame and (self._budget > 0 or want.certain):
+                    x0, y0, x1, y1 = want.window
+                    window = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
+                    area = (window[2] - window[0]) * (window[3] - window[1])
+                    zoom = float(np.clip(np.sqrt(CLOSE * width * height / area), 1, 2))
+                    self._budget -= 0 if want.certain else 0.05 + zoom**2 * area / (width * height)
+                    self._look(picture, window, zoom)
         self._wanted = [want for want in self._wanted if want.frame > frame]
 
     def close(self) -> None:
@@ -220,12 +226,19 @@ class LineFinder:
             return
         changed = cv2.threshold(cv2.absdiff(luma, self._ring[-1][1][0]), CHANGED, 255, cv2.THRESH_BINARY)[1]
         size = max(3, luma.shape[1] // BLOCK), max(3, luma.shape[0] // BLOCK)
-        busy = cv2.resize(changed, size, interpolation=cv2.INTER_AREA) > 0.12 * 255
+        busy = cv2.resize(changed, size, interpolation=cv2.INTER_AREA) > 0.2 * 255
         fresh = busy & ~self._busy if self._busy is not None else busy
         self._busy = cv2.dilate(busy.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        rows = np.flatnonzero((fresh[:, :-2] & fresh[:, 1:-1] & fresh[:, 2:]).any(1))
-        if len(rows):
-            self._wanted.append(_Want(frame, int(rows[0] - 4) * BLOCK, int(rows[-1] + 5) * BLOCK, False))
+        joined = cv2.dilate(fresh.astype(np.uint8), np.ones((1, 5), np.uint8))
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(joined)
+        runs = np.zeros(fresh.shape, bool)
+        runs[:, 1:-1] = fresh[:, :-2] & fresh[:, 1:-1] & fresh[:, 2:]
+        if count <= 1 or not runs.any():
+            return
+        best = 1 + int(np.bincount(labels[runs], minlength=count)[1:].argmax())
+        x, y, w, h = (int(v) * BLOCK for v in stats[best][:4])
+        if h <= MOST_ROWS * luma.shape[0]:
+            self._wanted.append(_Want(frame, (x - 32, y - 32, x + w + 32, y + h + 32), False))
 
     def _follow(self, track: _Track, frame: int, picture: Picture) -> None:
         level, alike, gone = _compare(picture, track.pattern)
@@ -239,8 +252,7 @@ class LineFinder:
             track.lost, track.tail = frame, [level]
             line.moved = line.moved or self._beside(track, picture)
             if not line.moved:
-                rows = line.box[1] - 2 * line.height, line.box[3] + 2 * line.height
-                self._wanted += [_Want(frame + wait, *rows, line.pop_in) for wait in (2, 5)]
+                self._expect(frame, line, picture[0].shape[1])
             return
         if level > 1.2 and frame - line.start <= self.step:
             self._begin(track, picture, [t.line.box for t in self._tracks])  # it was first seen while it faded in
@@ -248,7 +260,16 @@ class LineFinder:
         track.levels.append(level)
         track.total += alike
         track.count += 1
-        line.still += gone > 0.7 and alike > 0.75
+        line.still += int(gone > 0.7 and alike > 0.75)
+
+    def _expect(self, frame: int, line: Line, width: int) -> None:
+        """Where lines pop in, the next one comes soon after this one has gone."""
+        old = [other for other in self.lines[-8:] if frame - other.stop < 8 * self.step]
+        rows = [other.box for other in [line, *old] if other.pop_in]
+        known = any(box[1] < line.box[3] and line.box[1] < box[3] for box in rows)
+        window = (0, line.box[1] - line.height, width, line.box[3] + line.height)
+        wanted = {want.frame for want in self._wanted if want.certain}
+        self._wanted += [_Want(frame + wait, window, known) for wait in (2, 5) if frame + wait not in wanted]
 
     def _beside(self, track: _Track, picture: Picture) -> bool:
         """Whether a lost line is found again close to its place."""
@@ -325,29 +346,38 @@ class LineFinder:
             return True
         (ax, ay), (bx, by) = _gradient(one), _gradient(two)
         both = float((ax * bx + ay * by)[ring].sum())
-        return both > ALIKE * np.sqrt(float((ax**2 + ay**2)[ring].sum()) * float((bx**2 + by**2)[ring].sum()))
+        return bool(both > ALIKE * np.sqrt(float((ax**2 + ay**2)[ring].sum()) * float((bx**2 + by**2)[ring].sum())))
 
-    def _look(self, picture: Picture, top: int, bottom: int) -> None:
-        """Lets the detector look at some rows of the newest frame and starts to follow what is not followed yet."""
-        band = [part[top:bottom] for part in (picture[0], picture[2], picture[1])]
-        found = find_text(cv2.cvtColor(np.dstack(band), cv2.COLOR_YCrCb2BGR))
-        boxes = [_corners(text, picture[0].shape, top) for text in found]
+    def _look(self, picture: Picture, window: Corners, zoom: float) -> None:
+        """Lets the detector look at a part of the newest frame and starts to follow what is not followed yet."""
+        x0, y0, x1, y1 = window
+        if min(x1 - x0, y1 - y0) < 8:
+            return
+        height, width = picture[0].shape
+        part = np.dstack([picture[k][y0:y1, x0:x1] for k in (0, 2, 1)])
+        if zoom > 1:
+            part = cv2.resize(part, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+        found = find_text(cv2.cvtColor(part, cv2.COLOR_YCrCb2BGR))
+        boxes = [_corners(text, window, zoom) for text in found]
+        followed = [track for track in self._tracks if track.lost is None]
         frame = self._ring[-1][0]
         for text, box in zip(found, boxes, strict=True):
-            cut = (box[1] <= top > 0) or (box[3] >= bottom < picture[0].shape[0])
-            known = next((t for t in self._tracks if t.lost is None and _overlap(t.line.box, box) > 0.6), None)
+            known = next((track for track in followed if _overlap(track.line.box, box) > 0.6), None)
             if known:
                 known.line.score = max(known.line.score, text.score)
-            if cut or known or min(box[2] - box[0], box[3] - box[1]) < 4:
+            cut = any(a == b and b != c for a, b, c in zip(box, window, (0, 0, width, height), strict=True))
+            if known or cut or min(box[2] - box[0], box[3] - box[1]) < 4:
                 continue
             track = _Track(Line(box, text.slant, text.score, frame, frame + 1))
-            if self._begin(track, picture, boxes + [t.line.box for t in self._tracks if t.lost is None]):
+            if self._begin(track, picture, boxes + [other.line.box for other in followed]):
                 self._tracks.append(track)
 
 
-def _corners(text: TextLine, shape: tuple[int, ...], top: int) -> Corners:
-    x0, y0, x1, y1 = (round(v) for v in text.bounds)
-    return (max(0, x0), max(0, y0 + top), min(shape[1], x1), min(shape[0], y1 + top))
+def _corners(text: TextLine, window: Corners, zoom: float) -> Corners:
+    """A text's upright box in the whole picture, from where it was found in an enlarged part of it."""
+    x0, y0, x1, y1 = (round(v / zoom) for v in text.bounds)
+    left, top, right, bottom = window
+    return (max(left, x0 + left), max(top, y0 + top), min(right, x1 + left), min(bottom, y1 + top))
 
 
 def _overlap(one: Corners, two: Corners) -> float:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from ..job import Box
+from ..maps import Unblend
 from ..planes import Layout, to_levels
-from ..strokes import EventLook, Strokes, find_strokes
+from ..strokes import EventLook, Panel, find_strokes
 from ..text import read_text
 from ..textlines import Line, LineFinder
 from ..timing import FrameRange
@@ -21,6 +22,11 @@ from . import Found, FoundEvent, Small
 log = logging.getLogger(__name__)
 
 AFTER = 2  # frames after an event in which it is looked at once more
+SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
+GROWN = 24  # levels of change that are strokes
+LEAST_REACH = 0.5  # share of a line's columns in which strokes are seen, of a matte to be trusted
+LEAST_TRANSMISSION = 0.12  # of a box behind the text, to be un-blended: below, noise grows too much
+GROWS = 5  # frames before an event in which its text may grow in
 SAME_FRAMES = 2  # lines that come and go within so many frames of each other are one event
 MOST_SLANT = 6.0  # degrees: burnt-in lines lie flat or stand upright
 SURE_SLANT = 3.5
@@ -37,17 +43,32 @@ class _Event:
     place: int = -1  # which proposed box it lies in
     gathered: _Gathered | None = None
     matte: np.ndarray | None = None  # (H, W) uint8 over `box`, cut to what it covers when it is done
+    unblend: Unblend | None = None
+    growth: _Growth | None = None
     text: str = ""
-    sure: float = 0.0
-    strokes: Strokes | None = field(default=None, repr=False)
+    read: float = 0.0  # how sure the recogniser is
+    contrast: float = 0.0
+
+    @property
+    def popped(self) -> bool:
+        return any(line.pop_in or line.pop_out for line in self.lines)
 
     @property
     def fade_in(self) -> int:
-        return min(max(line.fade_in for line in self.lines), len(self.range))
+        return min(int(np.median([line.fade_in for line in self.lines])), len(self.range))
 
     @property
     def fade_out(self) -> int:
-        return min(max(line.fade_out for line in self.lines), len(self.range))
+        return min(int(np.median([line.fade_out for line in self.lines])), len(self.range))
+
+
+@dataclass
+class _Growth:
+    """Frames before an event in which its text grows in, and what they cover together."""
+
+    frames: int
+    box: Box
+    matte: np.ndarray  # (H, W) uint8
 
 
 @dataclass
@@ -85,7 +106,7 @@ class Finder:
         self._places = _merge([event.box for event in self._events], self._layout)
         for event in self._events:
             event.place = next(k for k, place in enumerate(self._places) if _inside(event.box, place))
-        self._recent = [deque(maxlen=4) for _ in self._places]
+        self._recent = [deque(maxlen=GROWS) for _ in self._places]
         return self._places
 
     def _event(self, lines: list[Line]) -> _Event:
@@ -110,12 +131,12 @@ class Finder:
     def _gather(self, event: _Event, frame: int, crop: list[np.ndarray]) -> None:
         part = self._cut(event, crop)
         if event.gathered is None:
-            before = [self._cut(event, old) for at, old in self._recent[event.place] if at == frame - 1]
+            before = self._before(event, frame)
             luma = part[self._luma].shape
             event.gathered = _Gathered(
                 [np.zeros(p.shape, np.float32) for p in part],
                 np.zeros(luma, np.float32),
-                [p.copy() for p in before[0]] if before else None,
+                [p.copy() for p in before] if before else None,
             )
         gathered = event.gathered
         if frame < event.range.stop:
@@ -131,6 +152,49 @@ class Finder:
                 self._settle(event, None)
         else:
             self._settle(event, part)
+
+    def _before(self, event: _Event, frame: int) -> list[np.ndarray] | None:
+        """The nearest frame before the event that does not show it: text may grow in over a few frames."""
+        earlier: list[list[np.ndarray]] = []
+        for at, crop in reversed(self._recent[event.place]):
+            part = self._cut(event, crop)
+            if at < frame - GROWS or (earlier and _differ(part[self._luma], earlier[-1][self._luma]) > SAME_SHOT):
+                break
+            earlier.append(part)
+        if not earlier:
+            return None
+        edges = [self._edges(event, part) for part in earlier]
+        clean = 0 if edges[0] <= 1.2 * min(edges) + 1 else int(np.argmin(edges))
+        if clean:
+            event.growth = self._growth(event, earlier[:clean], earlier[clean])
+        return earlier[clean]
+
+    def _growth(self, event: _Event, shown: list[list[np.ndarray]], clean: list[np.ndarray]) -> _Growth | None:
+        """What the frames just before the event show of it, against the last one without it."""
+        x, y = event.box[:2]
+        mask = np.zeros(clean[self._luma].shape, np.uint8)
+        scale = 2 ** (self._layout.colour[self._luma].bits - 8)
+        for part in shown:
+            changed = cv2.absdiff(part[self._luma], clean[self._luma]) > GROWN * scale
+            mask |= cv2.morphologyEx(changed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+        inside = np.zeros(mask.shape, np.uint8)
+        for b in event.boxes:
+            inside[b[1] - y : b[1] - y + b[3], b[0] - x : b[0] - x + b[2]] = 1
+        mask &= inside
+        if not 0.02 < mask.sum() / inside.sum() < 0.7:
+            return None
+        grown = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
+        rows, columns = np.flatnonzero(grown.any(1)), np.flatnonzero(grown.any(0))
+        box = self._layout.align((x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1))
+        part = grown[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
+        return _Growth(len(shown), box, part * np.uint8(255))
+
+    def _edges(self, event: _Event, crop: list[np.ndarray]) -> float:
+        """Mean gradient of the luma where the event's lines are."""
+        x, y = event.box[:2]
+        luma = crop[self._luma].astype(np.float32)
+        parts = [luma[b[1] - y : b[1] - y + b[3], b[0] - x : b[0] - x + b[2]] for b in event.boxes]
+        return float(np.mean([np.abs(np.diff(part, axis=1)).mean() for part in parts]))
 
     def _cut(self, event: _Event, crop: list[np.ndarray]) -> list[np.ndarray]:
         """The event's window out of its place's crop."""
@@ -165,9 +229,38 @@ class Finder:
             lines=[(b[0] - x, b[1] - y, b[0] + b[2] - x, b[1] + b[3] - y) for b in event.boxes],
         )
         strokes = find_strokes(look)
+        if strokes.reach < LEAST_REACH and not event.popped:
+            event.matte = np.zeros((event.box[3], event.box[2]), np.uint8)
+            return
         event.matte = np.rint(strokes.matte * 255).astype(np.uint8)
-        event.text, event.sure = self._read(look)
+        if strokes.reach < LEAST_REACH:  # surely text, but its strokes do not show
+            for x0, y0, x1, y1 in look.lines:
+                event.matte[max(0, y0) : y1, max(0, x0) : x1] = 255
+        event.contrast = strokes.contrast
+        event.text, event.read = self._read(look)
+        if strokes.panel is not None and strokes.panel.transmission >= LEAST_TRANSMISSION:
+            pair = (gathered.last, after) if strokes.panel.late else (gathered.first, gathered.before)
+            event.unblend = self._panel_maps(event, strokes.panel, *pair)
         self._tighten(event)
+
+    def _panel_maps(self, event: _Event, panel: Panel, inside: list[np.ndarray], outside: list[np.ndarray]) -> Unblend:
+        """How to un-blend the box behind the text; its letters and its rim are opaque (transmission 0)."""
+        transmission, contribution = [], []
+        x0, y0, x1, y1 = panel.corners
+        covered = np.zeros(panel.clear.shape, np.uint8)
+        covered[y0:y1, x0:x1] = 1
+        covered = cv2.dilate(covered, np.ones((5, 5), np.uint8))
+        with_panel, without = (to_levels(list(planes), self._layout) for planes in (inside, outside))
+        for plane, one, two in zip(self._layout.colour, with_panel, without, strict=True):
+            size = one.shape[::-1]
+            clear = cv2.resize(panel.clear.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
+            touched = cv2.resize(covered.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+            rest = one - np.float32(panel.transmission) * two
+            offset = float(np.median(rest[clear])) if clear.any() else 0.0
+            log.debug("box behind the text at %s: %s keeps %.2f, adds %.1f", event.box, plane.role, panel.transmission, offset)
+            transmission.append(np.where(clear, panel.transmission, np.where(touched, 0, 1)).astype(np.float32))
+            contribution.append(np.where(clear, offset, 0).astype(np.float32))
+        return Unblend(transmission, contribution)
 
     def _read(self, look: EventLook) -> tuple[str, float]:
         picture = cv2.cvtColor(np.clip(look.mean[..., [0, 2, 1]], 0, 255).astype(np.uint8), cv2.COLOR_YCrCb2BGR)
@@ -206,34 +299,60 @@ class Finder:
         tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
         box = self._layout.align(tight)
         event.matte = event.matte[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]].copy()
+        if event.unblend is not None:
+            for maps in (event.unblend.transmission, event.unblend.contribution):
+                for k, plane in enumerate(self._layout.colour):
+                    px, py, _, _ = self._layout.plane_box(event.box, plane)
+                    bx, by, w, h = self._layout.plane_box(box, plane)
+                    maps[k] = maps[k][by - py : by - py + h, bx - px : bx - px + w].copy()
         event.box = box
 
     def finish(self) -> list[Found]:
         events = [event for event in self._events if event.matte is not None and event.matte.any()]
+        return [self._overlay(style) for style in _styles(events)]
+
+    def _overlay(self, events: list[_Event]) -> Found:
+        """One style's events as one overlay."""
+        boxes = [event.box for event in events]
+        box = boxes[0]
+        for other in boxes[1:]:
+            box = _around(box, other)
+        popped = float(np.mean([event.popped for event in events]))
+        read = float(np.mean([event.read for event in events]))
+        contrast = float(np.mean([event.contrast for event in events]))
+        doubts = [1 - 0.8 * popped, 1 - 0.5 * read, 1 - min(0.5, contrast / 100), 0.7 if len(events) > 1 else 1.0]
+        return Found(
+            kind="subtitle",
+            box=self._layout.align(box),
+            events=[found for event in events for found in self._found(event)],
+            confidence=float(np.clip(1 - 0.5 * np.prod(doubts), 0, 0.99)),
+            evidence={"came_or_went": popped, "read": read, "contrast": contrast, "events": float(len(events))},
+        )
+
+    def _found(self, event: _Event) -> list[FoundEvent]:
+        assert event.matte is not None
         found = []
-        for style in _styles(events):
-            x0, y0 = min(e.box[0] for e in style), min(e.box[1] for e in style)
-            x1, y1 = max(e.box[0] + e.box[2] for e in style), max(e.box[1] + e.box[3] for e in style)
-            found.append(
-                Found(
-                    kind="subtitle",
-                    box=self._layout.align((x0, y0, x1 - x0, y1 - y0)),
-                    events=[self._found(event) for event in style],
-                    confidence=0.9,
-                )
+        growth = event.growth
+        if growth is not None and event.range.start >= growth.frames:
+            span = FrameRange(event.range.start - growth.frames, event.range.start)
+            found.append(FoundEvent(span, text="", box=growth.box, matte=growth.matte.astype(np.float32) / 255))
+        found.append(
+            FoundEvent(
+                range=event.range,
+                fade_in=event.fade_in,
+                fade_out=event.fade_out,
+                text=event.text,
+                box=event.box,
+                matte=event.matte.astype(np.float32) / 255,
+                unblend=event.unblend,
             )
+        )
         return found
 
-    def _found(self, event: _Event) -> FoundEvent:
-        assert event.matte is not None
-        return FoundEvent(
-            range=event.range,
-            fade_in=event.fade_in,
-            fade_out=event.fade_out,
-            text=event.text,
-            box=event.box,
-            matte=event.matte.astype(np.float32) / 255,
-        )
+
+def _differ(one: np.ndarray, two: np.ndarray) -> float:
+    """Mean difference in levels of 8 bits."""
+    return float(cv2.absdiff(one, two).mean()) / (1 if one.dtype == np.uint8 else 4)
 
 
 def choose(lines: list[Line], shots: tuple[FrameRange, ...], whole: FrameRange) -> list[Line]:
