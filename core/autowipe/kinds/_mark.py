@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -12,16 +13,24 @@ from ..evidence import Still, gradients
 from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
-from ..unblend import predict
+from ..unblend import BlendFit, BlendMaps, predict
 from . import Found, FoundEvent
 
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
-PRESENT, ABSENT = 0.5, 0.35  # shares of the template's gradient
+PRESENT = 0.5  # share of the template's gradient from which the mark is there
+CLEAR = 0.6  # share that should be seen, so that its missing says that the mark is gone
+ABSENT = 0.35  # of what should be seen
 LEAST_SAMPLES = 4
+SURE_NATS = 8.0  # of an edge; with less, the mark has to be there all the time and very steady
+LEAST_NATS = 3.0  # the chance of an edge of the scene to do as well is exp(-3)
 SHARP_PX = 15  # over which an edge's contrast is measured
 SHARP = 0.42  # of that contrast crossed within 2 px: graphics 0.45 to 0.95, lens-made edges 0.1 to 0.35
 STEADY = 0.085  # standard deviation of the presence: marks 0.002 to 0.07, scene 0.06 to 0.4
 LOCKED = 0.65
+TRUSTED_FIT = 0.5  # quality of the fit of its opacity from which that says what the mark covers
+KEPT_FRAMES, KEPT_SAMPLES = 48, 4_000_000  # of the crops, for the fit of its opacity at the end
+TIMED_S = 15.0  # a line that is there for less and comes and goes by itself is text to be read, not a mark
+TIMED_SHARE, CENTRED_SHARE = 0.6, 0.9  # of the range; lines in the middle of the picture are subtitles sooner
 ONE_WAY = 0.85  # from this concentration of directions it is a line, not a mark
 
 
@@ -51,13 +60,18 @@ class Mark:
         self.box = layout.align((left, top, min(layout.width, right) - left, min(layout.height, bottom) - top))
         self._layout = replace(layout, width=self.box[2], height=self.box[3])
         self._reach = max(3, round(0.012 * layout.width))
-        self._nats, self._most, self._scale = nats, still.moved, scale
+        self._picture = layout
+        self._nats, self._most, self._scale, self._rate = nats, still.moved, scale, rate
         self._step = max(1, round(rate / 8))
         self._width = max(1, round(self.box[2] / scale))
         template, self._seeds = self._place_template(still, place, seeds)
         power = (template**2).sum(0)
         self._at = np.flatnonzero(power > 0.3 * np.median(power[power > 0]))
+        self._near = cv2.dilate((power > 0).astype(np.uint8), _disc(4)) > 0
         self._weights = (template.reshape(6, -1)[:, self._at] / power.reshape(-1)[self._at]) / 8
+        self._kept: list[list[np.ndarray]] = []
+        self._most_kept = int(np.clip(KEPT_SAMPLES // (self.box[2] * self.box[3]), 8, KEPT_FRAMES))
+        self._stride = 1
         self._presence: list[float] = []
         self._light: list[float] = []
         self._start = 0
@@ -68,7 +82,7 @@ class Mark:
         x, y, w, h = place
         whole = np.zeros(still.score.shape, np.float32)
         whole[y : y + h, x : x + w] = seeds
-        left, top, wide, high = self.box
+        wide, high = self.box[2:]
         small = (self._width, max(1, round(high * self._width / wide)))
         edges = np.stack(
             [_resampled(part * whole, self.box, self._scale, small) for part in still.edges]
@@ -82,7 +96,7 @@ class Mark:
         field = gradients(luma, chroma).reshape(6, -1)[:, self._at]
         share = float(np.median(np.einsum("ij,ij->j", field, self._weights)))
         self._presence.append(share)
-        self._light.append(float(luma.mean()))
+        self._light.append(float(luma[self._near].mean()))
         if share >= PRESENT and (frame - self._start) % self._step == 0:
             self._sample(crop)
 
@@ -95,11 +109,19 @@ class Mark:
             self._square = np.zeros(luma.shape, np.float64)
             self._field = np.zeros(field.shape, np.float64)
             self._field_square = np.zeros(luma.shape, np.float64)
+        self._keep(crop)
         self._count += 1
         self._sum += picture
         self._square += luma.astype(np.float32) ** 2
         self._field += field
         self._field_square += np.einsum("ijk,ijk->jk", field, field)
+
+    def _keep(self, crop: list[np.ndarray]) -> None:
+        """Keeps crops evenly over the whole clip: every n-th sample, n doubling when there are too many."""
+        if self._count % self._stride == 0 and len(self._kept) == self._most_kept:
+            self._kept, self._stride = self._kept[::2], self._stride * 2
+        if self._count % self._stride == 0:
+            self._kept.append(crop)
 
     def look(self) -> Look:
         n = self._count
@@ -115,13 +137,41 @@ class Mark:
             return None
         look = self.look()
         seeds = _graphic(look, self._seeds)
-        presence, light = np.array(self._presence), np.array(self._light)
-        events = [FoundEvent(r) for r in appearances(presence, light, self._start)]
+        presence = np.array(self._presence)
+        ranges = appearances(presence, np.array(self._light), self._start)
         evidence = self._evidence(look, seeds, presence)
-        if not events or not _is_mark(evidence):
+        if not ranges or not _is_mark(evidence) or self._is_timed(ranges, seeds, whole, shots):
             return None
         matte = find_matte(look, seeds, self._reach, self._scale)
-        return Found("logo", self.box, events, 0.9, matte, None, evidence)
+        maps = self._fit(matte)
+        if maps.quality >= TRUSTED_FIT:
+            matte = cv2.dilate(maps.covered.astype(np.uint8), _disc(2)).astype(np.float32)
+        evidence["opaque share"] = float((maps.opaque & maps.covered).sum() / max(1, maps.covered.sum()))
+        evidence["un-blend quality"] = maps.quality
+        events = [FoundEvent(r) for r in ranges]
+        return Found("logo", self.box, events, _confidence(evidence), matte, maps.unblend, evidence)
+
+    def _is_timed(
+        self, ranges: list[FrameRange], seeds: np.ndarray, whole: FrameRange, shots: tuple[FrameRange, ...]
+    ) -> bool:
+        """Text that comes and goes by itself within seconds; what comes and goes with the shots is none."""
+        cuts = {whole.start, whole.stop, *(shot.start for shot in shots)}
+        alone = [r for r in ranges if min(abs(r.start - c) for c in cuts) > 2 or min(abs(r.stop - c) for c in cuts) > 2]
+        if not alone or max(len(r) for r in ranges) >= TIMED_S * self._rate:
+            return False
+        columns = np.flatnonzero(seeds.any(0))
+        middle = self.box[0] + (int(columns[0]) + int(columns[-1])) / 2
+        is_centred = abs(middle - self._picture.width / 2) < 0.08 * self._picture.width
+        share = sum(len(r) for r in ranges) / max(1, len(whole))
+        return share < (CENTRED_SHARE if is_centred else TIMED_SHARE)
+
+    def _fit(self, matte: np.ndarray) -> BlendMaps:
+        support = cv2.dilate((matte > 0.5).astype(np.uint8), _disc(3)) > 0
+        fit = BlendFit(self._picture, self.box, support)
+        for crop in self._kept:
+            fit.add(crop)
+        self._kept = []
+        return fit.finish()
 
     def _evidence(self, look: Look, seeds: np.ndarray, presence: np.ndarray) -> dict[str, float | str]:
         lines = seeds & (look.edge > 1.5)
@@ -133,7 +183,7 @@ class Mark:
             "share of what is possible": self._nats / max(self._most, 1e-3),
             "edge pixels": float(lines.sum() / self._scale**2),
             "frames with it": float(there.mean()),
-            "unsteadiness": float(presence[there].std()) if there.any() else 1.0,
+            "unsteadiness": _unsteadiness(presence, np.array(self._light)),
             "edge lock": float(np.median(look.lock[lines])) if enough else 0.0,
             "edge sharpness": _sharpness(look, lines),
             "one direction": float(np.abs(turn.mean())),
@@ -141,29 +191,49 @@ class Mark:
         }
 
 
+def _unsteadiness(presence: np.ndarray, light: np.ndarray) -> float:
+    """Robust standard deviation of the presence about what the light lets expect, while the mark is there."""
+    seen = presence > PRESENT
+    if not seen.any():
+        return 1.0
+    rest = (presence - _expected(presence, light))[seen]
+    low, high = np.quantile(rest, [0.16, 0.84])
+    return float(high - low) / 2
+
+
 def _is_mark(evidence: dict) -> bool:
     e = evidence
+    is_constant = e["frames with it"] >= 0.9 and e["unsteadiness"] <= 0.5 * STEADY
     return (
         e["edge sharpness"] >= SHARP
         and e["unsteadiness"] <= STEADY
         and e["edge lock"] >= LOCKED
         and e["one direction"] <= ONE_WAY
-        and (e["stays while the scene moves, nats"] >= 8 or (e["frames with it"] >= 0.9 and e["unsteadiness"] <= 0.5 * STEADY))
+        and (e["stays while the scene moves, nats"] >= SURE_NATS or is_constant)
     )
 
 
+def _confidence(evidence: dict) -> float:
+    """0..1: how far the weakest of the tests is passed, half way at the threshold itself."""
+    e = evidence
+    margins = (
+        e["edge sharpness"] / SHARP - 1,
+        1 - e["unsteadiness"] / STEADY,
+        (e["edge lock"] - LOCKED) / (1 - LOCKED),
+        e["stays while the scene moves, nats"] / LEAST_NATS - 1,
+        1 - e["one direction"] / ONE_WAY,
+    )
+    return float(1 / (1 + np.exp(-1 - 4 * min(1.0, *margins))))
+
+
 def _graphic(look: Look, seeds: np.ndarray) -> np.ndarray:
-    """The seeds in patches whose edges are as sharp and as constant as drawn ones."""
+    """The seeds around which edges are as sharp and as constant as drawn ones."""
     peaks, ratio = _peaks(look, seeds)
-    near = cv2.morphologyEx(seeds.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    count, labels = cv2.connectedComponents(near, connectivity=8)
-    out = np.zeros_like(seeds)
-    for i in range(1, count):
-        here = labels == i
-        inside = here & peaks
-        if inside.sum() >= 3 and np.median(ratio[inside]) >= 0.8 * SHARP and np.median(look.lock[here & seeds]) >= 0.5:
-            out |= here & seeds
-    return out
+    good = peaks & (ratio >= 0.8 * SHARP) & (look.lock >= 0.5)
+    window = (SHARP_PX // 2 * 2 + 1,) * 2
+    tried = cv2.boxFilter(peaks.astype(np.float32), -1, window, normalize=False)
+    held = cv2.boxFilter(good.astype(np.float32), -1, window, normalize=False)
+    return seeds & (held >= 3) & (held >= 0.5 * tried)
 
 
 def _peaks(look: Look, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -183,34 +253,42 @@ def _sharpness(look: Look, lines: np.ndarray) -> float:
 
 def find_matte(look: Look, seeds: np.ndarray, reach: int, scale: float) -> np.ndarray:
     """(H, W) float32: everything that the mark changes, with the codec's ringing around it."""
-    hull = cv2.morphologyEx(seeds.astype(np.uint8), cv2.MORPH_CLOSE, _disc(reach))
-    hull = _filled(cv2.dilate(hull, _disc(round(3 * scale) + 2)))
-    fill = predict(look.mean, hull)
-    offset = np.abs(look.mean - fill).max(2)
+    hull = find_hull(seeds, reach, round(1.5 * scale) + 2)
+    offset = np.abs(look.mean - predict(look.mean, hull)).max(2)
+    usual = predict(look.spread[..., None], hull)[..., 0]
     noise = np.sqrt(np.maximum(1 / np.maximum(look.lock, 1e-3) - 1, 0)) * look.edge / np.sqrt(look.count)
     weak = hull & (look.edge > np.maximum(1.5, 3 * noise)) & (look.lock > 0.3)
     lines = _connected(weak, seeds & weak)
     lines = cv2.morphologyEx(lines.astype(np.uint8), cv2.MORPH_CLOSE, _disc(1)) > 0
-    covered = lines | _enclosed(lines, hull, offset, look.spread)
+    error = _fill_error(look.mean, hull, reach)
+    calm = (look.spread < 0.5 * usual - 1) & (usual > 6) & (offset > 6)
+    areas = hull & (calm | (offset > max(12.0, 2.5 * error)))
+    areas = cv2.morphologyEx(areas.astype(np.uint8), cv2.MORPH_OPEN, _disc(1)) > 0
+    covered = lines | _connected(areas, cv2.dilate(lines.astype(np.uint8), _disc(1)) > 0)
     return cv2.dilate(covered.astype(np.uint8), _disc(2)).astype(np.float32)
 
 
-def _enclosed(lines: np.ndarray, hull: np.ndarray, offset: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """The areas between the lines that belong to the mark: unlike the fill, or calmer than the surroundings."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((hull & ~lines).astype(np.uint8), connectivity=4)
-    outside = set(np.unique(labels[cv2.dilate((~hull).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0]))
-    ring = float(np.median(spread[~hull])) if not hull.all() else 0.0
-    out = np.zeros_like(lines)
+def find_hull(seeds: np.ndarray, reach: int, pad: int) -> np.ndarray:
+    """(H, W) bool: the convex hulls of the seeds that lie within `reach` px of each other, grown by `pad`."""
+    near = cv2.dilate(seeds.astype(np.uint8), _disc(reach))
+    count, labels = cv2.connectedComponents(near, connectivity=8)
+    out = np.zeros_like(near)
     for i in range(1, count):
-        if i in outside:
-            continue
-        x, y, w, h, _ = stats[i]
-        part = labels[y : y + h, x : x + w] == i
-        differs = np.median(offset[y : y + h, x : x + w][part]) > 10
-        calm = np.median(spread[y : y + h, x : x + w][part]) < 0.6 * ring - 1
-        if differs or calm:
-            out[y : y + h, x : x + w] |= part
-    return out
+        rows, columns = np.nonzero(seeds & (labels == i))
+        outline = cv2.convexHull(np.column_stack([columns, rows]).astype(np.int32))
+        cv2.fillConvexPoly(out, outline, 1)
+    return cv2.dilate(out, _disc(pad)) > 0
+
+
+def _fill_error(mean: np.ndarray, hull: np.ndarray, reach: int) -> float:
+    """How far a fill from `reach` px around is off in the clean surroundings, levels (90 % of it)."""
+    clean = (~hull).astype(np.float32)
+    if not clean.any():
+        return 255.0
+    size = (2 * reach + 1,) * 2
+    weight = cv2.blur(clean, size)
+    around = cv2.blur(mean * clean[..., None], size) / np.maximum(weight, 1e-3)[..., None]
+    return float(np.quantile(np.abs(mean - around).max(2)[~hull], 0.9))
 
 
 def appearances(presence: np.ndarray, light: np.ndarray, start: int) -> list[FrameRange]:
@@ -221,12 +299,8 @@ def appearances(presence: np.ndarray, light: np.ndarray, start: int) -> list[Fra
     where that is little, it is taken to be there as before.
     """
     seen = presence > PRESENT
-    slope, base = 0.0, float(np.median(presence[seen])) if seen.any() else 1.0
-    centre = float(light[seen].mean()) if seen.any() else 0.0
-    if seen.sum() >= 8 and light[seen].std() > 4:
-        slope, base = np.polyfit(light[seen] - centre, presence[seen], 1)
-    expected = base + slope * (light - centre)
-    gone = (presence < ABSENT) & (expected > PRESENT)
+    expected = _expected(presence, light)
+    gone = (presence < ABSENT * expected) & (expected > CLEAR)
     state = np.where(seen, 1, np.where(gone, 0, -1))
     known = np.flatnonzero(state >= 0)
     if not known.size:
@@ -239,11 +313,20 @@ def appearances(presence: np.ndarray, light: np.ndarray, start: int) -> list[Fra
     return [FrameRange(start + int(a), start + int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
+def _expected(presence: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """(T,) how much of the mark should be seen in each frame, told from the light around it."""
+    seen = presence > PRESENT
+    if seen.sum() < 8 or light[seen].std() <= 4:
+        return np.full(len(presence), np.median(presence[seen]) if seen.any() else 1.0)
+    slope, base = np.polyfit(light[seen], presence[seen], 1)
+    return base + slope * light
+
+
 def _without_short(on: np.ndarray, value: bool, least: int) -> np.ndarray:
     """Turns runs of `value` that are shorter than `least` frames and lie between others."""
     out = on.copy()
     edges = np.r_[0, np.flatnonzero(np.diff(on.astype(int))) + 1, len(on)]
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         if on[a] == value and b - a < least and (value or (a > 0 and b < len(on))):
             out[a:b] = not value
     return out
@@ -257,12 +340,6 @@ def _resampled(part: np.ndarray, box: Box, scale: float, size: tuple[int, int]) 
         [[step_x, 0, x / scale + step_x / 2 - 0.5], [0, step_y, y / scale + step_y / 2 - 0.5]], np.float32
     )
     return cv2.warpAffine(part, move, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-
-
-def _filled(mask: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the mask with its holes."""
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(np.zeros_like(mask), contours, -1, 1, cv2.FILLED) > 0
 
 
 def _connected(weak: np.ndarray, strong: np.ndarray) -> np.ndarray:

@@ -16,11 +16,10 @@ from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, Small
-from ._mark import Mark
+from ._mark import LEAST_NATS, Mark
 
 SAMPLES_A_SECOND = 8
 LEAST_SAMPLES = 24  # of a short clip
-LEAST_NATS = 3.0  # from which an edge is worth a second look
 SHARE_OF_MOST = 0.3  # of what a mark that is there all the time would collect in this clip
 JOIN = 0.014  # of the picture's width: edges nearer than this belong to one mark
 LEAST_PIXELS = 14  # of the analysis picture
