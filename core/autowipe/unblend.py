@@ -43,7 +43,8 @@ STEP_COST, SEAM_COST, UNARY_WEIGHT = 4.0, 0.7, 0.4
 NEVER = 1e4  # cost
 EDGE_PX = 2
 ISLAND_STEP = 16.0
-GAP_DOUBT, BOX_SHARE = 2.5, 0.4
+BOX_SHARE = 0.5  # of its rectangle that a level fills to be taken for a box
+GAP_DOUBT, FEWEST_TELLING, TEXT_SURPRISE = 4.5, 10, 2.0
 FAR = 9.0  # chi squared from which a pixel's say in a fit falls off
 CLEAN, ALIEN = 0, -1  # labels of pixels; levels count from 1
 
@@ -442,8 +443,11 @@ def _label(
     region = _regions(mean, unary, levels)
     alien = cv2.morphologyEx((region == count + 1).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     region = np.where(alien, ALIEN, np.where(region == count + 1, CLEAN, region)).astype(np.int8)
-    _join_gaps(region, unary, _depth(hole), levels)
-    _doubt_islands(mean, region, _depth(hole), levels)
+    fixed = np.zeros(hole.shape, bool)  # does not change over time and is far from what is clean: may be opaque
+    change = view.rest + view.slope**2 * view.spread
+    fixed[view.rows, view.cols] = (change < (2 * MOVING_NOISE) ** 2) & (view.depth > TRUSTED_PX)
+    _join_gaps(region, unary, fixed, levels)
+    _doubt_islands(mean, region, fixed, levels)
     a = np.ones(hole.shape, np.float32)
     for i, level in enumerate(levels):
         a[region == i + 1] = level.a
@@ -484,7 +488,7 @@ def _regions(mean: np.ndarray, unary: np.ndarray, levels: list[_Level]) -> np.nd
     return _propagate(unary * UNARY_WEIGHT, links, 10 + int(1.5 * reach))
 
 
-def _join_gaps(region: np.ndarray, unary: np.ndarray, depth: np.ndarray, levels: list[_Level]) -> None:
+def _join_gaps(region: np.ndarray, unary: np.ndarray, fixed: np.ndarray, levels: list[_Level]) -> None:
     """Joins gaps in a level that fills most of a rectangle, taken as clean for want of contrast; in place.
 
     What the level cannot explain inside the rectangle is an opaque part, such as the text on a box.
@@ -501,12 +505,18 @@ def _join_gaps(region: np.ndarray, unary: np.ndarray, depth: np.ndarray, levels:
             continue
         telling = ~_grow(foreign, EDGE_PX)
         count, parts = cv2.connectedComponents((box & (region == CLEAN)).astype(np.uint8), connectivity=4)
-        doubt = np.bincount(parts.ravel(), ((unary[i] - unary[0]) * telling).ravel(), minlength=count)
-        votes, sizes = (np.bincount(parts.ravel(), x.ravel(), minlength=count) for x in (telling, np.ones_like(doubt, shape=parts.shape)))
-        join = (doubt < GAP_DOUBT * votes) & (votes > 0.2 * sizes)
-        joined = join[parts] & (parts > 0)
-        solid = foreign & _shrink(box) & (depth > TRUSTED_PX)
-        region[joined] = np.where(solid[joined], ALIEN, i)
+
+        def mean(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+            total = np.bincount(parts[where], values[where], minlength=count)
+            return total / np.maximum(np.bincount(parts[where], minlength=count), 1)
+
+        votes = np.bincount(parts[telling], minlength=count)
+        gap = (votes >= FEWEST_TELLING) & (mean(unary[i] - unary[0], telling) < GAP_DOUBT)
+        text = (votes < FEWEST_TELLING) & (mean(unary[0], parts > 0) > TEXT_SURPRISE)
+        gap[0] = text[0] = False
+        solid = foreign & _shrink(box) & fixed
+        region[(gap | text)[parts] & solid] = ALIEN
+        region[gap[parts] & ~solid] = i
 
 
 def _extent(counts: np.ndarray) -> tuple[int, int]:
@@ -515,7 +525,7 @@ def _extent(counts: np.ndarray) -> tuple[int, int]:
     return int(lines[0]), int(lines[-1]) + 1
 
 
-def _doubt_islands(mean: np.ndarray, region: np.ndarray, depth: np.ndarray, levels: list[_Level]) -> None:
+def _doubt_islands(mean: np.ndarray, region: np.ndarray, fixed: np.ndarray, levels: list[_Level]) -> None:
     """What a level encloses and is not continuous with the picture beneath it is opaque, not clean; in place."""
     for i, level in enumerate(levels):
         patch = region == i + 1
@@ -534,9 +544,7 @@ def _doubt_islands(mean: np.ndarray, region: np.ndarray, depth: np.ndarray, leve
         total = np.bincount(inside, off, minlength=count)
         pairs = np.bincount(inside, minlength=count)
         opaque = total > ISLAND_STEP * np.maximum(pairs, 1)
-        # near the clean surroundings the prediction has judged it already
-        sizes = np.maximum(np.bincount(parts.ravel(), minlength=count), 1)
-        opaque &= np.bincount(parts.ravel(), depth.ravel(), minlength=count) > TRUSTED_PX * sizes
+        opaque &= 2 * np.bincount(parts[fixed], minlength=count) > np.bincount(parts.ravel(), minlength=count)
         region[opaque[parts] & islands] = ALIEN
 
 
