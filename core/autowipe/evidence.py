@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 EDGE = 20  # least gradient, in 1/8 level a px: a step of 5 levels, twice what H.264 leaves of noise
+BUSIEST = 5  # at most about one pixel in so many takes on a new reference in a frame
 DIRECTIONS = 8  # bins over 180 degrees: edges along the motion survive it and must not count
 CELLS = 8  # across the picture
 LEAST_IN_CELL = 40  # edge pixels from which a cell's survival is a figure
@@ -98,7 +99,10 @@ class StillEdges:
         most = np.abs(field[0])
         for part in field[1:]:
             np.maximum(most, np.abs(part), out=most)
-        return most >= EDGE
+        # in rough texture only the stronger edges: they are many enough, and each costs time
+        sample = most[::4, ::4].reshape(-1)
+        rough = np.partition(sample, -(sample.size // BUSIEST))[-(sample.size // BUSIEST)]
+        return most >= max(EDGE, int(rough))
 
     def _vote(self, frame: int, at: np.ndarray, flat: np.ndarray) -> None:
         """Asks the new frame at the pixels `at`, and moves their references, scores and records on."""

@@ -11,7 +11,8 @@ import numpy as np
 from .. import planes
 from ..evidence import Still, gradients
 from ..job import Box
-from ..planes import Layout
+from ..maps import Unblend
+from ..planes import Layout, Plane
 from ..timing import FrameRange
 from ..unblend import BlendFit, BlendMaps, predict
 from . import Found, FoundEvent
@@ -27,6 +28,9 @@ SHARP_PX = 15  # over which an edge's contrast is measured
 SHARP = 0.42  # of that contrast crossed within 2 px: graphics 0.45 to 0.95, lens-made edges 0.1 to 0.35
 STEADY = 0.085  # standard deviation of the presence: marks 0.002 to 0.07, scene 0.06 to 0.4
 LOCKED = 0.65
+SKIRT_PX = 2  # of the codec's ringing around what is covered
+MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
+MOSTLY = 0.8  # hidden share from which a mark is as good as opaque
 TRUSTED_FIT = 0.5  # quality of the fit of its opacity from which that says what the mark covers
 KEPT_FRAMES, KEPT_SAMPLES = 48, 4_000_000  # of the crops, for the fit of its opacity at the end
 TIMED_S = 15.0  # a line that is there for less and comes and goes by itself is text to be read, not a mark
@@ -142,14 +146,15 @@ class Mark:
         evidence = self._evidence(look, seeds, presence)
         if not ranges or not _is_mark(evidence) or self._is_timed(ranges, seeds, whole, shots):
             return None
-        matte = find_matte(look, seeds, self._reach, self._scale)
-        maps = self._fit(matte)
-        if maps.quality >= TRUSTED_FIT:
-            matte = cv2.dilate(maps.covered.astype(np.uint8), _disc(2)).astype(np.float32)
-        evidence["opaque share"] = float((maps.opaque & maps.covered).sum() / max(1, maps.covered.sum()))
+        lines, covered = find_cover(look, seeds, self._reach, self._scale)
+        maps = self._fit(covered)
+        covered, unblend, opaque = _settle(lines, covered, maps, self._picture)
+        evidence["opaque share"] = opaque
         evidence["un-blend quality"] = maps.quality
-        events = [FoundEvent(r) for r in ranges]
-        return Found("logo", self.box, events, _confidence(evidence), matte, maps.unblend, evidence)
+        matte = cv2.dilate(covered.astype(np.uint8), _disc(SKIRT_PX)).astype(np.float32)
+        return Found(
+            "logo", self.box, [FoundEvent(r) for r in ranges], _confidence(evidence), matte, unblend, evidence
+        )
 
     def _is_timed(
         self, ranges: list[FrameRange], seeds: np.ndarray, whole: FrameRange, shots: tuple[FrameRange, ...]
@@ -165,8 +170,8 @@ class Mark:
         share = sum(len(r) for r in ranges) / max(1, len(whole))
         return share < (CENTRED_SHARE if is_centred else TIMED_SHARE)
 
-    def _fit(self, matte: np.ndarray) -> BlendMaps:
-        support = cv2.dilate((matte > 0.5).astype(np.uint8), _disc(3)) > 0
+    def _fit(self, covered: np.ndarray) -> BlendMaps:
+        support = cv2.dilate(covered.astype(np.uint8), _disc(SKIRT_PX + 3)) > 0
         fit = BlendFit(self._picture, self.box, support)
         for crop in self._kept:
             fit.add(crop)
@@ -251,8 +256,45 @@ def _sharpness(look: Look, lines: np.ndarray) -> float:
     return float(np.median(ratio[peaks])) if peaks.sum() >= 10 else 0.0
 
 
-def find_matte(look: Look, seeds: np.ndarray, reach: int, scale: float) -> np.ndarray:
-    """(H, W) float32: everything that the mark changes, with the codec's ringing around it."""
+def _settle(
+    lines: np.ndarray, covered: np.ndarray, maps: BlendMaps, layout: Layout
+) -> tuple[np.ndarray, Unblend | None, float]:
+    """What is covered, how to un-blend it, and which share of it cannot be.
+
+    The fit tells to the pixel what a mark changes, but it may miss a part of another opacity: where it misses lines
+    that are surely the mark's, both count, and what only the statistics know is hidden (transmission 0).
+    """
+    if maps.unblend is None or maps.quality < TRUSTED_FIT:
+        return covered, None, 1.0
+    near = cv2.dilate(maps.covered.astype(np.uint8), _disc(2)) > 0
+    hidden = maps.opaque.copy()
+    if (lines & ~near).sum() > MISSED * lines.sum():
+        hidden |= covered & ~cv2.dilate(maps.covered.astype(np.uint8), _disc(1)).astype(bool)
+        covered = covered | maps.covered
+    else:
+        covered = maps.covered
+    share = float(hidden.sum() / max(1, covered.sum()))
+    if share > MOSTLY:
+        return covered, None, 1.0
+    hidden = cv2.dilate(hidden.astype(np.uint8), _disc(SKIRT_PX)) > 0
+    transmission, contribution = [], []
+    for plane, a, b in zip(layout.colour, maps.unblend.transmission, maps.unblend.contribution, strict=True):
+        under = _at_plane(hidden, plane)
+        transmission.append(np.where(under, np.float32(0), a))
+        contribution.append(np.where(under, np.float32(0), b))
+    return covered, Unblend(transmission, contribution), share
+
+
+def _at_plane(mask: np.ndarray, plane: Plane) -> np.ndarray:
+    """A luma-size mask in the samples of a plane: True where any px beneath is."""
+    sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
+    high, wide = mask.shape
+    padded = np.pad(mask, ((0, -high % sy), (0, -wide % sx)))
+    return padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx).any((1, 3))
+
+
+def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """The mark's lines, and all that it covers: (H, W) bool each."""
     hull = find_hull(seeds, reach, round(1.5 * scale) + 2)
     offset = np.abs(look.mean - predict(look.mean, hull)).max(2)
     usual = predict(look.spread[..., None], hull)[..., 0]
@@ -264,8 +306,7 @@ def find_matte(look: Look, seeds: np.ndarray, reach: int, scale: float) -> np.nd
     calm = (look.spread < 0.5 * usual - 1) & (usual > 6) & (offset > 6)
     areas = hull & (calm | (offset > max(12.0, 2.5 * error)))
     areas = cv2.morphologyEx(areas.astype(np.uint8), cv2.MORPH_OPEN, _disc(1)) > 0
-    covered = lines | _connected(areas, cv2.dilate(lines.astype(np.uint8), _disc(1)) > 0)
-    return cv2.dilate(covered.astype(np.uint8), _disc(2)).astype(np.float32)
+    return lines, lines | _connected(areas, cv2.dilate(lines.astype(np.uint8), _disc(1)) > 0)
 
 
 def find_hull(seeds: np.ndarray, reach: int, pad: int) -> np.ndarray:
@@ -277,7 +318,7 @@ def find_hull(seeds: np.ndarray, reach: int, pad: int) -> np.ndarray:
         rows, columns = np.nonzero(seeds & (labels == i))
         outline = cv2.convexHull(np.column_stack([columns, rows]).astype(np.int32))
         cv2.fillConvexPoly(out, outline, 1)
-    return cv2.dilate(out, _disc(pad)) > 0
+    return np.asarray(cv2.dilate(out, _disc(pad)) > 0)
 
 
 def _fill_error(mean: np.ndarray, hull: np.ndarray, reach: int) -> float:

@@ -18,7 +18,7 @@ from ..timing import FrameRange
 from . import Found, Small
 from ._mark import LEAST_NATS, Mark
 
-SAMPLES_A_SECOND = 8
+SAMPLES_A_SECOND = 6
 LEAST_SAMPLES = 24  # of a short clip
 SHARE_OF_MOST = 0.3  # of what a mark that is there all the time would collect in this clip
 JOIN = 0.014  # of the picture's width: edges nearer than this belong to one mark
