@@ -42,7 +42,7 @@ PLAIN_TAGS = {
 NO_TEXT = b"\0\0"
 ROOM_S = Fraction(60)  # how far before a range its subtitles and late-coming packets are looked for
 STARTS_AT_0 = ("avi", "mxf")  # muxers
-STARTS_BEFORE_0 = ("mp4", "mov", "nut")  # muxers
+STARTS_BEFORE_0 = ("mp4", "mov", "matroska", "webm")  # muxers
 HVC1 = ("libx265", "hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf", "hevc_mf", "hevc_vaapi")
 TICKS = 2**31 - 1  # largest time scale of a mov file
 
@@ -246,6 +246,9 @@ def _other_packets(source: Source, given: Any, streams: dict[int, Any], muxer: s
                     return
                 if (start is not None and ends <= start) or (stop is not None and begins >= stop):
                     continue
+                if start is not None and begins < start and packet.stream.type == "subtitle":
+                    _begin_at(packet, start, ends)
+                    begins = start
                 # Other containers would move all streams instead of starting before 0.
                 if begins < shift and muxer not in STARTS_BEFORE_0:
                     continue
@@ -254,6 +257,12 @@ def _other_packets(source: Source, given: Any, streams: dict[int, Any], muxer: s
             packet.dts = None if packet.dts is None else packet.dts - ticks
         packet.stream = streams[packet.stream.index]
         yield packet
+
+
+def _begin_at(packet: Any, start: Fraction, ends: Fraction) -> None:
+    """Shortens a text that was already shown when the range starts."""
+    packet.pts = packet.dts = round(start / packet.time_base)
+    packet.duration = round(ends / packet.time_base) - packet.pts
 
 
 def shift_of(like: ClipInfo, source_range: FrameRange, muxer: str | None) -> int:
@@ -321,6 +330,8 @@ def shift_timecode(text: str, frames: int, rate: Fraction) -> str:
 def _writing(part: Path, muxer: str, time_base: Fraction, given: Any) -> Iterator[Any]:
     """An output container; a failure while closing it counts, unless one came before."""
     options = {"fflags": "+bitexact"}  # no random numbers: a resumed run gives the same file
+    if muxer in ("matroska", "webm"):
+        options["avoid_negative_ts"] = "disabled"  # a sound packet before 0 would move the picture
     if muxer in ("mp4", "mov"):
         if time_base.denominator <= TICKS:
             # Edit lists are written in the movie's time scale: its default of 1/1000 s would round a start offset.
