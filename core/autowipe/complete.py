@@ -2,245 +2,239 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from .completers import borrow
-from .completers.borrow import NOWHERE, Places
+from .completers.borrow import NOWHERE, Places, Surround
 from .completers.fill import fill
-from .flow import Motion, follow
-from .match import spread
+from .flow import Motion, follow, grid
+from .match import Candidate, fuse, match, spatial, spread
 from .planes import from_levels
-from .plate import BORROWED, INVENTED, Crops, Plate
+from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
 from .timing import FrameRange
+from .unblend import invert
 
-COVERED = 0.02  # a matte below this changes 8-bit values by less than their rounding and the codec's noise
-RING_PX = 4
-NOISE = 4.0  # levels squared
-MOST_KEYFRAMES = 4
+COVERED = 0.02  # a matte below this changes 8-bit samples by less than their rounding and the codec's noise
+NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
+SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
+KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
 
 def complete(crops: Crops, core: FrameRange, *, quality: str) -> list[Plate]:
-    """Plates for the frames of `core` that an overlay covers."""
-    scene = _look(crops)
+    """Plates for those frames of `core` that an overlay covers.
+
+    `crops` is one region over consecutive frames of one shot; frames outside `core` only serve to borrow from.
+    """
+    scene = _unblend(crops)
     if not any(hole is not None for hole in scene.holes):
         return []
-    motion = follow(scene.lumas, [scene.hole(t) for t in range(scene.count)])
-    before = borrow.carry(scene.volumes[0], scene.seen, scene.surrounds, motion, onwards=False)
-    after = borrow.carry(scene.volumes[0], scene.seen, scene.surrounds, motion, onwards=True)
-    invented = _invent(scene, motion, before, after)
-    return [_plate(scene, crops, t, before[t], after[t], invented) for t in range(scene.count)
-            if crops.frames[t] in core and scene.holes[t] is not None]
+    places = _borrow(scene, KEYFRAMES[quality])
+    return [
+        _match(scene, crops, t, [both[t] for both in places])
+        for t, frame in enumerate(crops.frames)
+        if frame in core and scene.holes[t] is not None
+    ]
 
 
 @dataclass
-class Scene:
-    count: int
-    volumes: list[np.ndarray]  # per plane (T, h, w) float32 levels, prefilled
-    lumas: list[np.ndarray]  # uint8
-    holes: list[np.ndarray | None]
-    seen: list[np.ndarray]
-    shifts: list[tuple[int, int]]
-    shape: tuple[int, int]
-    surrounds: list
+class _Scene:
+    """A window with its overlays un-blended where they can be, and what is still hidden."""
 
-    def hole(self, t):
-        h = self.holes[t]
-        return np.zeros(self.shape, bool) if h is None else h
+    volumes: list[np.ndarray]  # a plane: (T, h, w) float32 levels; where hidden, spread from around
+    shifts: list[tuple[int, int]]  # a plane: log2 of its subsampling, x and y
+    holes: list[np.ndarray | None]  # (H, W) bool: covered, to be written; None where nothing is
+    hidden: list[np.ndarray | None]  # (H, W) bool: covered too densely to be un-blended; None where nothing is
+    seen: list[np.ndarray]  # (H, W) bool: may be borrowed
+    surrounds: list[Surround | None]  # of what is hidden
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.seen[0].shape
+
+    def part(self, mask: np.ndarray, plane: int) -> np.ndarray:
+        """A mask at luma size in the samples of a plane: True where any sample beneath is."""
+        return _shrink(mask, self.shifts[plane], self.volumes[plane].shape[1:])
 
 
-def _look(crops: Crops) -> Scene:
+def _unblend(crops: Crops) -> _Scene:
     colour = crops.layout.colour
+    volumes = [
+        np.stack([frame[i] for frame in crops.planes]).astype(np.float32) * np.float32(2.0 ** (8 - plane.bits))
+        for i, plane in enumerate(colour)
+    ]
+    scene = _Scene(volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [])
     shape = crops.planes[0][0].shape
-    holes, seen, lumas = [], [], []
-    volumes = [np.stack([p[i] for p in crops.planes]).astype(np.float32) * np.float32(2.0 ** (8 - colour[i].bits)) for i in range(len(colour))]
-    shifts = [(p.shift_x, p.shift_y) for p in colour]
     for t, matte in enumerate(crops.mattes):
         hole = None if matte is None else matte > COVERED
-        if hole is not None and not hole.any():
+        if hole is None or not hole.any():
             hole = None
-        holes.append(hole)
-        if hole is None:
-            seen.append(np.ones(shape, bool))
-        else:
-            blocked = cv2.dilate(hole.astype(np.uint8), np.ones((3, 3), np.uint8))
-            seen.append(blocked == 0)
-            for volume, shift in zip(volumes, shifts):
-                part = shrink(hole, shift, volume.shape[1:])
-                volume[t] = spread(volume[t], (~part).astype(np.float32))
-        lumas.append(np.rint(volumes[0][t]).clip(0, 255).astype(np.uint8))
-    surrounds: list = []
-    for t, hole in enumerate(holes):
-        if hole is None:
-            surrounds.append(None)
-        elif t and holes[t - 1] is not None and np.array_equal(hole, holes[t - 1]):
-            surrounds.append(surrounds[-1])
-        else:
-            surrounds.append(borrow.surround(hole))
-    return Scene(len(crops.frames), volumes, lumas, holes, seen, shifts, shape, surrounds)
+        hidden = None
+        if hole is not None:
+            hidden = hole
+            estimates, deviations = _through(scene, crops, t)
+            if estimates is not None:
+                hidden = hole & (deviations[0] > SHINES * NOISE)
+                for volume, estimate in zip(volumes, estimates, strict=True):
+                    volume[t] = estimate
+        scene.holes.append(hole)
+        scene.hidden.append(hidden if hidden is not None and hidden.any() else None)
+        scene.seen.append(_clear_of(scene.hidden[t], shape, scene.shifts))
+        if scene.hidden[t] is not None:
+            for i, volume in enumerate(volumes):
+                (volume[t],) = spread([volume[t]], (~scene.part(hidden, i)).astype(np.float32))
+        scene.surrounds.append(_surround(scene, t))
+    return scene
 
 
-def shrink(hole, shift, shape):
+def _through(scene: _Scene, crops: Crops, t: int):
+    """Estimates and deviations of the samples beneath; (None, None) where the frame's overlays are opaque or fading."""
+    maps = crops.unblends[t]
+    if maps is None or crops.fading[t]:
+        return None, None
+    observed = [
+        frame.astype(np.float32) * np.float32(2.0 ** (8 - plane.bits))
+        for frame, plane in zip(crops.planes[t], crops.layout.colour, strict=True)
+    ]
+    return invert(observed, maps, NOISE)
+
+
+def _clear_of(hidden: np.ndarray | None, shape: tuple[int, int], shifts: Sequence[tuple[int, int]]) -> np.ndarray:
+    """What may be borrowed: a sample's neighbours, which the interpolation takes in, and its chroma are seen too."""
+    if hidden is None:
+        return np.ones(shape, bool)
+    sx, sy = 1 << max(s[0] for s in shifts), 1 << max(s[1] for s in shifts)
+    coarse = _shrink(hidden, (sx.bit_length() - 1, sy.bit_length() - 1), (-(-shape[0] // sy), -(-shape[1] // sx)))
+    whole = coarse.repeat(sy, 0).repeat(sx, 1)[: shape[0], : shape[1]]
+    return cv2.dilate(whole.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+
+
+def _shrink(mask: np.ndarray, shift: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
     if shift == (0, 0):
-        return hole
+        return mask
     sx, sy = 1 << shift[0], 1 << shift[1]
-    h, w = shape
-    padded = np.zeros((h * sy, w * sx), bool)
-    padded[: hole.shape[0], : hole.shape[1]] = hole
-    return padded.reshape(h, sy, w, sx).any((1, 3))
-
-
-@dataclass
-class Inventions:
-    before: list[Places]
-    after: list[Places]
-    volumes: list[np.ndarray]
-
-
-def _missing(scene, t, *pairs):
-    m = scene.hole(t).copy()
-    for p in pairs:
-        m &= p[t].frame == NOWHERE
-    return m
-
-
-def _invent(scene: Scene, motion: Motion, before, after):
-    missing = [_missing(scene, t, before, after) for t in range(scene.count)]
-    left = np.array([m.sum() for m in missing])
-    result = Inventions([borrow.nowhere(scene.shape)] * scene.count, [borrow.nowhere(scene.shape)] * scene.count, scene.volumes)
-    if not left.any():
-        return result
-    seen = [s.copy() for s in scene.seen]
-    for n in range(MOST_KEYFRAMES):
-        need = [t for t in range(scene.count) if left[t] > 0]
-        if not need:
-            break
-        few = min(left[t] for t in need)
-        close = [t for t in need if left[t] <= few * 1.02]
-        key = close[len(close) // 2]
-        _fill_keyframe(scene, key, missing[key], before[key], after[key], result)
-        seen[key] = np.ones(scene.shape, bool)
-        result.before = borrow.carry(scene.volumes[0], seen, scene.surrounds, motion, onwards=False)
-        result.after = borrow.carry(scene.volumes[0], seen, scene.surrounds, motion, onwards=True)
-        # the keyframe itself
-        x, y = borrow.grid(scene.shape)
-        for s in (result.before, result.after):
-            p = s[key]
-            p.frame, p.x, p.y, p.doubt = np.full(scene.shape, key, np.int16), x, y, np.zeros(scene.shape, np.float32)
-        missing = [m & (result.before[t].frame == NOWHERE) & (result.after[t].frame == NOWHERE) for t, m in enumerate(missing)]
-        left = np.array([m.sum() for m in missing])
-    return result
-
-
-def _fill_keyframe(scene, key, missing, before, after, result):
-    hole = scene.hole(key)
-    done = _borrowed(scene, key, before, after)
-    for i, (volume, shift) in enumerate(zip(scene.volumes, scene.shifts)):
-        part = shrink(hole, shift, volume.shape[1:])
-        gap = shrink(missing, shift, volume.shape[1:]) & part
-        picture = volume[key].copy()
-        picture[part] = done[i][part]
-        volume[key] = fill(picture, gap)
-
-
-def _borrowed(scene, t, before, after):
-    hole = scene.hole(t)
-    ring, nearest = _ring(hole)
-    out = []
-    weights = None
-    for i, (volume, shift) in enumerate(zip(scene.volumes, scene.shifts)):
-        part = shrink(hole, shift, volume.shape[1:])
-        picture = volume[t].copy()
-        shared = []
-        for p in (before, after):
-            shared.append(_one(scene, t, i, volume, shift, part, p, hole, ring, nearest))
-        if i == 0:
-            weights = [np.where(s[2], 1 / (s[1] + NOISE), 0) for s in shared]
-        sub = [w[:: 1 << shift[1], :: 1 << shift[0]] for w in weights]
-        # chroma: valid where source exists at the sample's place
-        ws = [np.where(s[2], np.maximum(u, 1e-6), 0) for s, u in zip(shared, sub)]
-        total = ws[0] + ws[1]
-        value = (ws[0] * shared[0][0] + ws[1] * shared[1][0]) / np.maximum(total, 1e-9)
-        ok = part & (total > 0)
-        picture[ok] = value[ok]
-        out.append(picture)
+    out = np.zeros(shape, bool)
+    for y in range(sy):
+        for x in range(sx):
+            part = mask[y::sy, x::sx]
+            out[: part.shape[0], : part.shape[1]] |= part
     return out
 
 
-def _ring(hole):
-    distance, label = cv2.distanceTransformWithLabels((~hole).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    ys, xs = np.nonzero(hole)
-    # labels number the zero pixels
-    table = np.zeros(label.max() + 1, np.int64)
-    table[label[ys, xs]] = ys * hole.shape[1] + xs
-    ring = (distance > 1) & (distance <= RING_PX)
-    ry, rx = np.nonzero(ring)
-    return (ry, rx), table[label[ry, rx]]
+def _surround(scene: _Scene, t: int) -> Surround | None:
+    hidden = scene.hidden[t]
+    if hidden is None:
+        return None
+    last = scene.hidden[t - 1] if t else None
+    if last is not None and np.array_equal(hidden, last):
+        return scene.surrounds[t - 1]
+    return borrow.surround(hidden)
 
 
-def _one(scene, t, i, volume, shift, part, p, hole, ring, nearest):
-    """value, variance, valid: (h, w) each, of one direction's candidates for plane i, matched to the ring."""
-    sx, sy = 1 << shift[0], 1 << shift[1]
-    h, w = volume.shape[1:]
-    H, W = scene.shape
-    py, px = np.nonzero(part)
-    ly, lx = np.minimum(py * sy, H - 1), np.minimum(px * sx, W - 1)
-    f = p.frame[ly, lx]
-    # offset form
-    dx, dy = p.x[ly, lx] - lx, p.y[ly, lx] - ly
-    value = np.zeros((h, w), np.float32)
-    valid = np.zeros((h, w), bool)
-    value[py, px] = borrow.sample(volume, f, (px + dx / sx).astype(np.float32), (py + dy / sy).astype(np.float32))
-    valid[py, px] = f != NOWHERE
-    variance = np.zeros((h, w), np.float32)
-    # ring
-    ry, rx = ring
-    ny, nx = np.divmod(nearest, W)
-    keep = (ry % sy == 0) & (rx % sx == 0)
-    ry, rx, ny, nx = ry[keep], rx[keep], ny[keep], nx[keep]
-    f = p.frame[ny, nx]
-    x, y = p.x[ny, nx] + (rx - nx), p.y[ny, nx] + (ry - ny)
-    ix, iy = np.rint(x).astype(int), np.rint(y).astype(int)
-    good = (f != NOWHERE) & (ix >= 0) & (iy >= 0) & (ix < W) & (iy < H)
-    seen = np.zeros(len(f), bool)
-    for s in np.unique(f[good]):
-        which = good & (f == s)
-        seen[which] = scene.seen[s][iy[which], ix[which]]
-    ry, rx, f, x, y = (a[seen] for a in (ry, rx, f, x, y))
-    cy, cx = ry // sy, rx // sx
-    ok = (cy < h) & (cx < w)
-    cy, cx, f, x, y, ry, rx = (a[ok] for a in (cy, cx, f, x, y, ry, rx))
-    got = borrow.sample(volume, f, (cx + (x - rx) / sx).astype(np.float32), (cy + (y - ry) / sy).astype(np.float32))
-    error = np.zeros((h, w), np.float32)
-    weight = np.zeros((h, w), np.float32)
-    difference = volume[t][cy, cx] - got
-    error[cy, cx] = difference
-    weight[cy, cx] = 0.3 / (1 + (difference / 20) ** 2)
-    if len(cy):
-        offset = spread(error, weight)
-        residual = np.zeros((h, w), np.float32)
-        residual[cy, cx] = (difference - offset[cy, cx] * 0) ** 2
-        if i == 0:
-            variance = spread(residual, (weight > 0).astype(np.float32) * 0.3)
-        value += offset
-    return value, variance, valid
+def _borrow(scene: _Scene, keyframes: int) -> list[list[Places]]:
+    """Places to take each hidden pixel from: seen before, seen after, then invented before and after."""
+    if not any(hidden is not None for hidden in scene.hidden):
+        return []
+    lumas = scene.volumes[0]
+    nothing = np.zeros(scene.shape, bool)
+    motion = follow(
+        [np.rint(luma).clip(0, 255).astype(np.uint8) for luma in lumas],
+        [nothing if hidden is None else hidden for hidden in scene.hidden],
+    )
+    before = borrow.carry(lumas, scene.seen, scene.surrounds, motion, onwards=False)
+    after = borrow.carry(lumas, scene.seen, scene.surrounds, motion, onwards=True)
+    return [before, after, *_invent(scene, motion, before, after, keyframes)]
 
 
-def _plate(scene: Scene, crops: Crops, t, before, after, invented) -> Plate:
-    hole = scene.hole(t)
-    got = _borrowed(scene, t, before, after)
-    missing = hole & (before.frame == NOWHERE) & (after.frame == NOWHERE)
-    provenance = np.where(hole, BORROWED, 0).astype(np.uint8)
-    if missing.any():
-        more = _borrowed(scene, t, invented.before[t], invented.after[t])
-        rest = missing & (invented.before[t].frame == NOWHERE) & (invented.after[t].frame == NOWHERE)
-        provenance[missing] = INVENTED
-        for i, shift in enumerate(scene.shifts):
-            gap = shrink(missing, shift, got[i].shape)
-            got[i][gap] = more[i][gap]
-            if rest.any():
-                got[i] = fill(got[i], shrink(rest, shift, got[i].shape))
-    masks = [shrink(hole, shift, volume.shape[1:]) for shift, volume in zip(scene.shifts, scene.volumes)]
-    return Plate(crops.frames[t], crops.box, from_levels(got, crops.layout), masks, provenance)
+def _invent(
+    scene: _Scene, motion: Motion, before: list[Places], after: list[Places], keyframes: int
+) -> list[list[Places]]:
+    """Fills what was never seen in a few keyframes, which the others then borrow from: a filling that moves along."""
+    missing = [
+        nowhere if hidden is None else hidden & (b.frame == NOWHERE) & (a.frame == NOWHERE)
+        for hidden, b, a, nowhere in zip(
+            scene.hidden, before, after, [np.zeros(scene.shape, bool)] * len(before), strict=True
+        )
+    ]
+    seen = list(scene.seen)
+    invented: list[list[Places]] = []
+    for _ in range(keyframes):
+        left = np.array([m.sum() for m in missing])
+        if not left.any():
+            break
+        key = _keyframe(left)
+        _fill(scene, key, missing[key], [before[key], after[key]])
+        seen[key] = np.ones(scene.shape, bool)
+        invented = [
+            borrow.carry(scene.volumes[0], seen, scene.surrounds, motion, onwards=onwards) for onwards in (False, True)
+        ]
+        x, y = grid(scene.shape)
+        here = Places(np.full(scene.shape, key, np.int16), x, y)
+        for direction in invented:
+            direction[key] = here
+        missing = [
+            m & (invented[0][t].frame == NOWHERE) & (invented[1][t].frame == NOWHERE) for t, m in enumerate(missing)
+        ]
+    return invented
+
+
+def _keyframe(left: np.ndarray) -> int:
+    """The frame with the fewest missing pixels; among equals the middle one, from where the way is short."""
+    need = np.flatnonzero(left)
+    fewest = need[left[need] <= left[need].min() * 1.05]
+    return int(fewest[len(fewest) // 2])
+
+
+def _fill(scene: _Scene, t: int, missing: np.ndarray, places: list[Places]) -> None:
+    """Completes a frame in the scene itself: borrows what it can, fills `missing`."""
+    hidden = scene.hidden[t]
+    assert hidden is not None
+    for i, volume in enumerate(scene.volumes):
+        part, gap = scene.part(hidden, i), scene.part(missing, i)
+        candidates = _borrowed(scene, t, i, places)
+        value, _ = fuse([spatial(volume[t], part), *candidates])
+        volume[t] = fill(np.where(part, value, volume[t]), gap)
+
+
+def _borrowed(scene: _Scene, t: int, plane: int, places: list[Places]) -> list[Candidate]:
+    """What each direction offers for the hidden samples of a plane, matched to what is around them."""
+    hidden, around = scene.hidden[t], scene.surrounds[t]
+    assert hidden is not None and around is not None
+    volume, shift = scene.volumes[plane], scene.shifts[plane]
+    part = scene.part(hidden, plane)
+    candidates = []
+    for one in places:
+        value = borrow.take(volume, shift, one, part)
+        ring = borrow.ring(volume, shift, one, around, scene.seen)
+        candidates.append(match(value, volume[t], ring))
+    return candidates
+
+
+def _match(scene: _Scene, crops: Crops, t: int, places: list[Places]) -> Plate:
+    """The plate of a frame: of what each way offers, as much as its expected error allows."""
+    hole, hidden = scene.holes[t], scene.hidden[t]
+    assert hole is not None
+    provenance = np.where(hole, np.uint8(UNBLENDED), np.uint8(UNTOUCHED))
+    parts = [volume[t] for volume in scene.volumes]
+    if hidden is not None:
+        _, deviations = _through(scene, crops, t)
+        missing = hidden & (places[0].frame == NOWHERE) & (places[1].frame == NOWHERE)
+        labels = [INVENTED, BORROWED, BORROWED, INVENTED, INVENTED]
+        for i in range(len(parts)):
+            part = scene.part(hidden, i)
+            usable = places if missing.any() else places[:2]
+            candidates = [spatial(parts[i], part), *_borrowed(scene, t, i, usable)]
+            for late in candidates[3:]:
+                late.variance[~scene.part(missing, i)] = np.inf
+            if deviations is not None:
+                candidates.append(Candidate(parts[i], deviations[i] ** 2))
+            value, best = fuse(candidates)
+            parts[i] = np.where(part, value, parts[i])
+            if i == 0:
+                named = np.array([*labels[: len(usable) + 1], UNBLENDED], np.uint8)
+                provenance[hidden] = named[best[hidden]]
+    masks = [scene.part(hole, i) for i in range(len(parts))]
+    return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)

@@ -1,38 +1,102 @@
-"""Fits borrowed and invented pixels to the frame around them: values known on a ring are spread inwards."""
+"""Fits borrowed and invented samples to the frame around them, and fuses them by the errors to be expected."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 TINY = 1e-6
+NOISE = 3.0  # levels squared: no sample of a lossy file is better known
+RING_WEIGHT = 0.3  # of one sample around the hole: about three of them outvote the codec's ringing on one
+OUTLIER = 20.0  # levels: a difference on the ring beyond this is another surface, not another light
+REACH_PX = 8.0  # a texture is known no further from the hole's edge
+UNKNOWN = 400.0  # levels squared: expected where nothing tells
+SMOOTHING = 3.0  # spreading errs by more than the variety around: what it misses is edges
+WINDOW_PX = 25  # of the statistics around a hole
 
 
-def spread(values: np.ndarray, weights: np.ndarray, *, smooth: int = 2) -> np.ndarray:
-    """`values` (H, W) or (H, W, C) float32 with `weights` (H, W) >= 0, spread to where the weight is 0.
+@dataclass
+class Candidate:
+    """One way to complete a plane: what it says, and the error to be expected of it."""
+
+    value: np.ndarray  # (h, w) float32 levels
+    variance: np.ndarray  # (h, w) float32 levels squared; inf where it says nothing
+
+
+def spatial(picture: np.ndarray, part: np.ndarray) -> Candidate:
+    """The surroundings spread inwards, as `picture` holds them where `part`: good where they are smooth."""
+    seen = (~part).astype(np.float32)
+    size = (WINDOW_PX, WINDOW_PX)
+    terms = (seen, picture * seen, picture * picture * seen)
+    share, mean, square = (cv2.blur(term, size, borderType=cv2.BORDER_REFLECT) for term in terms)
+    total = np.maximum(share, TINY)
+    variety = np.where(share > 0.01, np.maximum(square / total - (mean / total) ** 2, 0), UNKNOWN)
+    depth = cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 3)
+    variance = NOISE + SMOOTHING * variety * np.minimum(depth / REACH_PX, 1)
+    return Candidate(picture, np.where(part, variance, np.inf).astype(np.float32))
+
+
+def match(value: np.ndarray, picture: np.ndarray, ring: np.ndarray) -> Candidate:
+    """Borrowed samples brought to the light of `picture`.
+
+    `ring`: the same borrowing carried on around the hole, NaN elsewhere. Its difference from the picture is spread
+    inwards as an offset (a membrane, as in Poisson blending); what the offset leaves is the error to be expected.
+    """
+    there = ~np.isnan(ring)
+    difference = np.where(there, picture - ring, 0)
+    weight = np.where(there, RING_WEIGHT / (1 + (difference / OUTLIER) ** 2), 0).astype(np.float32)
+    says = ~np.isnan(value)
+    if not there.any():
+        return Candidate(np.where(says, value, 0), np.where(says, np.float32(UNKNOWN / 4), np.float32(np.inf)))
+    offset, square = spread([difference, difference**2], weight)
+    variance = NOISE + np.maximum(square - offset**2 / 2, 0)  # the offset itself is a guess inside
+    return Candidate(
+        np.where(says, value + offset, 0).astype(np.float32), np.where(says, variance, np.inf).astype(np.float32)
+    )
+
+
+def fuse(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:
+    """Their mean, weighted by the inverse of their variances, and the index of the one that weighs most."""
+    weights = np.stack([1 / candidate.variance for candidate in candidates])
+    total = np.maximum(weights.sum(0), TINY)
+    value = sum(weight * candidate.value for weight, candidate in zip(weights, candidates, strict=True)) / total
+    return value, weights.argmax(0)
+
+
+def spread(values: Sequence[np.ndarray], weights: np.ndarray, *, smooth: int = 2) -> list[np.ndarray]:
+    """Each of `values` (H, W) float32, with `weights` (H, W) >= 0, spread to where the weight is 0.
 
     Push-pull over a pyramid (Gortler et al., The Lumigraph, 1996): an approximate membrane at a few passes'
     cost. Where the weight is 1 or more the value stays; below, the surroundings' share comes in.
     """
-    flat = values.ndim == 2
-    both = np.dstack([values * (weights if flat else weights[..., None]), weights]).astype(np.float32)
-    levels = [both]
-    while min(levels[-1].shape[:2]) > 1 and max(levels[-1].shape[:2]) > 2:
-        last = levels[-1]
-        half = (-(-last.shape[1] // 2), -(-last.shape[0] // 2))
-        down = cv2.resize(cv2.blur(last, (2, 2), borderType=cv2.BORDER_REPLICATE), half, interpolation=cv2.INTER_AREA)
-        levels.append(down * 4)
-    top = levels[-1]
-    result = top[..., :-1] / np.maximum(top[..., -1:], TINY)
-    mean = both[..., :-1].sum((0, 1)) / max(TINY, float(both[..., -1].sum()))
-    result = np.where(top[..., -1:] > TINY, result, mean)
-    for level in levels[-2::-1]:
-        result = cv2.resize(result, level.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        result = result.reshape(*level.shape[:2], -1)
-        share = np.minimum(level[..., -1:], 1)
-        own = level[..., :-1] / np.maximum(level[..., -1:], TINY)
-        for _ in range(smooth):
-            result = share * own + (1 - share) * result
-            result = cv2.blur(result, (3, 3), borderType=cv2.BORDER_REPLICATE).reshape(result.shape)
-        result = share * own + (1 - share) * result
-    return result[..., 0] if flat else result
+    masses = [weights.astype(np.float32)]
+    while max(masses[-1].shape) > 2:
+        masses.append(_halved(masses[-1]))
+    shares = [np.minimum(mass, 1) for mass in masses]
+    scales = [share / np.maximum(mass, TINY) for share, mass in zip(shares, masses, strict=True)]
+    out = []
+    for value in values:
+        sums = [value * masses[0]]
+        while len(sums) < len(masses):
+            sums.append(_halved(sums[-1]))
+        result = np.full(masses[-1].shape, sums[-1].sum() / max(TINY, float(masses[-1].sum())), np.float32)
+        for total, share, scale in zip(sums[::-1], shares[::-1], scales[::-1], strict=True):
+            result = cv2.resize(result, total.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(total.shape)
+            own, rest = total * scale, 1 - share
+            for _ in range(smooth):
+                result = cv2.blur(own + rest * result, (3, 3), borderType=cv2.BORDER_REPLICATE).reshape(total.shape)
+            result = own + rest * result
+        out.append(result)
+    return out
+
+
+def _halved(plane: np.ndarray) -> np.ndarray:
+    """Sums over 2x2 blocks; an odd edge goes with its neighbour's weight."""
+    h, w = plane.shape
+    if h % 2 or w % 2:
+        plane = cv2.copyMakeBorder(plane, 0, h % 2, 0, w % 2, cv2.BORDER_CONSTANT, value=0)
+        h, w = plane.shape
+    return cv2.resize(plane, (w // 2, h // 2), interpolation=cv2.INTER_AREA).reshape(h // 2, w // 2) * np.float32(4)

@@ -1,6 +1,8 @@
-"""Borrows: for every pixel, where in the window its scene point was seen, found by going along the motion.
+"""Borrows: for every hidden pixel, where in the window its scene point is seen, found by going along the motion.
 
 What is carried is never a colour but a place, (frame, x, y), so that the colour is sampled once, at its source.
+The places are followed from frame to frame and at each frame put right against what is seen around the hole, so that
+the small errors of the flow do not add up over a long way.
 """
 
 from __future__ import annotations
@@ -14,113 +16,104 @@ import numpy as np
 from ..flow import Motion, grid
 
 NOWHERE = -1
+BAND_PX = 12  # around what is hidden: there the places are put right
+RING_PX = 4  # around what is hidden: there light and expected error are measured
+CELL = 4  # px: grid on which the places are put right
+NARROW, WIDE = 2.0, 8.0  # cells: windows of the fit; the wide one speaks where the narrow one holds no texture
+WIDE_SHARE = 0.05
+STIFF = 0.05  # levels squared a pixel: texture weaker than this moves nothing
+HALO_PX = 3.0  # next to the overlay the codec's ringing rests with it
+OTHER = 9.0  # levels: a difference beyond this is another surface, not a shift of the same
+FEWEST = 50  # pixels of the band to put a hole right by
 
 
 @dataclass
 class Places:
-    """Where each pixel of one frame is seen in another: the nearest such frame in one direction of time."""
+    """Where each pixel of one frame is seen: in the nearest frame that shows it, in one direction of time."""
 
     frame: np.ndarray  # (H, W) int16, index in the window; NOWHERE where the point is not seen
     x: np.ndarray  # (H, W) float32 px there
     y: np.ndarray  # (H, W) float32
-    doubt: np.ndarray  # (H, W) float32, px squared: expected squared error of (x, y)
-
-
-def carry(lumas, seen, surrounds, motion: Motion, *, onwards: bool) -> list[Places]:
-    """For each frame its places in earlier frames (`onwards`: in later frames). `seen`: (H, W) bool a frame."""
-    count, shape = len(seen), seen[0].shape
-    order = range(count - 1, -1, -1) if onwards else range(count)
-    step = 1 if onwards else -1
-    out: list[Places] = [nowhere(shape)] * count
-    x, y = grid(shape)
-    for t in order:
-        s = t + step
-        if not 0 <= s < count or surrounds[t] is None:
-            continue
-        flow = motion.ahead(t) if onwards else motion.back(t)
-        out[t] = _step(out[s], s, seen[s], x + flow[..., 0], y + flow[..., 1])
-        for _ in range(ROUNDS):
-            _register(out[t], lumas, seen, t, surrounds[t])
-    return out
-
-ROUNDS = 1
-BAND_PX = 12
-CELL = 4
-NEAR, FAR, WIDE = 2.0, 8.0, 0.05
-STIFF = 0.05
-SPAN = 3.0
 
 
 @dataclass
 class Surround:
-    """The pixels around a hole, each tied to the hole's pixel next to it."""
+    """The pixels around a hole, each tied to the hole's pixel next to it; indices into the flattened region."""
 
-    hole: np.ndarray  # (N,) flat
-    band: np.ndarray  # (M,) flat
-    nearest: np.ndarray  # (M,) flat
-    distance: np.ndarray
-
-
-def surround(hole: np.ndarray) -> Surround:
-    distance, label = cv2.distanceTransformWithLabels((~hole).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    inside = np.flatnonzero(hole)
-    table = np.zeros(int(label.max()) + 1, np.int32)
-    table[label.ravel()[inside]] = inside
-    band = np.flatnonzero((distance > 1) & (distance <= BAND_PX))
-    return Surround(inside, band, table[label.ravel()[band]], distance.ravel()[band])
+    band: np.ndarray  # (N,) int64
+    nearest: np.ndarray  # (N,) int32: the hole's pixel
+    distance: np.ndarray  # (N,) float32 px from the hole
 
 
-def beside(places: Places, around: Surround, seen) -> tuple[np.ndarray, ...]:
-    """The band's own places, if the source of the hole's next pixel went on there: (which, frame, x, y)."""
-    h, w = places.frame.shape
-    frame = places.frame.ravel()[around.nearest]
-    x = places.x.ravel()[around.nearest] + (around.band % w - around.nearest % w)
-    y = places.y.ravel()[around.nearest] + (around.band // w - around.nearest // w)
-    ix, iy = np.rint(x), np.rint(y)
-    fine = (frame != NOWHERE) & (ix >= 0) & (iy >= 0) & (ix < w) & (iy < h)
-    which = np.flatnonzero(fine)
-    flat = (iy[which] * w + ix[which]).astype(np.int64)
-    good = np.zeros(len(which), bool)
-    f = frame[which]
-    for s in np.unique(f):
-        at = f == s
-        good[at] = seen[s].ravel()[flat[at]]
-    which = which[good]
-    return which, frame[which], x[which].astype(np.float32), y[which].astype(np.float32)
+def surround(hidden: np.ndarray) -> Surround:
+    """`hidden`: (H, W) bool, not empty."""
+    free = (~hidden).astype(np.uint8)
+    distance, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    inside = np.flatnonzero(hidden)
+    pixel_of = np.zeros(int(label.max()) + 1, np.int32)
+    pixel_of[label.ravel()[inside]] = inside
+    band = np.flatnonzero((distance > 1) & (distance <= BAND_PX))  # the next pixel still holds some of the overlay
+    return Surround(band, pixel_of[label.ravel()[band]], distance.ravel()[band])
 
 
-def _register(places: Places, lumas, seen, t, around: Surround) -> None:
-    """Moves the places so that what is around the hole fits: what the steps got wrong does not add up."""
-    h, w = places.frame.shape
-    which, frame, x, y = beside(places, around, seen)
-    if len(which) < 50:
-        return
-    now = lumas[t]
-    at = around.band[which]
-    got = sample(lumas, frame, x, y, cv2.INTER_LINEAR)
-    difference = got - now.ravel()[at]
-    gx = cv2.Sobel(now, cv2.CV_32F, 1, 0, ksize=3, scale=0.125).ravel()[at]
-    gy = cv2.Sobel(now, cv2.CV_32F, 0, 1, ksize=3, scale=0.125).ravel()[at]
-    difference = difference - np.median(difference)
-    weight = np.minimum(around.distance[which] / SPAN, 1) / (1 + (difference / 9) ** 2)
-    cells = (-(-w // CELL), -(-h // CELL))
-    # sums over cells
-    cell = (at // w // CELL) * cells[0] + at % w // CELL
-    def summed(v):
-        m = np.bincount(cell, v * weight, cells[0] * cells[1]).reshape(cells[::-1]).astype(np.float32) / CELL**2
-        return cv2.GaussianBlur(m, (0, 0), NEAR) + WIDE * cv2.GaussianBlur(m, (0, 0), FAR)
-    xx, xy, yy, xd, yd = (summed(v) for v in (gx * gx, gx * gy, gy * gy, gx * difference, gy * difference))
-    xx, yy = xx + STIFF, yy + STIFF
-    det = xx * yy - xy * xy
-    dx, dy = ((xy * yd - yy * xd) / det).clip(-1, 1), ((xy * xd - xx * yd) / det).clip(-1, 1)
-    step = cv2.resize(np.dstack([dx, dy]), (cells[0] * CELL, cells[1] * CELL), interpolation=cv2.INTER_LINEAR)[:h, :w]
-    places.x += step[..., 0]
-    places.y += step[..., 1]
+def carry(
+    lumas: np.ndarray,
+    seen: Sequence[np.ndarray],
+    surrounds: Sequence[Surround | None],
+    motion: Motion,
+    *,
+    onwards: bool,
+) -> list[Places]:
+    """For each frame its places in earlier frames, or, `onwards`, in later ones.
+
+    `lumas`: (T, H, W) float32 levels; `seen`: (H, W) bool a frame, what may be borrowed; `surrounds`: of each
+    frame's hidden part, None where nothing is.
+    """
+    count, shape = len(seen), seen[0].shape
+    nothing = Places(np.full(shape, NOWHERE, np.int16), np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+    out = [nothing] * count
+    x, y = grid(shape)
+    order = range(count - 2, -1, -1) if onwards else range(1, count)
+    for t in order:
+        around = surrounds[t]
+        if around is None:
+            continue
+        s = t + 1 if onwards else t - 1
+        flow = motion.between(t, s)
+        out[t] = _step(out[s], s, seen[s], x + flow[..., 0], y + flow[..., 1])
+        _put_right(out[t], lumas, seen, t, around)
+    return out
 
 
-def nowhere(shape: tuple[int, int]) -> Places:
-    zero = np.zeros(shape, np.float32)
-    return Places(np.full(shape, NOWHERE, np.int16), zero, zero, zero)
+def take(volume: np.ndarray, shift: tuple[int, int], places: Places, part: np.ndarray) -> np.ndarray:
+    """What lies at the places of one plane's samples: (h, w) float32, NaN where `part` is False or nothing is seen.
+
+    `volume`: (T, h, w) float32; `shift`: log2 of the plane's subsampling, x and y.
+    """
+    height, width = places.frame.shape
+    sy, sx = 1 << shift[1], 1 << shift[0]
+    py, px = np.nonzero(part)
+    ly, lx = np.minimum(py * sy, height - 1), np.minimum(px * sx, width - 1)
+    frame = places.frame[ly, lx]
+    value = np.full(part.shape, np.nan, np.float32)
+    got = _sample(volume, frame, px + (places.x[ly, lx] - lx) / sx, py + (places.y[ly, lx] - ly) / sy)
+    value[py, px] = np.where(frame == NOWHERE, np.nan, got)
+    return value
+
+
+def ring(
+    volume: np.ndarray, shift: tuple[int, int], places: Places, around: Surround, seen: Sequence[np.ndarray]
+) -> np.ndarray:
+    """The same picture carried on around the hole, to be held against what is seen there; NaN elsewhere."""
+    sy, sx = 1 << shift[1], 1 << shift[0]
+    which, frame, x, y = _beside(places, around, seen)
+    ly, lx = np.divmod(around.band[which], places.frame.shape[1])
+    keep = (ly % sy == 0) & (lx % sx == 0) & (around.distance[which] <= RING_PX * max(sx, sy))
+    ly, lx, frame, x, y = (part[keep] for part in (ly, lx, frame, x, y))
+    py, px = ly // sy, lx // sx
+    value = np.full(volume.shape[1:], np.nan, np.float32)
+    value[py, px] = _sample(volume, frame, px + (x - lx) / sx, py + (y - ly) / sy)
+    return value
 
 
 def _step(beyond: Places, s: int, seen: np.ndarray, x: np.ndarray, y: np.ndarray) -> Places:
@@ -131,29 +124,70 @@ def _step(beyond: Places, s: int, seen: np.ndarray, x: np.ndarray, y: np.ndarray
     inside = (ix >= 0) & (iy >= 0) & (ix < w) & (iy < h)
     at = (np.clip(iy, 0, h - 1) * w + np.clip(ix, 0, w - 1)).astype(np.int32)
     here = seen.ravel()[at] & inside
-    frame = np.where(here, np.int16(s), np.where(inside, beyond.frame.ravel()[at], np.int16(NOWHERE)))
-    far_x = np.where(here, x, beyond.x.ravel()[at] + (x - ix))
-    far_y = np.where(here, y, beyond.y.ravel()[at] + (y - iy))
-    doubt = np.where(here, 0, beyond.doubt.ravel()[at]) + np.float32(0.01)
-    return Places(frame, far_x, far_y, doubt)
+    return Places(
+        np.where(here, np.int16(s), np.where(inside, beyond.frame.ravel()[at], np.int16(NOWHERE))),
+        np.where(here, x, beyond.x.ravel()[at] + (x - ix)),
+        np.where(here, y, beyond.y.ravel()[at] + (y - iy)),
+    )
 
 
-def sample(volume: np.ndarray, frame: np.ndarray, x: np.ndarray, y: np.ndarray, how: int = cv2.INTER_CUBIC) -> np.ndarray:
-    """Values of `volume` (T, h, w) at (frame, x, y), each (N,): float32, bicubic within the frame; 0 where NOWHERE."""
+def _beside(places: Places, around: Surround, seen: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """The band's places if the source of the hole's next pixel went on there, as (which of the band, frame, x, y)."""
+    h, w = places.frame.shape
+    frame = places.frame.ravel()[around.nearest]
+    x = places.x.ravel()[around.nearest] + (around.band % w - around.nearest % w)
+    y = places.y.ravel()[around.nearest] + (around.band // w - around.nearest // w)
+    ix, iy = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
+    usable = (frame != NOWHERE) & (ix >= 0) & (iy >= 0) & (ix < w) & (iy < h)
+    for s in np.unique(frame[usable]):
+        at = np.flatnonzero(usable & (frame == s))
+        usable[at] = seen[s][iy[at], ix[at]]
+    which = np.flatnonzero(usable)
+    return which, frame[which], x[which].astype(np.float32), y[which].astype(np.float32)
+
+
+def _put_right(places: Places, lumas: np.ndarray, seen: Sequence[np.ndarray], t: int, around: Surround) -> None:
+    """Moves the places so that the sources fit what is seen around the hole.
+
+    One Gauss-Newton step of a windowed least-squares match (Lucas and Kanade, 1981) over the band's pixels.
+    """
+    h, w = places.frame.shape
+    which, frame, x, y = _beside(places, around, seen)
+    if len(which) < FEWEST:
+        return
+    at = around.band[which]
+    difference = _sample(lumas, frame, x, y, cv2.INTER_LINEAR) - lumas[t].ravel()[at]
+    difference -= np.median(difference)  # a change of light is no shift
+    gx, gy = (cv2.Sobel(lumas[t], cv2.CV_32F, *axis, ksize=3, scale=1 / 8).ravel()[at] for axis in ((1, 0), (0, 1)))
+    weight = np.minimum(around.distance[which] / HALO_PX, 1) / (1 + (difference / OTHER) ** 2)
+    rows, columns = -(-h // CELL), -(-w // CELL)
+    cell = at // w // CELL * columns + at % w // CELL
+
+    def windowed(term: np.ndarray) -> np.ndarray:
+        sums = np.bincount(cell, term * weight, rows * columns).reshape(rows, columns).astype(np.float32) / CELL**2
+        return cv2.GaussianBlur(sums, (0, 0), NARROW) + WIDE_SHARE * cv2.GaussianBlur(sums, (0, 0), WIDE)
+
+    xx, yy, xy = windowed(gx * gx) + STIFF, windowed(gy * gy) + STIFF, windowed(gx * gy)
+    xd, yd = windowed(gx * difference), windowed(gy * difference)
+    scale = 1 / (xx * yy - xy * xy)
+    step = np.dstack([(xy * yd - yy * xd) * scale, (xy * xd - xx * yd) * scale]).clip(-1, 1)
+    step = cv2.resize(step, (columns * CELL, rows * CELL), interpolation=cv2.INTER_LINEAR)[:h, :w]
+    places.x += step[..., 0]
+    places.y += step[..., 1]
+
+
+def _sample(
+    volume: np.ndarray, frame: np.ndarray, x: np.ndarray, y: np.ndarray, how: int = cv2.INTER_CUBIC
+) -> np.ndarray:
+    """Values of `volume` (T, h, w) float32 at (frame, x, y), each (N,): (N,) float32, 0 where NOWHERE."""
     out = np.zeros(len(frame), np.float32)
-    if not len(frame):
-        return out
     order = np.argsort(frame, kind="stable")
     frames, starts = np.unique(frame[order], return_index=True)
-    for f, chosen in zip(frames, np.split(order, starts[1:])):
-        if f == NOWHERE:
+    for s, chosen in zip(frames, np.split(order, starts[1:]), strict=len(frames) > 0):
+        if s == NOWHERE:
             continue
-        rows = -(-len(chosen) // 1024)  # remap takes pictures of at most 32767 px a side
-        pad = rows * 1024 - len(chosen)
-        maps = [np.pad(c[chosen], (0, pad)).reshape(rows, 1024) for c in (x, y)]
-        picture = volume[f]
-        if picture.dtype == np.uint8:
-            picture = picture.astype(np.float32)
-        got = cv2.remap(picture.astype(np.float32, copy=False), *maps, how, borderMode=cv2.BORDER_REPLICATE)
-        out[chosen] = got.reshape(-1)[: len(chosen)]
+        maps = np.zeros((2, -(-len(chosen) // 1024) * 1024), np.float32)  # remap takes at most 32767 px a side
+        maps[0, : len(chosen)], maps[1, : len(chosen)] = x[chosen], y[chosen]
+        got = cv2.remap(volume[s], *maps.reshape(2, -1, 1024), how, borderMode=cv2.BORDER_REPLICATE)
+        out[chosen] = got.ravel()[: len(chosen)]
     return out
