@@ -18,24 +18,31 @@ from .timing import FrameRange
 SAME_AREA = 0.5  # share of the smaller matte from which two finds are the same thing
 STAYS_S = 20.0  # timed text that stays longer than this is a mark, not a line somebody reads
 STAYS_SHARE = 0.9  # so is text that stays for this share of the range
+OUTLASTS = 1.25  # a mark that is there this much longer than its text was read is there without it
+LARGER = 3.0  # times the text's area from which a mark is a panel that the text stands on
 
 
 def resolve(found: list[Found], whole: FrameRange, rate: float) -> list[Found]:
-    """Settles finds of two kinds in one place.
+    """Settles finds of two kinds in one place, so that every overlay is kept once, by the finder whose kind it is.
 
-    Text that comes and goes within seconds is a subtitle, whatever else it looks like; text that stays is a logo.
-    What both finders saw is kept once, with the matte of the finder whose kind it is.
+    Text that comes and goes within seconds is a subtitle, whatever else it looks like. Text that stays, that is there
+    before or after the reading of it, or that stands on a larger mark, is part of a logo.
     """
-    logos = [find for find in found if find.kind == "logo"]
-    lines = [find for find in found if find.kind == "subtitle"]
-    rest = [find for find in found if find.kind not in ("logo", "subtitle")]
+    lines = [(find, event) for find in found if find.kind == "subtitle" for event in find.events]
     stays = min(STAYS_S * rate, STAYS_SHARE * len(whole))
-    for line in lines:
-        line.events = [e for e in line.events if not _is_logo_text(line, e, logos, stays)]
-    lines = [line for line in lines if line.events]
-    events = [(line, event) for line in lines for event in line.events]
-    logos = [logo for logo in logos if not _is_timed_text(logo, events, stays)]
-    return [*logos, *rest, *lines]
+    kept: list[Found] = []
+    lettering: list[int] = []  # ids of events that belong to logos
+    for logo in (find for find in found if find.kind == "logo"):
+        here = [(line, event) for line, event in lines if _overlap_of(logo, line, event) >= SAME_AREA]
+        here = [(line, event) for line, event in here if _together(event, logo) >= 0.7 * len(event.range)]
+        if here and _is_timed_text(logo, here, stays):
+            continue
+        kept.append(logo)
+        lettering += [id(event) for _, event in here]
+    for find in found:
+        if find.kind == "subtitle":
+            find.events = [event for event in find.events if id(event) not in lettering]
+    return [*kept, *(find for find in found if find.kind != "logo" and find.events)]
 
 
 def to_plan(
@@ -103,30 +110,26 @@ def _save_unblend(folder: Path, name: str, maps) -> str | None:
     return name
 
 
-def _is_logo_text(line: Found, event: FoundEvent, logos: list[Found], stays: float) -> bool:
-    """True when a text event is the lettering of a mark that a logo find covers for as long."""
-    for logo in logos:
-        together = sum(len(event.range.meet(e.range)) for e in logo.events)
-        if together < 0.7 * len(event.range):
-            continue
-        present = sum(len(e.range) for e in logo.events)
-        outlasts = len(event.range) >= stays or present >= 2 * len(event.range)
-        if outlasts and _same_area(event.box or line.box, _matte(line, event), logo.box, logo.matte) >= SAME_AREA:
-            return True
-    return False
+def _is_timed_text(logo: Found, lines: list[tuple[Found, FoundEvent]], stays: float) -> bool:
+    """True when a logo find is nothing but the lines of text in its place, which come and go."""
+    if max(len(event.range) for _, event in lines) >= stays:
+        return False
+    if sum(len(event.range) for event in logo.events) >= OUTLASTS * sum(len(event.range) for _, event in lines):
+        return False
+    return _area(logo.box, logo.matte) < LARGER * max(_area(e.box or f.box, _matte(f, e)) for f, e in lines)
 
 
-def _is_timed_text(logo: Found, events: list[tuple[Found, FoundEvent]], stays: float) -> bool:
-    """True when a logo find is really one line, or several lines in one place, that come and go."""
-    total = sum(len(e.range) for e in logo.events)
-    shared = 0
-    area = 0.0
-    for line, event in events:
-        overlap = _same_area(event.box or line.box, _matte(line, event), logo.box, logo.matte)
-        if overlap >= SAME_AREA:
-            shared += sum(len(event.range.meet(e.range)) for e in logo.events)
-            area = max(area, overlap)
-    return area > 0 and (shared >= 0.5 * total or (total < stays and shared >= 0.3 * total))
+def _together(event: FoundEvent, logo: Found) -> int:
+    return sum(len(event.range.meet(other.range)) for other in logo.events)
+
+
+def _overlap_of(logo: Found, line: Found, event: FoundEvent) -> float:
+    return _same_area(event.box or line.box, _matte(line, event), logo.box, logo.matte)
+
+
+def _area(box: Box, matte: np.ndarray | None) -> float:
+    """Area in px of the rows and columns that a matte reaches."""
+    return float(box[2] * box[3] if matte is None else _solid(matte).sum())
 
 
 def _matte(find: Found, event: FoundEvent) -> np.ndarray | None:
@@ -144,12 +147,16 @@ def _same_area(box_a: Box, a: np.ndarray | None, box_b: Box, b: np.ndarray | Non
     for box, matte in ((box_a, a), (box_b, b)):
         if matte is None:
             matte = np.ones((box[3], box[2]), np.float32)
-        rows, columns = np.asarray((matte > 0.5).any(1)), np.asarray((matte > 0.5).any(0))
-        # strokes of one text seldom meet those of another find exactly: their bounding areas are compared
-        solid = rows[:, None] & columns[None]
+        solid = _solid(matte)
         sizes.append(int(solid.sum()))
         parts.append(solid[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]])
     return float((parts[0] & parts[1]).sum() / max(1, min(sizes)))
+
+
+def _solid(matte: np.ndarray) -> np.ndarray:
+    """Rows and columns that a matte reaches: the strokes of one find seldom meet those of another exactly."""
+    rows, columns = np.asarray((matte > 0.5).any(1)), np.asarray((matte > 0.5).any(0))
+    return rows[:, None] & columns[None]
 
 
 def _cut_to(find: Found, inside: np.ndarray) -> bool:

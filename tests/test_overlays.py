@@ -1,0 +1,86 @@
+"""One decision per overlay: what two finders saw is kept once, as what it is."""
+
+import json
+
+import numpy as np
+import pytest
+from autowipe.areas import AreaMask
+from autowipe.kinds import Found, FoundEvent
+from autowipe.overlays import resolve, to_plan
+from autowipe.planes import layout_of
+from autowipe.timing import FrameRange
+
+WHOLE = FrameRange(0, 1000)
+BOX = (40, 140, 120, 20)
+
+
+def logo(*ranges, box=BOX):
+    return Found("logo", box, [FoundEvent(FrameRange(*r)) for r in ranges], 0.9, np.ones((box[3], box[2]), np.float32))
+
+
+def lines(*ranges, box=BOX):
+    events = [FoundEvent(FrameRange(*r), box=box, matte=np.ones((box[3], box[2]), np.float32)) for r in ranges]
+    return Found("subtitle", box, events, 0.9)
+
+
+def kinds_of(found):
+    return sorted(find.kind for find in resolve(found, WHOLE, 25.0))
+
+
+@pytest.mark.parametrize(
+    ("found", "kinds"),
+    [
+        ([logo((100, 180)), lines((100, 180))], ["subtitle"]),  # one line, seen twice
+        ([logo((100, 260)), lines((100, 170), (180, 260))], ["subtitle"]),  # lines in one place
+        ([logo((0, 1000)), lines((40, 900))], ["logo"]),  # lettering that stays
+        ([logo((0, 1000)), lines((300, 700))], ["logo"]),  # there before and after it was read
+        ([logo((100, 180), box=(20, 100, 260, 70)), lines((100, 180))], ["logo"]),  # a panel with text on it
+        ([logo((0, 1000), box=(240, 10, 40, 20)), lines((100, 180))], ["logo", "subtitle"]),  # two things
+        ([lines((100, 180))], ["subtitle"]),
+    ],
+)
+def test_what_both_finders_saw_is_kept_once_as_what_it_is(found, kinds):
+    assert kinds_of(found) == kinds
+
+
+def test_only_the_lettering_goes_with_the_logo_other_lines_stay():
+    far = (60, 30, 90, 16)
+    text = lines((0, 1000))
+    text.events += lines((100, 160), box=far).events
+
+    left = resolve([logo((0, 1000)), text], WHOLE, 25.0)
+
+    assert [(f.kind, [e.range for e in f.events]) for f in left] == [
+        ("logo", [FrameRange(0, 1000)]),
+        ("subtitle", [FrameRange(100, 160)]),
+    ]
+
+
+class Info:
+    layout = layout_of("yuv420p", 320, 180)
+    frames = 1000
+
+
+def test_kinds_not_asked_for_stay_in_the_plan_switched_off(tmp_path):
+    search = AreaMask((), Info, "search area")
+
+    overlays = to_plan([logo((0, 9)), lines((3, 9))], ("subtitle",), search, Info.layout, WHOLE, tmp_path, "p.maps")
+
+    assert [(o.id, o.enabled) for o in overlays] == [("logo-1", False), ("subtitle-1", True)]
+    assert all((tmp_path / e.matte).exists() for e in overlays[1].events)
+    assert json.dumps(overlays[0].evidence) == "{}"
+
+
+def test_what_lies_outside_the_search_area_is_dropped_and_the_rest_cut_to_it(tmp_path):
+    search = AreaMask(((0, 0, 150, 180),), Info, "search area")
+    inside, across, outside = (
+        logo((0, 9), box=(10, 10, 20, 20)),
+        logo((0, 9), box=(120, 60, 40, 20)),
+        logo((0, 9), box=(260, 10, 20, 20)),
+    )
+
+    overlays = to_plan([inside, across, outside], ("logo",), search, Info.layout, WHOLE, tmp_path, "p.maps")
+
+    assert [o.box for o in overlays] == [(10, 10, 20, 20), (120, 60, 40, 20)]
+    assert across.matte[:, :30].min() == 1
+    assert across.matte[:, 30:].max() == 0
