@@ -34,6 +34,7 @@ STILL_NOISE = 1.5  # levels; the codec's error around a mark that stands still s
 MOVING_NOISE = 2.0  # levels; the error of H.264 at crf 18 to 20 in moving texture
 INDEPENDENT = 0.1  # share of a pixel's evidence that its neighbours do not give already
 WORST_ERROR = 10.0  # levels; a fit that errs more through its transmission is not used
+LEAST_CHANGE = 2.0  # levels; less is not seen
 LEAST_SPREAD = 3.0  # levels; a background that varies less tells nothing, and a fill does as well
 SOFT_COST, ALIEN_COST = 7.0, 25.0  # prior costs in units of chi squared
 NEIGHBOUR_COST = 4.0
@@ -153,9 +154,10 @@ class BlendFit:
         levels = [to_levels(crop, self._layout) for crop in self._kept]
         self._kept = []
         stacks = [np.stack([frame[i] for frame in levels], -1) for i in range(len(levels[0]))]
-        scales = [2.0 ** (8 - plane.bits) / self._count for plane in self._layout.colour]
+        scales = [2.0 ** (8 - plane.bits - plane.low) / self._count for plane in self._layout.colour]
         means = [(total * scale).astype(np.float32) for total, scale in zip(self._sums, scales, strict=True)]
-        return _fit(stacks, means, self._support)
+        lead = next((i for i, plane in enumerate(self._layout.colour) if plane.role in "YG"), 0)
+        return _fit(stacks, means, self._support, lead)
 
 
 def _refuse(support: np.ndarray, *reasons: str) -> BlendMaps:
@@ -197,22 +199,42 @@ class _View:
         return _View(*(value[pick] if isinstance(value, np.ndarray) else value for value in values))
 
 
-def _fit(stacks: list[np.ndarray], means: list[np.ndarray], support: np.ndarray) -> BlendMaps:
+def _fit(stacks: list[np.ndarray], means: list[np.ndarray], support: np.ndarray, lead_plane: int) -> BlendMaps:
     """`stacks`: per plane (h, w, T) levels; `means`: per plane (h, w), over all frames; `support`: (H, W) bool."""
-    lead = stacks[0]
+    lead = stacks[lead_plane]
     legal = (min(16.0, float(lead.min())), max(235.0, float(lead.max())))
     hole, covered, alien = support, None, np.zeros_like(support)
-    for turn in range(ROUNDS):
+    for _ in range(ROUNDS):
         view = _look(lead, hole)
         if covered is None:
             covered = _changed(view, support.shape)
-        levels = _find_levels(view, covered, alien, legal, turn > 0)
+        levels = _find_levels(view, covered, alien, legal)
         if not levels:
-            return _refuse(support, "no common opacity and colour explain it")
+            return _refuse(covered if covered.any() else support, "no common opacity and colour explain it")
         label, a = _label(lead.mean(-1), view, hole, levels, legal)
         covered, alien = label != CLEAN, label == ALIEN
         hole = _filled(_grow(covered, 2)) & support
-    return _maps(stacks, means, support, levels, label, a)
+    reason, quality = _verdict(view, levels, label)
+    if reason:
+        return _refuse(covered if covered.any() else support, reason)
+    return _maps(stacks, means, lead_plane, levels, label, a, quality)
+
+
+def _verdict(view: _View, levels: list[_Level], label: np.ndarray) -> tuple[str, float]:
+    """Why the levels cannot be used, if so, and how good they are, 0..1."""
+    seen = label[view.rows, view.cols]
+    if view.fill.var() + view.spread.mean() < LEAST_SPREAD**2:
+        return "the picture behind it hardly varies, so its opacity cannot be told", 0.0
+    worst = 0.0
+    for i, level in enumerate(levels, 1):
+        here = seen == i
+        if level.a < LEAST_TRANSMISSION or not here.any():
+            continue
+        spread = float(np.sqrt(view.fill[here].var() + view.spread[here].mean()))
+        worst = max(worst, level.error * spread / level.a)
+    if worst > WORST_ERROR:
+        return f"the picture behind it does not tell its opacity well: un-blending would err by {worst:.0f} levels", 0.0
+    return "", 1 / (1 + (worst / MOVING_NOISE) ** 2)
 
 
 def _look(stack: np.ndarray, hole: np.ndarray) -> _View:
@@ -298,10 +320,12 @@ def _slope(guess: np.ndarray, error: np.ndarray) -> float:
 
 
 def _changed(view: _View, shape: tuple[int, int]) -> np.ndarray:
-    """Pixels whose mean over time departs from what their surroundings let expect."""
+    """Pixels whose mean over time departs most from what their surroundings let expect."""
     change = np.abs(view.mean - view.fill)
+    surprise = change / np.sqrt(view.still + STILL_NOISE**2)
     grid = np.zeros(shape, np.uint8)
-    grid[view.rows, view.cols] = change > np.maximum(3.0, 3 * np.sqrt(view.still + STILL_NOISE**2))
+    # Where the prediction is poor no pixel by itself is sure; the overlay fills a good part of its support.
+    grid[view.rows, view.cols] = (surprise > min(3.0, float(np.quantile(surprise, 0.7)))) & (change > LEAST_CHANGE)
     return cv2.morphologyEx(grid, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
 
 
@@ -330,7 +354,7 @@ def _own_transmission(view: _View, colour: float) -> np.ndarray:
 
 
 def _find_levels(
-    view: _View, covered: np.ndarray, alien: np.ndarray, legal: tuple[float, float], tight: bool
+    view: _View, covered: np.ndarray, alien: np.ndarray, legal: tuple[float, float]
 ) -> list[_Level]:
     """The overlay's flat opacities, by lines through (predicted, observed) that many pixels agree on."""
     rng = np.random.default_rng(0)
@@ -339,7 +363,7 @@ def _find_levels(
         inner = covered[view.rows, view.cols]
     if not inner.any():
         return []
-    enough = np.partition(view.depth[inner], min(inner.sum(), FEWEST_VOTERS) - 1)[FEWEST_VOTERS - 1 if inner.sum() > FEWEST_VOTERS else -1]
+    enough = np.sort(view.depth[inner])[: max(FEWEST_VOTERS, 1)][-1]
     voters = np.flatnonzero(inner & (view.depth <= max(TRUSTED_PX, enough)))
     if len(voters) > MOST_VOTERS:
         voters = rng.choice(voters, MOST_VOTERS, replace=False)
@@ -350,7 +374,7 @@ def _find_levels(
         start = _propose(left, rng, legal)
         if start is None:
             break
-        level, explained = _tune(left, *start, legal, tight)
+        level, explained = _tune(left, *start, legal)
         if explained.sum() < max(8, 0.04 * len(voters)):
             break
         if level.a < MOST_TRANSMISSION:
@@ -391,44 +415,43 @@ def _propose(view: _View, rng: np.random.Generator, legal: tuple[float, float]) 
     return float(best[0]), float(np.clip(best[1], *legal))
 
 
-def _tune(
-    view: _View, a: float, colour: float, legal: tuple[float, float], tight: bool
-) -> tuple[_Level, np.ndarray]:
-    """Refines a level by Gauss-Newton over (a, colour); soft pixels take part with a transmission of their own.
-
-    Gives the level and which pixels it explains.
-    """
-
-    def residuals(values: np.ndarray) -> np.ndarray:
-        # The variances are those of the present values: else a larger one would excuse itself.
-        own = np.where(soft, _own_transmission(view, values[1]), values[0])
-        off = view.mean - own * view.fill - (1 - own) * values[1]
-        return np.stack([off / deviation, np.sqrt(trust) * (own - view.slope)], -1)
-
-    values = np.array([a, colour])
-    steps = np.array([0.01, 1.0])
+def _tune(view: _View, a: float, colour: float, legal: tuple[float, float]) -> tuple[_Level, np.ndarray]:
+    """Refines a level by a weighted line fit; gives it and which pixels it or its soft edges explain."""
     for _ in range(12):
-        own = _own_transmission(view, values[1])
-        gain = _misfit(view, values[0], values[1]) - _misfit(view, own, values[1])
-        if tight:
-            # Only change over time shows a pixel to be soft: by its mean it may as well lie on an edge of the scene.
-            gain = _trust(view, own) * ((values[0] - view.slope) ** 2 - (own - view.slope) ** 2)
-        soft = gain > SOFT_COST
-        now_a = np.where(soft, own, values[0])
-        deviation, trust = np.sqrt(now_a**2 * view.still + STILL_NOISE**2), _trust(view, now_a)
-        now = residuals(values)
-        weight = 1 / (1 + (now**2).sum(1) / FAR)  # what is of another level has little say
-        slopes = [(residuals(values + d) - residuals(values - d)) / 2 for d in np.diag(steps)]
-        jacobian = np.stack(slopes, -1)  # (N, 2, 2) per step
-        hessian = np.einsum("n,nri,nrj->ij", weight, jacobian, jacobian) + np.diag([1e-4, 1e-4])
-        move = -np.linalg.solve(hessian, np.einsum("n,nri,nr->i", weight, jacobian, now)) * steps
-        values = np.clip(values + move, (0, legal[0]), (0.97, legal[1]))
-        if np.all(np.abs(move) < steps / 10):
+        before = a
+        # Cauchy's weights: what is of another level, or soft, has little say
+        weight = 1 / (1 + _misfit(view, a, colour) / FAR)
+        by_mean = weight / (a * a * view.still + STILL_NOISE**2)
+        by_time = weight * _trust(view, a)
+        total, along = by_mean.sum(), float((by_time * view.slope).sum())
+        fill, mean = float((by_mean * view.fill).sum() / total), float((by_mean * view.mean).sum() / total)
+        certainty = float((by_mean * (view.fill - fill) ** 2).sum() + by_time.sum())
+        a = (float((by_mean * (view.fill - fill) * (view.mean - mean)).sum()) + along) / max(certainty, 1e-6)
+        a = float(np.clip(a, 0, 0.97))
+        colour = (mean - a * fill) / (1 - a)
+        if not legal[0] <= colour <= legal[1]:  # no such colour: the line goes through the nearest one that there is
+            colour = float(np.clip(colour, *legal))
+            off = view.fill - colour
+            certainty = float((by_mean * off**2).sum() + by_time.sum())
+            a = (float((by_mean * off * (view.mean - colour)).sum()) + along) / max(certainty, 1e-6)
+            a = float(np.clip(a, 0, 0.97))
+        if abs(a - before) < 1e-4:
             break
-    error = float(steps[0] * np.sqrt(np.linalg.inv(hessian)[0, 0] / INDEPENDENT))
-    own = _own_transmission(view, values[1])
-    flat_misfit, soft_misfit = _misfit(view, values[0], values[1]), _misfit(view, own, values[1])
-    return _Level(float(values[0]), float(values[1]), error), np.minimum(flat_misfit, soft_misfit + SOFT_COST) < ALIEN_COST
+    level = _Level(a, colour, 1 / float(np.sqrt(max(certainty, 1e-6) * INDEPENDENT)))
+    own = _own_transmission(view, colour)
+    explained = np.minimum(_misfit(view, a, colour), _misfit(view, own, colour) + SOFT_COST) < ALIEN_COST
+    if explained.any() and _never_changes(view.part(explained), level):
+        level = _Level(0.0, float(np.median(view.mean[explained])), 0.0)
+    return level, explained
+
+
+def _never_changes(view: _View, level: _Level) -> bool:
+    """Whether what lies under a seemingly translucent level moves and it does not: then it is opaque."""
+    trust = _trust(view, level.a)
+    total = float(trust.sum())
+    if level.a < LEAST_TRANSMISSION or total * INDEPENDENT < FEWEST_TELLING:
+        return level.a - 2 * level.error < LEAST_TRANSMISSION
+    return float((trust * view.slope).sum()) / total + 2 / np.sqrt(total * INDEPENDENT) < LEAST_TRANSMISSION
 
 
 def _label(
@@ -504,19 +527,21 @@ def _join_gaps(region: np.ndarray, unary: np.ndarray, fixed: np.ndarray, levels:
         if (patch & box).sum() < BOX_SHARE * box.sum():
             continue
         telling = ~_grow(foreign, EDGE_PX)
-        count, parts = cv2.connectedComponents((box & (region == CLEAN)).astype(np.uint8), connectivity=4)
-
-        def mean(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-            total = np.bincount(parts[where], values[where], minlength=count)
-            return total / np.maximum(np.bincount(parts[where], minlength=count), 1)
-
-        votes = np.bincount(parts[telling], minlength=count)
-        gap = (votes >= FEWEST_TELLING) & (mean(unary[i] - unary[0], telling) < GAP_DOUBT)
-        text = (votes < FEWEST_TELLING) & (mean(unary[0], parts > 0) > TEXT_SURPRISE)
+        _, parts = cv2.connectedComponents((box & (region == CLEAN)).astype(np.uint8), connectivity=4)
+        votes = np.bincount(parts[telling], minlength=int(parts.max()) + 1)
+        gap = (votes >= FEWEST_TELLING) & (_mean_by(parts, unary[i] - unary[0], telling) < GAP_DOUBT)
+        text = (votes < FEWEST_TELLING) & (_mean_by(parts, unary[0], parts > 0) > TEXT_SURPRISE)
         gap[0] = text[0] = False
         solid = foreign & _shrink(box) & fixed
         region[(gap | text)[parts] & solid] = ALIEN
         region[gap[parts] & ~solid] = i
+
+
+def _mean_by(parts: np.ndarray, values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Mean of the values of each part, over the pixels `where`; 0 for a part that has none."""
+    count = int(parts.max()) + 1
+    total = np.bincount(parts[where], values[where], minlength=count)
+    return total / np.maximum(np.bincount(parts[where], minlength=count), 1)
 
 
 def _extent(counts: np.ndarray) -> tuple[int, int]:
@@ -640,10 +665,11 @@ def _costs(view: _View, levels: list[_Level], legal: tuple[float, float]) -> tup
 def _maps(
     stacks: list[np.ndarray],
     means: list[np.ndarray],
-    support: np.ndarray,
+    lead_plane: int,
     levels: list[_Level],
     label: np.ndarray,
     a: np.ndarray,
+    quality: float,
 ) -> BlendMaps:
     colours = np.array([0.0] + [level.colour for level in levels], np.float32)
     covered = label != CLEAN
@@ -651,7 +677,7 @@ def _maps(
     opaque = _grow(opaque, 1) & covered if opaque.any() else opaque
     translucent = covered & ~opaque
     if not translucent.any():
-        return _refuse(support, "it is opaque")
+        return _refuse(covered, "it is opaque")
     transmission, contribution = [], []
     hole = _grow(covered, 2)
     edge = _grow(cv2.morphologyEx((label + 1).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0, 1)
@@ -659,13 +685,13 @@ def _maps(
     for i, mean in enumerate(means):
         size = mean.shape
         parts = [_to_plane(share, size) for share in shares]
-        if size != support.shape:  # chroma is filtered on its way down, and smoothed again by the codec
+        if size != label.shape:  # chroma is filtered on its way down, and smoothed again by the codec
             parts = [cv2.GaussianBlur(part, (3, 3), 0) for part in parts]
         own_a = 1 - sum(parts)
         own_hole = _pool(hole, size)
         fill = predict(mean[..., None], own_hole)[..., 0]
         still = _fill_error(stacks[i], own_hole)(_depth(own_hole))[0]
-        if i == 0:
+        if i == lead_plane:
             own_colours = colours[1:]
         else:
             own_colours = _plane_colours(mean, fill, own_a, parts, still, own_hole & ~_pool(opaque, size))
@@ -676,7 +702,7 @@ def _maps(
         extra = np.where(own_hole & ~_pool(opaque, size), np.clip(extra, -8, 8), 0)
         transmission.append(own_a.astype(np.float32))
         contribution.append((flat + extra).astype(np.float32))
-    return BlendMaps(Unblend(transmission, contribution), opaque, covered, MOVING_NOISE, 1.0, ())
+    return BlendMaps(Unblend(transmission, contribution), opaque, covered, MOVING_NOISE, quality, ())
 
 
 def _to_plane(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
