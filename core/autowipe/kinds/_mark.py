@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -11,11 +11,10 @@ import numpy as np
 from .. import planes
 from ..evidence import Still, gradients
 from ..job import Box
-from ..maps import Unblend
-from ..planes import Layout, Plane
+from ..planes import Layout
 from ..timing import FrameRange
-from ..unblend import BlendFit, BlendMaps, predict
 from . import Found, FoundEvent
+from ._cover import SHARP, Look, disc, find_cover, graphic_edges, grown, settle, sharpness
 
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 PRESENT = 0.5  # share of the template's gradient from which the mark is there
@@ -24,30 +23,12 @@ ABSENT = 0.35  # of what should be seen
 LEAST_SAMPLES = 4
 SURE_NATS = 8.0  # of an edge; with less, the mark has to be there all the time and very steady
 LEAST_NATS = 3.0  # the chance of an edge of the scene to do as well is exp(-3)
-SHARP_PX = 15  # over which an edge's contrast is measured
-SHARP = 0.42  # of that contrast crossed within 2 px: graphics 0.45 to 0.95, lens-made edges 0.1 to 0.35
 STEADY = 0.085  # standard deviation of the presence: marks 0.002 to 0.07, scene 0.06 to 0.4
 LOCKED = 0.65
-SKIRT_PX = 2  # of the codec's ringing around what is covered
-MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
-MOSTLY = 0.8  # hidden share from which a mark is as good as opaque
-TRUSTED_FIT = 0.5  # quality of the fit of its opacity from which that says what the mark covers
 KEPT_FRAMES, KEPT_SAMPLES = 48, 4_000_000  # of the crops, for the fit of its opacity at the end
 TIMED_S = 15.0  # a line that is there for less and comes and goes by itself is text to be read, not a mark
 TIMED_SHARE, CENTRED_SHARE = 0.6, 0.9  # of the range; lines in the middle of the picture are subtitles sooner
 ONE_WAY = 0.85  # from this concentration of directions it is a line, not a mark
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the second look saw, per luma px of a mark's box, over the sampled frames in which it was there."""
-
-    mean: np.ndarray  # (H, W, 3) float32 levels: luma and chroma
-    spread: np.ndarray  # (H, W) float32: standard deviation of luma over time
-    slope: np.ndarray  # (2, H, W) float32: mean gradient of the luma
-    edge: np.ndarray  # (H, W) float32: length of the mean gradient, all channels, levels a px
-    lock: np.ndarray  # (H, W) float32: 1 where the gradient never changes, 0 where it averages out
-    count: int  # sampled frames
 
 
 class Mark:
@@ -71,7 +52,7 @@ class Mark:
         template, self._seeds = self._place_template(still, place, seeds)
         power = (template**2).sum(0)
         self._at = np.flatnonzero(power > 0.3 * np.median(power[power > 0]))
-        self._near = cv2.dilate((power > 0).astype(np.uint8), _disc(4)) > 0
+        self._near = cv2.dilate((power > 0).astype(np.uint8), disc(4)) > 0
         self._weights = (template.reshape(6, -1)[:, self._at] / power.reshape(-1)[self._at]) / 8
         self._kept: list[list[np.ndarray]] = []
         self._most_kept = int(np.clip(KEPT_SAMPLES // (self.box[2] * self.box[3]), 8, KEPT_FRAMES))
@@ -88,9 +69,7 @@ class Mark:
         whole[y : y + h, x : x + w] = seeds
         wide, high = self.box[2:]
         small = (self._width, max(1, round(high * self._width / wide)))
-        edges = np.stack(
-            [_resampled(part * whole, self.box, self._scale, small) for part in still.edges]
-        )
+        edges = np.stack([_resampled(part * whole, self.box, self._scale, small) for part in still.edges])
         return edges, _resampled(whole, self.box, self._scale, (wide, high)) > 0.5
 
     def add(self, frame: int, crop: list[np.ndarray]) -> None:
@@ -140,20 +119,23 @@ class Mark:
         if self._count < LEAST_SAMPLES:
             return None
         look = self.look()
-        seeds = _graphic(look, self._seeds)
+        seeds = graphic_edges(look, self._seeds)
         presence = np.array(self._presence)
         ranges = appearances(presence, np.array(self._light), self._start)
         evidence = self._evidence(look, seeds, presence)
         if not ranges or not _is_mark(evidence) or self._is_timed(ranges, seeds, whole, shots):
             return None
         lines, covered = find_cover(look, seeds, self._reach, self._scale)
-        maps = self._fit(covered)
-        covered, unblend, opaque = _settle(lines, covered, maps, self._picture)
-        evidence["opaque share"] = opaque
-        evidence["un-blend quality"] = maps.quality
-        matte = cv2.dilate(covered.astype(np.uint8), _disc(SKIRT_PX)).astype(np.float32)
+        covered, unblend, figures = settle(lines, covered, self._kept, self._picture, self.box)
+        self._kept = []
         return Found(
-            "logo", self.box, [FoundEvent(r) for r in ranges], _confidence(evidence), matte, unblend, evidence
+            "logo",
+            self.box,
+            [FoundEvent(r) for r in ranges],
+            _confidence(evidence),
+            grown(covered),
+            unblend,
+            {**evidence, **figures},
         )
 
     def _is_timed(
@@ -170,14 +152,6 @@ class Mark:
         share = sum(len(r) for r in ranges) / max(1, len(whole))
         return share < (CENTRED_SHARE if is_centred else TIMED_SHARE)
 
-    def _fit(self, covered: np.ndarray) -> BlendMaps:
-        support = cv2.dilate(covered.astype(np.uint8), _disc(SKIRT_PX + 3)) > 0
-        fit = BlendFit(self._picture, self.box, support)
-        for crop in self._kept:
-            fit.add(crop)
-        self._kept = []
-        return fit.finish()
-
     def _evidence(self, look: Look, seeds: np.ndarray, presence: np.ndarray) -> dict[str, float | str]:
         lines = seeds & (look.edge > 1.5)
         there = presence > PRESENT
@@ -190,7 +164,7 @@ class Mark:
             "frames with it": float(there.mean()),
             "unsteadiness": _unsteadiness(presence, np.array(self._light)),
             "edge lock": float(np.median(look.lock[lines])) if enough else 0.0,
-            "edge sharpness": _sharpness(look, lines),
+            "edge sharpness": sharpness(look, lines),
             "one direction": float(np.abs(turn.mean())),
             "edge strength, levels": float(np.median(look.edge[lines])) if enough else 0.0,
         }
@@ -229,107 +203,6 @@ def _confidence(evidence: dict) -> float:
         1 - e["one direction"] / ONE_WAY,
     )
     return float(1 / (1 + np.exp(-1 - 4 * min(1.0, *margins))))
-
-
-def _graphic(look: Look, seeds: np.ndarray) -> np.ndarray:
-    """The seeds around which edges are as sharp and as constant as drawn ones."""
-    peaks, ratio = _peaks(look, seeds)
-    good = peaks & (ratio >= 0.8 * SHARP) & (look.lock >= 0.5)
-    window = (SHARP_PX // 2 * 2 + 1,) * 2
-    tried = cv2.boxFilter(peaks.astype(np.float32), -1, window, normalize=False)
-    held = cv2.boxFilter(good.astype(np.float32), -1, window, normalize=False)
-    return seeds & (held >= 3) & (held >= 0.5 * tried)
-
-
-def _peaks(look: Look, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ridges of the gradient (H, W) bool in `where`, and the share of the local contrast crossed within 2 px."""
-    luma = look.mean[..., 0]
-    window = np.ones((SHARP_PX, SHARP_PX), np.uint8)
-    contrast = cv2.dilate(luma, window) - cv2.erode(luma, window)
-    slope = np.hypot(look.slope[0], look.slope[1])
-    ridge = slope >= 0.95 * cv2.dilate(slope, np.ones((3, 3), np.uint8))
-    return where & ridge & (contrast > 10), 2 * slope / np.maximum(contrast, 8)
-
-
-def _sharpness(look: Look, lines: np.ndarray) -> float:
-    peaks, ratio = _peaks(look, lines)
-    return float(np.median(ratio[peaks])) if peaks.sum() >= 10 else 0.0
-
-
-def _settle(
-    lines: np.ndarray, covered: np.ndarray, maps: BlendMaps, layout: Layout
-) -> tuple[np.ndarray, Unblend | None, float]:
-    """What is covered, how to un-blend it, and which share of it cannot be.
-
-    The fit tells to the pixel what a mark changes, but it may miss a part of another opacity: where it misses lines
-    that are surely the mark's, both count, and what only the statistics know is hidden (transmission 0).
-    """
-    if maps.unblend is None or maps.quality < TRUSTED_FIT:
-        return covered, None, 1.0
-    near = cv2.dilate(maps.covered.astype(np.uint8), _disc(2)) > 0
-    hidden = maps.opaque.copy()
-    if (lines & ~near).sum() > MISSED * lines.sum():
-        hidden |= covered & ~cv2.dilate(maps.covered.astype(np.uint8), _disc(1)).astype(bool)
-        covered = covered | maps.covered
-    else:
-        covered = maps.covered
-    share = float(hidden.sum() / max(1, covered.sum()))
-    if share > MOSTLY:
-        return covered, None, 1.0
-    hidden = cv2.dilate(hidden.astype(np.uint8), _disc(SKIRT_PX)) > 0
-    transmission, contribution = [], []
-    for plane, a, b in zip(layout.colour, maps.unblend.transmission, maps.unblend.contribution, strict=True):
-        under = _at_plane(hidden, plane)
-        transmission.append(np.where(under, np.float32(0), a))
-        contribution.append(np.where(under, np.float32(0), b))
-    return covered, Unblend(transmission, contribution), share
-
-
-def _at_plane(mask: np.ndarray, plane: Plane) -> np.ndarray:
-    """A luma-size mask in the samples of a plane: True where any px beneath is."""
-    sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
-    high, wide = mask.shape
-    padded = np.pad(mask, ((0, -high % sy), (0, -wide % sx)))
-    return padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx).any((1, 3))
-
-
-def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """The mark's lines, and all that it covers: (H, W) bool each."""
-    hull = find_hull(seeds, reach, round(1.5 * scale) + 2)
-    offset = np.abs(look.mean - predict(look.mean, hull)).max(2)
-    usual = predict(look.spread[..., None], hull)[..., 0]
-    noise = np.sqrt(np.maximum(1 / np.maximum(look.lock, 1e-3) - 1, 0)) * look.edge / np.sqrt(look.count)
-    weak = hull & (look.edge > np.maximum(1.5, 3 * noise)) & (look.lock > 0.3)
-    lines = _connected(weak, seeds & weak)
-    lines = cv2.morphologyEx(lines.astype(np.uint8), cv2.MORPH_CLOSE, _disc(1)) > 0
-    error = _fill_error(look.mean, hull, reach)
-    calm = (look.spread < 0.5 * usual - 1) & (usual > 6) & (offset > 6)
-    areas = hull & (calm | (offset > max(12.0, 2.5 * error)))
-    areas = cv2.morphologyEx(areas.astype(np.uint8), cv2.MORPH_OPEN, _disc(1)) > 0
-    return lines, lines | _connected(areas, cv2.dilate(lines.astype(np.uint8), _disc(1)) > 0)
-
-
-def find_hull(seeds: np.ndarray, reach: int, pad: int) -> np.ndarray:
-    """(H, W) bool: the convex hulls of the seeds that lie within `reach` px of each other, grown by `pad`."""
-    near = cv2.dilate(seeds.astype(np.uint8), _disc(reach))
-    count, labels = cv2.connectedComponents(near, connectivity=8)
-    out = np.zeros_like(near)
-    for i in range(1, count):
-        rows, columns = np.nonzero(seeds & (labels == i))
-        outline = cv2.convexHull(np.column_stack([columns, rows]).astype(np.int32))
-        cv2.fillConvexPoly(out, outline, 1)
-    return np.asarray(cv2.dilate(out, _disc(pad)) > 0)
-
-
-def _fill_error(mean: np.ndarray, hull: np.ndarray, reach: int) -> float:
-    """How far a fill from `reach` px around is off in the clean surroundings, levels (90 % of it)."""
-    clean = (~hull).astype(np.float32)
-    if not clean.any():
-        return 255.0
-    size = (2 * reach + 1,) * 2
-    weight = cv2.blur(clean, size)
-    around = cv2.blur(mean * clean[..., None], size) / np.maximum(weight, 1e-3)[..., None]
-    return float(np.quantile(np.abs(mean - around).max(2)[~hull], 0.9))
 
 
 def appearances(presence: np.ndarray, light: np.ndarray, start: int) -> list[FrameRange]:
@@ -377,19 +250,5 @@ def _resampled(part: np.ndarray, box: Box, scale: float, size: tuple[int, int]) 
     """A map of the analysis picture on a grid of `size` (w, h) over a box of the source."""
     x, y, w, h = box
     step_x, step_y = w / size[0] / scale, h / size[1] / scale
-    move = np.array(
-        [[step_x, 0, x / scale + step_x / 2 - 0.5], [0, step_y, y / scale + step_y / 2 - 0.5]], np.float32
-    )
+    move = np.array([[step_x, 0, x / scale + step_x / 2 - 0.5], [0, step_y, y / scale + step_y / 2 - 0.5]], np.float32)
     return cv2.warpAffine(part, move, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-
-
-def _connected(weak: np.ndarray, strong: np.ndarray) -> np.ndarray:
-    count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
-    good = np.zeros(count, bool)
-    good[np.unique(labels[strong & weak])] = True
-    good[0] = False
-    return good[labels]
-
-
-def _disc(radius: int) -> np.ndarray:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

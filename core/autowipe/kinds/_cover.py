@@ -1,0 +1,159 @@
+"""What a static mark covers: its lines, the areas between them, and how far the picture beneath shines through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..job import Box
+from ..maps import Unblend
+from ..planes import Layout, Plane
+from ..unblend import BlendFit, BlendMaps, predict
+
+SHARP_PX = 15  # over which an edge's contrast is measured
+SHARP = 0.42  # of that contrast crossed within 2 px: graphics 0.45 to 0.95, lens-made edges 0.1 to 0.35
+SKIRT_PX = 2  # of the codec's ringing around what is covered
+TRUSTED_FIT = 0.5  # quality of the fit of its opacity from which that says what the mark covers
+MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
+MOSTLY = 0.8  # hidden share from which a mark is as good as opaque
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the second look saw, per luma px of a mark's box, over the sampled frames in which it was there."""
+
+    mean: np.ndarray  # (H, W, 3) float32 levels: luma and chroma
+    spread: np.ndarray  # (H, W) float32: standard deviation of luma over time
+    slope: np.ndarray  # (2, H, W) float32: mean gradient of the luma
+    edge: np.ndarray  # (H, W) float32: length of the mean gradient, all channels, levels a px
+    lock: np.ndarray  # (H, W) float32: 1 where the gradient never changes, 0 where it averages out
+    count: int  # sampled frames
+
+
+def graphic_edges(look: Look, seeds: np.ndarray) -> np.ndarray:
+    """The seeds around which edges are as sharp and as constant as drawn ones."""
+    peaks, ratio = _peaks(look, seeds)
+    good = peaks & (ratio >= 0.8 * SHARP) & (look.lock >= 0.5)
+    window = (SHARP_PX // 2 * 2 + 1,) * 2
+    tried = cv2.boxFilter(peaks.astype(np.float32), -1, window, normalize=False)
+    held = cv2.boxFilter(good.astype(np.float32), -1, window, normalize=False)
+    return seeds & (held >= 3) & (held >= 0.5 * tried)
+
+
+def sharpness(look: Look, lines: np.ndarray) -> float:
+    peaks, ratio = _peaks(look, lines)
+    return float(np.median(ratio[peaks])) if peaks.sum() >= 10 else 0.0
+
+
+def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """The mark's lines, and all that it covers: (H, W) bool each."""
+    hull = _find_hull(seeds, reach, round(1.5 * scale) + 2)
+    offset = np.abs(look.mean - predict(look.mean, hull)).max(2)
+    usual = predict(look.spread[..., None], hull)[..., 0]
+    noise = np.sqrt(np.maximum(1 / np.maximum(look.lock, 1e-3) - 1, 0)) * look.edge / np.sqrt(look.count)
+    weak = hull & (look.edge > np.maximum(1.5, 3 * noise)) & (look.lock > 0.3)
+    lines = _connected(weak, seeds & weak)
+    lines = cv2.morphologyEx(lines.astype(np.uint8), cv2.MORPH_CLOSE, disc(1)) > 0
+    error = _fill_error(look.mean, hull, reach)
+    calm = (look.spread < 0.5 * usual - 1) & (usual > 6) & (offset > 6)
+    areas = hull & (calm | (offset > max(12.0, 2.5 * error)))
+    areas = cv2.morphologyEx(areas.astype(np.uint8), cv2.MORPH_OPEN, disc(1)) > 0
+    return lines, lines | _connected(areas, cv2.dilate(lines.astype(np.uint8), disc(1)) > 0)
+
+
+def settle(
+    lines: np.ndarray, covered: np.ndarray, crops: list[list[np.ndarray]], layout: Layout, box: Box
+) -> tuple[np.ndarray, Unblend | None, dict[str, float]]:
+    """What is covered to the pixel, how to un-blend it, and figures on that.
+
+    `crops`: frames that show the mark, colour planes over `box`. The fit tells to the pixel what a mark changes, but
+    it may miss a part of another opacity: where it misses lines that are surely the mark's, both count, and what only
+    the statistics know is hidden (transmission 0).
+    """
+    fit = BlendFit(layout, box, cv2.dilate(covered.astype(np.uint8), disc(SKIRT_PX + 3)) > 0)
+    for crop in crops:
+        fit.add(crop)
+    maps = fit.finish()
+    hidden = None
+    if maps.unblend is not None and maps.quality >= TRUSTED_FIT:
+        covered, hidden = _joint(lines, covered, maps)
+    share = 1.0 if hidden is None else float(hidden.sum() / max(1, covered.sum()))
+    figures = {"hidden share": share, "un-blend quality": maps.quality}
+    if hidden is None or maps.unblend is None or share > MOSTLY:
+        return covered, None, figures
+    hidden = cv2.dilate(hidden.astype(np.uint8), disc(SKIRT_PX)) > 0
+    transmission, contribution = [], []
+    for plane, a, b in zip(layout.colour, maps.unblend.transmission, maps.unblend.contribution, strict=True):
+        under = _at_plane(hidden, plane)
+        transmission.append(np.where(under, np.float32(0), a))
+        contribution.append(np.where(under, np.float32(0), b))
+    return covered, Unblend(transmission, contribution), figures
+
+
+def _joint(lines: np.ndarray, covered: np.ndarray, maps: BlendMaps) -> tuple[np.ndarray, np.ndarray]:
+    """What is covered, and which of it is hidden, from the statistics and the fit."""
+    near = cv2.dilate(maps.covered.astype(np.uint8), disc(2)) > 0
+    if (lines & ~near).sum() <= MISSED * lines.sum():
+        return maps.covered, maps.opaque
+    close = cv2.dilate(maps.covered.astype(np.uint8), disc(1)) > 0
+    return covered | maps.covered, maps.opaque | covered & ~close
+
+
+def grown(covered: np.ndarray) -> np.ndarray:
+    """The matte (H, W) float32 of what is covered, with the codec's ringing around it."""
+    return cv2.dilate(covered.astype(np.uint8), disc(SKIRT_PX)).astype(np.float32)
+
+
+def _find_hull(seeds: np.ndarray, reach: int, pad: int) -> np.ndarray:
+    """(H, W) bool: the convex hulls of the seeds that lie within `reach` px of each other, grown by `pad`."""
+    near = cv2.dilate(seeds.astype(np.uint8), disc(reach))
+    count, labels = cv2.connectedComponents(near, connectivity=8)
+    out = np.zeros_like(near)
+    for i in range(1, count):
+        rows, columns = np.nonzero(seeds & (labels == i))
+        outline = cv2.convexHull(np.column_stack([columns, rows]).astype(np.int32))
+        cv2.fillConvexPoly(out, outline, 1)
+    return np.asarray(cv2.dilate(out, disc(pad)) > 0)
+
+
+def _fill_error(mean: np.ndarray, hull: np.ndarray, reach: int) -> float:
+    """How far a fill from `reach` px around is off in the clean surroundings, levels (90 % of it)."""
+    clean = (~hull).astype(np.float32)
+    if not clean.any():
+        return 255.0
+    size = (2 * reach + 1,) * 2
+    weight = cv2.blur(clean, size)
+    around = cv2.blur(mean * clean[..., None], size) / np.maximum(weight, 1e-3)[..., None]
+    return float(np.quantile(np.abs(mean - around).max(2)[~hull], 0.9))
+
+
+def _peaks(look: Look, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ridges of the gradient (H, W) bool in `where`, and the share of the local contrast crossed within 2 px."""
+    luma = look.mean[..., 0]
+    window = np.ones((SHARP_PX, SHARP_PX), np.uint8)
+    contrast = cv2.dilate(luma, window) - cv2.erode(luma, window)
+    slope = np.hypot(look.slope[0], look.slope[1])
+    ridge = slope >= 0.95 * cv2.dilate(slope, np.ones((3, 3), np.uint8))
+    return where & ridge & (contrast > 10), 2 * slope / np.maximum(contrast, 8)
+
+
+def _at_plane(mask: np.ndarray, plane: Plane) -> np.ndarray:
+    """A luma-size mask in the samples of a plane: True where any px beneath is."""
+    sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
+    high, wide = mask.shape
+    padded = np.pad(mask, ((0, -high % sy), (0, -wide % sx)))
+    return np.asarray(padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx).any((1, 3)))
+
+
+def _connected(weak: np.ndarray, strong: np.ndarray) -> np.ndarray:
+    count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
+    good = np.zeros(count, bool)
+    good[np.unique(labels[strong & weak])] = True
+    good[0] = False
+    return good[labels]
+
+
+def disc(radius: int) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

@@ -1,0 +1,132 @@
+"""Static marks: found with their extent and times, and nothing found where nothing was burnt in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import synth
+from autowipe import planes
+from autowipe.decode import open_clip
+from autowipe.kinds import Found, Small, load
+from autowipe.shots import ShotFinder
+from autowipe.timing import FrameRange
+from synth import Burnt
+
+SIZE = (320, 180)
+FRAMES = 48
+LEAST_RECALL = 0.95  # of the changed pixels; the rest is the faintest rim of the antialiasing
+MOST_AWAY = 0.01  # share of the picture that the matte may cover more than 8 px from any overlay
+
+
+@dataclass
+class Seen:
+    found: list[Found]
+    clip: synth.Synthetic
+
+
+def perceive(path: Path) -> list[Found]:
+    with open_clip(path) as clip:
+        info = clip.info
+        finder = load("logo", info.layout, info.whole, float(info.rate))
+        shots = ShotFinder()
+        for frame in clip.frames():
+            luma, chroma = planes.small(frame.views, info.layout, 640)
+            small = Small(frame.index, luma, chroma, info.layout.width / luma.shape[1])
+            finder.survey(small)
+            shots.add(small)
+        boxes = finder.propose(shots.finish())
+        if boxes:
+            for frame in clip.frames():
+                finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in boxes])
+        return finder.finish()
+
+
+def see(folder: Path, overlays: list[Burnt], **how) -> Seen:
+    clip = synth.make(folder / "clip.mp4", overlays, count=FRAMES, size=SIZE, **how)
+    return Seen(perceive(clip.path), clip)
+
+
+def matte_at(found: list[Found], frame: int) -> np.ndarray:
+    out = np.zeros(SIZE[::-1], bool)
+    for find in found:
+        x, y, w, h = find.box
+        if find.matte is not None and any(frame in event.range for event in find.events):
+            out[y : y + h, x : x + w] |= find.matte > 0.5
+    return out
+
+
+def recall(seen: Seen, frame: int) -> float:
+    mask = seen.clip.masks[frame]
+    return float((matte_at(seen.found, frame) & mask).sum() / max(1, mask.sum()))
+
+
+def away(seen: Seen, frame: int) -> float:
+    near = cv2.dilate(seen.clip.masks[frame].astype(np.uint8), np.ones((17, 17), np.uint8)) > 0
+    return float((matte_at(seen.found, frame) & ~near).mean())
+
+
+def score_bar(points: str) -> np.ndarray:
+    bar = np.zeros((24, 96, 4), np.float32)
+    bar[..., 3] = 1
+    bar[..., :3] = (0.08, 0.1, 0.3)
+    bar[:, 64:, :3] = 0.92
+    for words, x, colour in (("ABC-XY", 4, (1, 1, 1)), (points, 70, (0.05, 0.05, 0.05))):
+        letters = np.zeros(bar.shape[:2], np.uint8)
+        cv2.putText(letters, words, (x, 17), cv2.FONT_HERSHEY_DUPLEX, 0.42, 255, 1, cv2.LINE_AA)
+        share = letters[..., None] / np.float32(255)
+        bar[..., :3] = bar[..., :3] * (1 - share) + np.array(colour, np.float32) * share
+    return bar
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.5])
+def test_a_logo_over_a_pan_is_found_with_its_extent(tmp_path, alpha):
+    seen = see(tmp_path, [Burnt(synth.text("NEWS7", 20), (212, 14), 0, FRAMES, alpha=alpha)])
+
+    assert len(seen.found) == 1
+    assert seen.found[0].kind == "logo" and seen.found[0].confidence > 0.5
+    assert [e.range for e in seen.found[0].events] == [FrameRange(0, FRAMES)]
+    assert recall(seen, 20) >= LEAST_RECALL
+    assert away(seen, 20) <= MOST_AWAY
+
+
+def test_a_score_bar_is_covered_whole_while_its_digits_change(tmp_path):
+    bars = [Burnt(score_bar(f"{n}:{n + 1}"), (16, 12), 12 * n, 12 * n + 12) for n in range(4)]
+
+    seen = see(tmp_path, bars)
+
+    for frame in (4, 20, 44):
+        assert recall(seen, frame) >= LEAST_RECALL
+        assert away(seen, frame) <= MOST_AWAY
+
+
+def test_a_logo_that_comes_later_starts_on_its_frame(tmp_path):
+    seen = see(tmp_path, [Burnt(synth.text("NEWS7", 20), (212, 14), 15, FRAMES)])
+
+    assert len(seen.found) == 1
+    assert abs(seen.found[0].events[0].range.start - 15) <= 1
+    assert seen.found[0].events[0].range.stop == FRAMES
+
+
+def test_a_logo_stays_one_event_across_cuts(tmp_path):
+    logo = Burnt(synth.text("NEWS7", 20), (212, 14), 0, FRAMES)
+
+    seen = see(tmp_path, [logo], cuts=(12, 24, 36), pan=0.0)
+
+    assert len(seen.found) == 1
+    assert [e.range for e in seen.found[0].events] == [FrameRange(0, FRAMES)]
+    assert recall(seen, 30) >= LEAST_RECALL
+
+
+@pytest.mark.parametrize("how", [{"pan": 2.0}, {"pan": 0.0}, {"pan": 0.0, "cuts": (16, 32)}])
+def test_nothing_is_found_where_nothing_was_burnt_in(tmp_path, how):
+    assert see(tmp_path, [], **how).found == []
+
+
+def test_a_line_of_text_that_comes_and_goes_is_no_logo(tmp_path):
+    line = Burnt(synth.text("Where were you?", 16, outline=2), (70, 138), 10, 34)
+
+    assert see(tmp_path, [line]).found == []
