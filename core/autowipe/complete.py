@@ -13,7 +13,7 @@ from .completers.borrow import NOWHERE, Places, Surround
 from .completers.fill import fill
 from .flow import Motion, follow, grid
 from .match import Candidate, fuse, match, spatial, spread
-from .planes import from_levels
+from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
 from .timing import FrameRange
 from .unblend import invert
@@ -61,45 +61,38 @@ class _Scene:
 
 
 def _unblend(crops: Crops) -> _Scene:
+    """The window with what shines through an overlay un-blended, and what is hidden spread over from around."""
     colour = crops.layout.colour
     volumes = [
-        np.stack([frame[i] for frame in crops.planes]).astype(np.float32) * np.float32(2.0 ** (8 - plane.bits))
-        for i, plane in enumerate(colour)
+        np.stack(frames) for frames in zip(*(to_levels(planes, crops.layout) for planes in crops.planes), strict=True)
     ]
     scene = _Scene(volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [])
-    shape = crops.planes[0][0].shape
     for t, matte in enumerate(crops.mattes):
         hole = None if matte is None else matte > COVERED
-        if hole is None or not hole.any():
-            hole = None
-        hidden = None
-        if hole is not None:
-            hidden = hole
-            estimates, deviations = _through(scene, crops, t)
-            if estimates is not None:
-                hidden = hole & (deviations[0] > SHINES * NOISE)
-                for volume, estimate in zip(volumes, estimates, strict=True):
-                    volume[t] = estimate
+        hidden = hole = hole if hole is not None and hole.any() else None
+        beneath = None if hole is None else _beneath(crops, t)
+        if hole is not None and beneath is not None:
+            estimates, deviations = beneath
+            hidden = hole & (deviations[0] > SHINES * NOISE)
+            hidden = hidden if hidden.any() else None
+            for volume, estimate in zip(volumes, estimates, strict=True):
+                volume[t] = estimate
         scene.holes.append(hole)
-        scene.hidden.append(hidden if hidden is not None and hidden.any() else None)
-        scene.seen.append(_clear_of(scene.hidden[t], shape, scene.shifts))
-        if scene.hidden[t] is not None:
+        scene.hidden.append(hidden)
+        scene.seen.append(_clear_of(hidden, crops.planes[0][0].shape, scene.shifts))
+        scene.surrounds.append(_surround(scene, t))
+        if hidden is not None:
             for i, volume in enumerate(volumes):
                 (volume[t],) = spread([volume[t]], (~scene.part(hidden, i)).astype(np.float32))
-        scene.surrounds.append(_surround(scene, t))
     return scene
 
 
-def _through(scene: _Scene, crops: Crops, t: int):
-    """Estimates and deviations of the samples beneath; (None, None) where the frame's overlays are opaque or fading."""
+def _beneath(crops: Crops, t: int) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
+    """Estimates and deviations of the picture beneath; None where the overlay is opaque, or is coming or going."""
     maps = crops.unblends[t]
     if maps is None or crops.fading[t]:
-        return None, None
-    observed = [
-        frame.astype(np.float32) * np.float32(2.0 ** (8 - plane.bits))
-        for frame, plane in zip(crops.planes[t], crops.layout.colour, strict=True)
-    ]
-    return invert(observed, maps, NOISE)
+        return None
+    return invert(to_levels(crops.planes[t], crops.layout), maps, NOISE)
 
 
 def _clear_of(hidden: np.ndarray | None, shape: tuple[int, int], shifts: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -153,11 +146,10 @@ def _invent(
     scene: _Scene, motion: Motion, before: list[Places], after: list[Places], keyframes: int
 ) -> list[list[Places]]:
     """Fills what was never seen in a few keyframes, which the others then borrow from: a filling that moves along."""
+    nothing = np.zeros(scene.shape, bool)
     missing = [
-        nowhere if hidden is None else hidden & (b.frame == NOWHERE) & (a.frame == NOWHERE)
-        for hidden, b, a, nowhere in zip(
-            scene.hidden, before, after, [np.zeros(scene.shape, bool)] * len(before), strict=True
-        )
+        nothing if hidden is None else hidden & (before[t].frame == NOWHERE) & (after[t].frame == NOWHERE)
+        for t, hidden in enumerate(scene.hidden)
     ]
     seen = list(scene.seen)
     invented: list[list[Places]] = []
@@ -220,21 +212,20 @@ def _match(scene: _Scene, crops: Crops, t: int, places: list[Places]) -> Plate:
     provenance = np.where(hole, np.uint8(UNBLENDED), np.uint8(UNTOUCHED))
     parts = [volume[t] for volume in scene.volumes]
     if hidden is not None:
-        _, deviations = _through(scene, crops, t)
+        beneath = _beneath(crops, t)
         missing = hidden & (places[0].frame == NOWHERE) & (places[1].frame == NOWHERE)
-        labels = [INVENTED, BORROWED, BORROWED, INVENTED, INVENTED]
+        usable = places if missing.any() else places[:2]
         for i in range(len(parts)):
-            part = scene.part(hidden, i)
-            usable = places if missing.any() else places[:2]
-            candidates = [spatial(parts[i], part), *_borrowed(scene, t, i, usable)]
-            for late in candidates[3:]:
-                late.variance[~scene.part(missing, i)] = np.inf
-            if deviations is not None:
-                candidates.append(Candidate(parts[i], deviations[i] ** 2))
-            value, best = fuse(candidates)
-            parts[i] = np.where(part, value, parts[i])
+            candidates = [spatial(parts[i], scene.part(hidden, i)), *_borrowed(scene, t, i, usable)]
+            for invented in candidates[3:]:
+                invented.variance[~scene.part(missing, i)] = np.inf
+            if beneath is not None:
+                estimates, deviations = beneath
+                candidates.append(Candidate(estimates[i], deviations[i] ** 2))
+            value, heaviest = fuse(candidates)
+            parts[i] = np.where(scene.part(hidden, i), value, parts[i])
             if i == 0:
-                named = np.array([*labels[: len(usable) + 1], UNBLENDED], np.uint8)
-                provenance[hidden] = named[best[hidden]]
+                labels = [INVENTED, BORROWED, BORROWED, INVENTED, INVENTED][: len(usable) + 1]
+                provenance[hidden] = np.array([*labels, UNBLENDED], np.uint8)[heaviest[hidden]]
     masks = [scene.part(hole, i) for i in range(len(parts))]
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)

@@ -52,7 +52,9 @@ def match(value: np.ndarray, picture: np.ndarray, ring: np.ndarray) -> Candidate
     if not there.any():
         return Candidate(np.where(says, value, 0), np.where(says, np.float32(UNKNOWN / 4), np.float32(np.inf)))
     offset, square = spread([difference, difference**2], weight)
-    variance = NOISE + np.maximum(square - offset**2 / 2, 0)  # the offset itself is a guess inside
+    # A light that changed everywhere alike is known inside too; what departs from it is half a guess there.
+    uneven = offset - np.median(difference[there])
+    variance = NOISE + np.maximum(square - offset**2, 0) + uneven**2 / 2
     return Candidate(
         np.where(says, value + offset, 0).astype(np.float32), np.where(says, variance, np.inf).astype(np.float32)
     )
