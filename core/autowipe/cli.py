@@ -121,10 +121,10 @@ def _job(args: argparse.Namespace, task: str) -> Job:
     """The job that the options describe. Raises JobError naming what is wrong."""
     given: dict[str, Any] = {"source": os.path.abspath(args.source), "task": task}
     given["output" if task == "wipe" else "save_plan"] = os.path.abspath(args.output)
-    known = {field.name for field in fields(Job)}
+    known = {field.name for field in fields(Job)} - {"source", "output"}
     paths = ("matte_in", "plan", "save_plan", "matte", "provenance", "report", "compare", "srt")
     for name, value in vars(args).items():
-        if name in known and name not in given and value is not None:
+        if name in known and value is not None:
             given[name] = os.path.abspath(value) if name in paths else value
     try:
         if "kinds" in given:
