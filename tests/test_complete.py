@@ -7,7 +7,6 @@ from copy import deepcopy
 import cv2
 import numpy as np
 import pytest
-
 from autowipe.complete import complete
 from autowipe.maps import Unblend
 from autowipe.planes import Layout, Plane

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-
 from autowipe.completers import borrow
 from autowipe.completers.fill import fill
 from autowipe.flow import follow
