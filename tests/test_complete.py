@@ -51,7 +51,9 @@ def covered(
     frames = deepcopy(clean)
     for t in when:
         for part, plane in zip(frames[t], layout.colour, strict=True):
-            rows, columns = (slice(s.start >> k, s.stop >> k) for s, k in zip(BOX, (plane.shift_y, plane.shift_x)))
+            rows, columns = (
+                slice(s.start >> k, s.stop >> k) for s, k in zip(BOX, (plane.shift_y, plane.shift_x), strict=True)
+            )
             part[rows, columns] = 235 << (plane.bits - 8)
     count = len(clean)
     mattes = [matte if t in when else None for t in range(count)]
