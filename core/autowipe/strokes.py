@@ -233,7 +233,7 @@ def _find_panel(look: EventLook, steps: list[_Step]) -> Panel | None:
         return None
     clear = np.zeros(gain.shape, bool)
     clear[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = True
-    letters = np.maximum.reduce([_off_panel(step, transmission, offset) for step in steps]) > tolerance
+    letters = np.minimum.reduce([_off_panel(one, transmission, offset) for one in steps]) > tolerance
     grow = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     letters = cv2.dilate(cv2.morphologyEx(letters.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), grow)
     return Panel(corners, float(transmission), step.late, clear & (letters == 0))

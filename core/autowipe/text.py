@@ -132,7 +132,7 @@ def _letters() -> list[str]:
 
 @cache
 def _session(task: str) -> InferenceSession:
-    """The model for "det" or "rec", loaded from the wheel's own folder: rapidocr itself, which might download one, is not run."""
+    """The model for "det" or "rec" from the wheel's folder; rapidocr itself is not run, as it might download one."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

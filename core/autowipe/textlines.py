@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -120,13 +121,14 @@ def _pattern_in(picture: Picture, component: int, box: Corners, texts: list[Corn
     near = reach // 4
     ring = np.ones(size.shape, bool)
     for tx0, ty0, tx1, ty1 in (box, *texts):
-        ring[max(0, ty0 - wy0 - near) : max(0, ty1 - wy0 + near), max(0, tx0 - wx0 - near) : max(0, tx1 - wx0 + near)] = False
+        rows = slice(max(0, ty0 - wy0 - near), max(0, ty1 - wy0 + near))
+        ring[rows, max(0, tx0 - wx0 - near) : max(0, tx1 - wx0 + near)] = False
     around = ring & (size > STRONG / 3)
     blocks = []
-    for rows in np.array_split(np.arange(size.shape[0]), 3):
-        for columns in np.array_split(np.arange(size.shape[1]), 4):
+    for down in np.array_split(np.arange(size.shape[0]), 3):
+        for across in np.array_split(np.arange(size.shape[1]), 4):
             part = np.zeros(size.shape, bool)
-            part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+            part[down[0] : down[-1] + 1, across[0] : across[-1] + 1] = True
             chosen = np.flatnonzero(part & around)
             if len(chosen) >= 16:
                 blocks.append((chosen, flat[0][chosen], flat[1][chosen]))
@@ -164,7 +166,7 @@ def _edge(levels: list[float]) -> tuple[int, int, float]:
         floor = min(levels)  # another text came to its place
     gone = floor + 0.1 * max(0.2, 1 - floor)
     seen = next((k for k, level in enumerate(levels) if level <= gone), len(levels))
-    for k, (inner, outer) in enumerate(zip(levels, levels[1:], strict=False)):
+    for k, (inner, outer) in enumerate(pairwise(levels)):
         if inner - outer >= 0.5 and outer < 0.45:  # at one stroke: what is left is the scene's
             seen = min(seen, k + 1)
     full = floor + 0.9 * (1 - floor)

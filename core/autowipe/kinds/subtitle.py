@@ -1,8 +1,7 @@
-"""Finds subtitles and other timed text: lines from the detector, followed in time, then their strokes at native size."""
+"""Finds subtitles and other timed text: lines followed in time at analysis size, their strokes at native size."""
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ from ..text import read_text
 from ..textlines import Line, LineFinder
 from ..timing import FrameRange
 from . import Found, FoundEvent, Small
-
-log = logging.getLogger(__name__)
 
 AFTER = 2  # frames after an event in which it is looked at once more
 SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
@@ -185,7 +182,8 @@ class Finder:
             return None
         grown = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
         rows, columns = np.flatnonzero(grown.any(1)), np.flatnonzero(grown.any(0))
-        box = self._layout.align((x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1))
+        tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
+        box = self._layout.align(tight)
         part = grown[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
         return _Growth(len(shown), box, part * np.uint8(255))
 
@@ -240,24 +238,27 @@ class Finder:
         event.text, event.read = self._read(look)
         if strokes.panel is not None and strokes.panel.transmission >= LEAST_TRANSMISSION:
             pair = (gathered.last, after) if strokes.panel.late else (gathered.first, gathered.before)
-            event.unblend = self._panel_maps(event, strokes.panel, *pair)
+            event.unblend = self._panel_maps(strokes.panel, *pair)
         self._tighten(event)
 
-    def _panel_maps(self, event: _Event, panel: Panel, inside: list[np.ndarray], outside: list[np.ndarray]) -> Unblend:
+    def _panel_maps(
+        self, panel: Panel, inside: list[np.ndarray] | None, outside: list[np.ndarray] | None
+    ) -> Unblend | None:
         """How to un-blend the box behind the text; its letters and its rim are opaque (transmission 0)."""
+        if inside is None or outside is None:
+            return None
         transmission, contribution = [], []
         x0, y0, x1, y1 = panel.corners
         covered = np.zeros(panel.clear.shape, np.uint8)
         covered[y0:y1, x0:x1] = 1
         covered = cv2.dilate(covered, np.ones((5, 5), np.uint8))
         with_panel, without = (to_levels(list(planes), self._layout) for planes in (inside, outside))
-        for plane, one, two in zip(self._layout.colour, with_panel, without, strict=True):
+        for one, two in zip(with_panel, without, strict=True):
             size = one.shape[::-1]
             clear = cv2.resize(panel.clear.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
             touched = cv2.resize(covered.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
             rest = one - np.float32(panel.transmission) * two
             offset = float(np.median(rest[clear])) if clear.any() else 0.0
-            log.debug("box behind the text at %s: %s keeps %.2f, adds %.1f", event.box, plane.role, panel.transmission, offset)
             transmission.append(np.where(clear, panel.transmission, np.where(touched, 0, 1)).astype(np.float32))
             contribution.append(np.where(clear, offset, 0).astype(np.float32))
         return Unblend(transmission, contribution)
@@ -399,7 +400,7 @@ def _without_doubles(lines: list[Line]) -> list[Line]:
     """Of lines that were followed twice at a time, the better one with the union of their frames."""
     out: list[Line] = []
     for line in sorted(lines, key=lambda one: (one.pop_in + one.pop_out, one.stop - one.start), reverse=True):
-        for k, kept in enumerate(out):
+        for kept in out:
             shared = min(line.stop, kept.stop) - max(line.start, kept.start)
             if shared > 0.5 * (line.stop - line.start) and _covered(line, kept) > 0.6:
                 break
