@@ -18,6 +18,8 @@ MOST_PIXELS = 40_000  # a larger region is looked at in a smaller size: with the
 TRUST_PX = 12.0  # the flow's patches reach this far: nearer to what is hidden, the first look is partly made up
 NEAR_PX = 4.0  # the same for the second look, for which the hidden part moves as its surroundings do
 CELL = 4  # px of the looked-at size: grid on which the flow is completed
+USUAL_ERROR = 0.1  # px squared, of a flow vector
+FAR_PX = 4.0  # px of the looked-at size: from here on the flow's own search may lose its way
 OWN_SHARE = 0.5  # of a trusted flow vector against its surroundings'
 
 
@@ -80,7 +82,8 @@ def _view(luma: np.ndarray, hidden: np.ndarray, size: tuple[int, int]) -> _View:
 
 def _flow(dis: cv2.DISOpticalFlow, one: _View, other: _View) -> tuple[np.ndarray, np.ndarray]:
     """The completed flow from `one` to `other`, and back."""
-    flows = dis.calc(one.luma, other.luma, None), dis.calc(other.luma, one.luma, None)
+    shift = _shift(one, other)
+    flows = dis.calc(one.luma, other.luma, shift), dis.calc(other.luma, one.luma, None if shift is None else -shift)
     ahead = _complete(flows[0], one.trust * _agreement(*flows))
     back = _complete(flows[1], other.trust * _agreement(*flows[::-1]))
     # What stands in for the hidden part rests where the overlay rests, and holds back the flow around it. So for
@@ -90,6 +93,21 @@ def _flow(dis: cv2.DISOpticalFlow, one: _View, other: _View) -> tuple[np.ndarray
     flows = dis.calc(first, second, ahead.copy()), dis.calc(second, first, back.copy())
     ahead = _complete(flows[0], one.near * _agreement(*flows))
     return ahead, _complete(flows[1], other.near * _agreement(*flows[::-1]))
+
+
+def _shift(one: _View, other: _View) -> np.ndarray | None:
+    """Flow of one large shift of the whole picture, from where the search may start; None where it had better not."""
+    lights = one.luma.astype(np.float32), other.luma.astype(np.float32)
+    shape = one.luma.shape
+    (dx, dy), _ = cv2.phaseCorrelate(*lights, cv2.createHanningWindow(shape[::-1], cv2.CV_32F))
+    if np.hypot(dx, dy) < FAR_PX or abs(dx) > shape[1] / 2 or abs(dy) > shape[0] / 2:
+        return None
+    moved = cv2.warpAffine(lights[1], np.array([[1, 0, -dx], [0, 1, -dy]]), shape[::-1], borderValue=-1)
+    both = ~one.hidden & ~other.hidden & (moved >= 0)
+    if not both.any():
+        return None
+    errors = [float(np.abs(lights[0] - light)[both].mean()) for light in (moved, lights[1])]
+    return np.full((*shape, 2), (dx, dy), np.float32) if errors[0] < errors[1] else None
 
 
 def _agreement(flow: np.ndarray, reverse: np.ndarray) -> np.ndarray:
@@ -120,12 +138,14 @@ def _affine(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
     terms = np.stack([np.ones(h * w, np.float32), (x.ravel() - w / 2) / 16, (y.ravel() - h / 2) / 16])
     target = flow.reshape(-1, 2).astype(np.float32)
     ridge = np.diag(np.array([1e-6, 1e-2, 1e-2], np.float32))  # without texture on one side, rather a plain shift
-    robust = fixed
+    sure = fixed >= np.median(fixed)
+    fit = np.median(target[sure], 0)
     for _ in range(8):
+        error = ((fit - target) ** 2).sum(1)
+        robust = fixed / (1 + error / max(USUAL_ERROR, float(np.median(error[sure]))))
         weighted = terms * robust
         solution = np.linalg.solve(weighted @ terms.T + ridge * robust.sum(), weighted @ target)
         fit = terms.T @ solution
-        robust = fixed / (1 + ((fit - target) ** 2).sum(1) / 0.1)  # 0.3 px: a flow vector's usual error
     return fit.reshape(h, w, 2).astype(np.float32)
 
 
