@@ -38,7 +38,9 @@ def read_matte(path: Path, box: Box) -> np.ndarray:
     try:
         picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
     except (OSError, cv2.error) as err:
-        raise JobError(f"the matte {path} cannot be read: {err}", code="plan", hint="Put it back, or make the plan anew.") from err
+        raise JobError(
+            f"the matte {path} cannot be read: {err}", code="plan", hint="Put it back, or make the plan anew."
+        ) from err
     if picture is None:
         raise JobError(f"the matte {path} is not a picture", code="plan", hint="Save it as a grey PNG.")
     if picture.shape != (box[3], box[2]):
@@ -68,8 +70,12 @@ def read_unblend(path: Path, shapes: list[tuple[int, int]]) -> Unblend:
                 [store[f"contribution{i}"].astype(np.float32) for i in range(count)],
             )
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as err:
-        raise JobError(f"the un-blend map {path} cannot be read: {err}", code="plan", hint="Make the plan anew.") from err
+        raise JobError(
+            f"the un-blend map {path} cannot be read: {err}", code="plan", hint="Make the plan anew."
+        ) from err
     for plane, shape in zip(maps.transmission + maps.contribution, shapes * 2, strict=True):
         if plane.shape != shape:
-            raise JobError(f"the un-blend map {path} does not fit its overlay's box", code="plan", hint="Make the plan anew.")
+            raise JobError(
+                f"the un-blend map {path} does not fit its overlay's box", code="plan", hint="Make the plan anew."
+            )
     return maps
