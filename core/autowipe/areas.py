@@ -103,7 +103,7 @@ def matte_overlays(path: str, like: ClipInfo, whole: FrameRange, folder: Path, m
 
 
 class _MatteVideo:
-    """A matte file's frames as 8-bit levels at the clip's size; stands for frame 0 of a still and frame t of a video."""
+    """A matte file's frames as 8-bit levels at the clip's size: frame 0 of a still, frame t of a video."""
 
     def __init__(self, path: str, like: ClipInfo, name: str) -> None:
         self._path, self._name = path, name
