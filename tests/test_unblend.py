@@ -19,11 +19,11 @@ CODED_TOLERANCE = 0.08
 BAR = (slice(36, 60), slice(42, 102))  # rows and columns of the overlays drawn here
 
 
-def scene(index: int, *, speed: float = 3.0, contrast: float = 35.0) -> np.ndarray:
+def scene(index: int, *, speed: float = 9.0, contrast: float = 35.0) -> np.ndarray:
     """(H, W, 3) float levels, Y U V: a wall whose structures of all sizes pass by, in light that changes."""
     offset = round(speed * index)
     luma, blue, red = (wall(seed)[: SIZE[1], offset : offset + SIZE[0]] for seed in (3, 4, 5))
-    light = 0.5 * speed * 10 * np.sin(index / 5)
+    light = 1.6 * speed * np.sin(index / 5)
     return np.stack([(115 + light + contrast * luma).clip(16, 235), 128 + 12 * blue, 128 - 12 * red], -1)
 
 
@@ -33,7 +33,7 @@ def wall(seed: int) -> np.ndarray:
     shape = (128, 512)
     rng = np.random.default_rng(seed)
     fy, fx = np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1])[None]
-    wave = np.fft.fft2(rng.normal(size=shape)) / np.maximum(np.hypot(fy, fx), 1 / 128) ** 1.5
+    wave = np.fft.fft2(rng.normal(size=shape)) / np.maximum(np.hypot(fy, fx), 1 / 128) ** 2
     picture = np.fft.ifft2(wave).real
     return ((picture - picture.mean()) / picture.std()).astype(np.float32)
 

@@ -44,8 +44,9 @@ STEP_COST, SEAM_COST, UNARY_WEIGHT = 4.0, 0.7, 0.4
 NEVER = 1e4  # cost
 EDGE_PX = 2
 ISLAND_STEP = 16.0
-BOX_SHARE = 0.5  # of its rectangle that a level fills to be taken for a box
-GAP_DOUBT, FEWEST_TELLING, TEXT_SURPRISE = 4.5, 10, 2.0
+BOX_SHARE = 0.4  # of its rectangle that a level fills to be taken for a box
+FEWEST_TELLING = 10
+GAP_SLACK = 0.3
 FAR = 9.0  # chi squared from which a pixel's say in a fit falls off
 CLEAN, ALIEN = 0, -1  # labels of pixels; levels count from 1
 
@@ -385,12 +386,15 @@ def _find_levels(
 
 def _solid_level(view: _View, alien: np.ndarray) -> list[_Level]:
     """The colour of the opaque parts, where they have one."""
-    inner = _shrink(alien)[view.rows, view.cols]
-    if inner.sum() < 8:
+    for _ in range(EDGE_PX + 1):  # without the rim that was added to them
+        alien = _shrink(alien)
+    inner = view.mean[alien[view.rows, view.cols]]
+    if len(inner) < FEWEST_TELLING:
         return []
-    colour = float(np.median(view.mean[inner]))
-    same = np.abs(view.mean[inner] - colour) < 4 * STILL_NOISE
-    return [_Level(0.0, colour, 0.0)] if same.mean() > 0.5 else []
+    counts, edges = np.histogram(inner, 64, (0, 256))
+    colour = float(edges[counts.argmax()] + 2)
+    same = np.abs(inner - colour) < 4 * STILL_NOISE
+    return [_Level(0.0, float(inner[same].mean()), 0.0)] if same.mean() > 0.3 else []
 
 
 def _propose(view: _View, rng: np.random.Generator, legal: tuple[float, float]) -> tuple[float, float] | None:
@@ -469,7 +473,7 @@ def _label(
     fixed = np.zeros(hole.shape, bool)  # does not change over time and is far from what is clean: may be opaque
     change = view.rest + view.slope**2 * view.spread
     fixed[view.rows, view.cols] = (change < (2 * MOVING_NOISE) ** 2) & (view.depth > TRUSTED_PX)
-    _join_gaps(region, unary, fixed, levels)
+    _join_gaps(mean, region, unary, fixed, levels)
     _doubt_islands(mean, region, fixed, levels)
     a = np.ones(hole.shape, np.float32)
     for i, level in enumerate(levels):
@@ -488,9 +492,7 @@ def _regions(mean: np.ndarray, unary: np.ndarray, levels: list[_Level]) -> np.nd
     a = [1.0, *(level.a for level in levels), 0.0]
     pictures = [mean] + [(mean - (1 - v.a) * v.colour) / max(v.a, LEAST_TRANSMISSION) for v in levels] + [mean]
     solid = [v < LEAST_TRANSMISSION for v in a]
-    rough = np.abs(mean - cv2.GaussianBlur(mean, (0, 0), 2.0))
-    # the median passes over edges and strokes: only texture makes a place rough
-    scale = STILL_NOISE + 1.5 * cv2.medianBlur(np.minimum(rough * 8, 255).astype(np.uint8), 15).astype(np.float32) / 8
+    scale = _roughness(mean)
     links = []  # (dy, dx, costs (from, to, H, W)); the value at p is of the pair (p, p + d)
     for dy, dx in ((0, STEP_PX), (STEP_PX, 0), (0, 1), (1, 0)):
         cost = np.full((size, size, *mean.shape), 0.0, np.float32)
@@ -511,37 +513,43 @@ def _regions(mean: np.ndarray, unary: np.ndarray, levels: list[_Level]) -> np.nd
     return _propagate(unary * UNARY_WEIGHT, links, 10 + int(1.5 * reach))
 
 
-def _join_gaps(region: np.ndarray, unary: np.ndarray, fixed: np.ndarray, levels: list[_Level]) -> None:
-    """Joins gaps in a level that fills most of a rectangle, taken as clean for want of contrast; in place.
+def _join_gaps(mean: np.ndarray, region: np.ndarray, unary: np.ndarray, fixed: np.ndarray, levels: list[_Level]) -> None:
+    """Joins gaps in a level that fills much of a rectangle, taken as clean for want of contrast; in place.
 
-    What the level cannot explain inside the rectangle is an opaque part, such as the text on a box.
+    A gap is joined where that leaves fewer unexplained steps along its border. What the level cannot explain in it,
+    and never changes, is an opaque part, such as the text on a box.
     """
+    scale = _roughness(mean)
     for i, level in enumerate(levels, 1):
         patch = region == i
         if level.a < LEAST_TRANSMISSION or not patch.any():
             continue
-        foreign = unary[i] >= ALIEN_PRICE
-        (top, bottom), (left, right) = (_extent((patch).sum(axis)) for axis in (1, 0))
+        (top, bottom), (left, right) = (_extent(patch.sum(axis)) for axis in (1, 0))
         box = np.zeros(region.shape, bool)
         box[top:bottom, left:right] = True
         if (patch & box).sum() < BOX_SHARE * box.sum():
             continue
-        telling = ~_grow(foreign, EDGE_PX)
-        _, parts = cv2.connectedComponents((box & (region == CLEAN)).astype(np.uint8), connectivity=4)
-        votes = np.bincount(parts[telling], minlength=int(parts.max()) + 1)
-        gap = (votes >= FEWEST_TELLING) & (_mean_by(parts, unary[i] - unary[0], telling) < GAP_DOUBT)
-        text = (votes < FEWEST_TELLING) & (_mean_by(parts, unary[0], parts > 0) > TEXT_SURPRISE)
-        gap[0] = text[0] = False
-        solid = foreign & _shrink(box) & fixed
-        region[(gap | text)[parts] & solid] = ALIEN
-        region[gap[parts] & ~solid] = i
-
-
-def _mean_by(parts: np.ndarray, values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Mean of the values of each part, over the pixels `where`; 0 for a part that has none."""
-    count = int(parts.max()) + 1
-    total = np.bincount(parts[where], values[where], minlength=count)
-    return total / np.maximum(np.bincount(parts[where], minlength=count), 1)
+        count, parts = cv2.connectedComponents((box & (region == CLEAN)).astype(np.uint8), connectivity=4)
+        beneath = (mean - (1 - level.a) * level.colour) / level.a
+        gain, pairs = np.zeros(count), np.zeros(count)
+        foreign = unary[i] >= ALIEN_PRICE
+        telling = (parts > 0) & ~_grow(foreign, EDGE_PX)  # the rims of opaque parts fit nothing
+        for dy, dx in ((0, STEP_PX), (STEP_PX, 0), (0, -STEP_PX), (-STEP_PX, 0)):
+            both = np.minimum(scale, _shift(scale, dy, dx))
+            plain = np.minimum(np.abs(_shift(mean, dy, dx) - mean) / both, STEP_COST)
+            root = np.sqrt(level.a) / both
+            to_level = np.minimum(np.abs(_shift(beneath, dy, dx) - mean) * root, STEP_COST)
+            to_clean = np.minimum(np.abs(_shift(mean, dy, dx) - beneath) * root, STEP_COST)
+            there = _shift(region, dy, dx)
+            inner = telling & (there == i)
+            outer = telling & (there == CLEAN) & (_shift(parts, dy, dx) != parts)
+            pairs += np.bincount(parts[inner | outer], minlength=count)
+            for where, change in ((inner, to_level - plain), (outer, plain - to_clean)):
+                gain += np.bincount(parts[where], change[where], minlength=count)
+        gap = ((pairs >= FEWEST_TELLING) & (gain > -GAP_SLACK * pairs))[parts] & (parts > 0)
+        solid = gap & foreign & _shrink(box) & fixed
+        region[gap] = i
+        region[solid] = ALIEN
 
 
 def _extent(counts: np.ndarray) -> tuple[int, int]:
@@ -579,6 +587,13 @@ def _shift(values: np.ndarray, dy: int, dx: int) -> np.ndarray:
     rows = np.clip(np.arange(height) + dy, 0, height - 1)
     cols = np.clip(np.arange(width) + dx, 0, width - 1)
     return values[..., rows, :][..., cols]
+
+
+def _roughness(mean: np.ndarray) -> np.ndarray:
+    """What the picture changes by, level to level, wherever it is: the unit that its steps are judged in."""
+    rough = np.abs(mean - cv2.GaussianBlur(mean, (0, 0), 2.0))
+    # The median passes over edges and strokes: only texture makes a place rough.
+    return STILL_NOISE + 1.5 * cv2.medianBlur(np.minimum(rough * 8, 255).astype(np.uint8), 15).astype(np.float32) / 8
 
 
 def _propagate(unary: np.ndarray, links: list[tuple[int, int, np.ndarray]], rounds: int) -> np.ndarray:
