@@ -18,8 +18,9 @@ def logo(*ranges, box=BOX):
     return Found("logo", box, [FoundEvent(FrameRange(*r)) for r in ranges], 0.9, np.ones((box[3], box[2]), np.float32))
 
 
-def lines(*ranges, box=BOX):
-    events = [FoundEvent(FrameRange(*r), box=box, matte=np.ones((box[3], box[2]), np.float32)) for r in ranges]
+def lines(*ranges, box=BOX, text=""):
+    matte = np.ones((box[3], box[2]), np.float32)
+    events = [FoundEvent(FrameRange(*r), text=text, box=box, matte=matte) for r in ranges]
     return Found("subtitle", box, events, 0.9)
 
 
@@ -36,6 +37,7 @@ def kinds_of(found):
         ([logo((0, 1000)), lines((300, 700))], ["logo"]),  # there before and after it was read
         ([logo((100, 180), box=(20, 100, 260, 70)), lines((100, 180))], ["logo"]),  # a panel with text on it
         ([logo((0, 1000), box=(240, 10, 40, 20)), lines((100, 180))], ["logo", "subtitle"]),  # two things
+        ([logo((0, 1000)), lines((0, 400), (480, 1000), text="Nova")], ["logo"]),  # one text, read with a gap
         ([lines((100, 180))], ["subtitle"]),
     ],
 )

@@ -112,7 +112,11 @@ def _save_unblend(folder: Path, name: str, maps) -> str | None:
 
 def _is_timed_text(logo: Found, lines: list[tuple[Found, FoundEvent]], stays: float) -> bool:
     """True when a logo find is nothing but the lines of text in its place, which come and go."""
-    if max(len(event.range) for _, event in lines) >= stays:
+    lengths: dict[str, int] = {}  # a text that comes back in its place is one mark, read with gaps
+    for number, (_, event) in enumerate(lines):
+        words = "".join(event.text.split()).casefold() or f"unread {number}"
+        lengths[words] = lengths.get(words, 0) + len(event.range)
+    if max(lengths.values()) >= stays:
         return False
     if sum(len(event.range) for event in logo.events) >= OUTLASTS * sum(len(event.range) for _, event in lines):
         return False
