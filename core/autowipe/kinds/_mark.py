@@ -20,14 +20,18 @@ MARGIN = 0.03  # of the picture's height: clean surroundings that the fill start
 PRESENT = 0.5  # share of the template's gradient from which the mark is there
 CLEAR = 0.6  # share that should be seen, so that its missing says that the mark is gone
 ABSENT = 0.35  # of what should be seen
+FAINT, FULL, WAVER = 0.06, 0.9, 0.05  # of what should be seen: ends of a fade, and how far it may go back
+LONGEST_FADE_S = 2.0
+SHORTEST_FADE = 4  # frames; the codec smears a cut over two or three
 LEAST_SAMPLES = 4
 SURE_NATS = 8.0  # of an edge; with less, the mark has to be there all the time and very steady
 LEAST_NATS = 3.0  # the chance of an edge of the scene to do as well is exp(-3)
-STEADY = 0.085  # standard deviation of the presence: marks 0.002 to 0.07, scene 0.06 to 0.4
+STEADY = 0.1  # deviation of the presence: marks 0.001 to 0.09, scene 0.05 to 0.4
 LOCKED = 0.65
 KEPT_FRAMES, KEPT_SAMPLES = 48, 4_000_000  # of the crops, for the fit of its opacity at the end
 TIMED_S = 15.0  # a line that is there for less and comes and goes by itself is text to be read, not a mark
 TIMED_SHARE, CENTRED_SHARE = 0.6, 0.9  # of the range; lines in the middle of the picture are subtitles sooner
+EDGE_PX = 5  # of the analysis picture
 ONE_WAY = 0.85  # from this concentration of directions it is a line, not a mark
 
 
@@ -121,8 +125,9 @@ class Mark:
         look = self.look()
         seeds = graphic_edges(look, self._seeds)
         presence = np.array(self._presence)
-        ranges = appearances(presence, np.array(self._light), self._start)
-        evidence = self._evidence(look, seeds, presence)
+        events = appearances(presence, np.array(self._light), self._start, self._rate)
+        ranges = [event.range for event in events]
+        evidence = self._evidence(look, seeds, presence, events)
         if not ranges or not _is_mark(evidence) or self._is_timed(ranges, seeds, whole, shots):
             return None
         lines, covered = find_cover(look, seeds, self._reach, self._scale)
@@ -131,7 +136,7 @@ class Mark:
         return Found(
             "logo",
             self.box,
-            [FoundEvent(r) for r in ranges],
+            events,
             _confidence(evidence),
             grown(covered),
             unblend,
@@ -152,7 +157,9 @@ class Mark:
         share = sum(len(r) for r in ranges) / max(1, len(whole))
         return share < (CENTRED_SHARE if is_centred else TIMED_SHARE)
 
-    def _evidence(self, look: Look, seeds: np.ndarray, presence: np.ndarray) -> dict[str, float | str]:
+    def _evidence(
+        self, look: Look, seeds: np.ndarray, presence: np.ndarray, events: list[FoundEvent]
+    ) -> dict[str, float | str]:
         lines = seeds & (look.edge > 1.5)
         there = presence > PRESENT
         enough = lines.sum() >= 12
@@ -162,27 +169,43 @@ class Mark:
             "share of what is possible": self._nats / max(self._most, 1e-3),
             "edge pixels": float(lines.sum() / self._scale**2),
             "frames with it": float(there.mean()),
-            "unsteadiness": _unsteadiness(presence, np.array(self._light)),
+            "reaches the picture's edge": float(self._reaches_edge(lines)),
+            "unsteadiness": self._unsteadiness(presence, events),
             "edge lock": float(np.median(look.lock[lines])) if enough else 0.0,
             "edge sharpness": sharpness(look, lines),
             "one direction": float(np.abs(turn.mean())),
             "edge strength, levels": float(np.median(look.edge[lines])) if enough else 0.0,
         }
 
+    def _reaches_edge(self, lines: np.ndarray) -> bool:
+        if not lines.any():
+            return False
+        rows, columns = np.flatnonzero(lines.any(1)), np.flatnonzero(lines.any(0))
+        x, y = self.box[:2]
+        near = EDGE_PX * self._scale
+        right, bottom = self._picture.width - x - columns[-1] - 1, self._picture.height - y - rows[-1] - 1
+        return bool(min(x + columns[0], y + rows[0], right, bottom) <= near)
 
-def _unsteadiness(presence: np.ndarray, light: np.ndarray) -> float:
-    """Robust standard deviation of the presence about what the light lets expect, while the mark is there."""
-    seen = presence > PRESENT
-    if not seen.any():
-        return 1.0
-    rest = (presence - _expected(presence, light))[seen]
-    low, high = np.quantile(rest, [0.16, 0.84])
-    return float(high - low) / 2
+    def _unsteadiness(self, presence: np.ndarray, events: list[FoundEvent]) -> float:
+        """Robust standard deviation of the presence about what the light lets expect, while it is fully there."""
+        full = np.zeros(len(presence), bool)
+        for event in events:
+            full[event.range.start + event.fade_in - self._start : event.range.stop - event.fade_out - self._start] = (
+                True
+            )
+        full &= presence > PRESENT
+        if not full.any():
+            return 1.0
+        rest = (presence - _expected(presence, np.array(self._light)))[full]
+        low, high = np.quantile(rest, [0.16, 0.84])
+        return float(high - low) / 2
 
 
 def _is_mark(evidence: dict) -> bool:
     e = evidence
-    is_constant = e["frames with it"] >= 0.9 and e["unsteadiness"] <= 0.5 * STEADY
+    is_constant = e["frames with it"] >= 0.9 and e["unsteadiness"] <= 0.4 * STEADY
+    if e["reaches the picture's edge"] and not (is_constant and e["share of what is possible"] >= 0.75):
+        return False  # bonnets, rails and lens hoods, which move with the camera, come in from the edge
     return (
         e["edge sharpness"] >= SHARP
         and e["unsteadiness"] <= STEADY
@@ -205,8 +228,8 @@ def _confidence(evidence: dict) -> float:
     return float(1 / (1 + np.exp(-1 - 4 * min(1.0, *margins))))
 
 
-def appearances(presence: np.ndarray, light: np.ndarray, start: int) -> list[FrameRange]:
-    """The runs of frames in which the mark is there.
+def appearances(presence: np.ndarray, light: np.ndarray, start: int, rate: float) -> list[FoundEvent]:
+    """The runs of frames in which the mark is there, with their fades.
 
     presence: (T,) share of the template, 1 = fully there; light: (T,) mean luma around it. A translucent or white
     mark fades from sight on a background of its own colour: how much of it should be seen is told from the light, and
@@ -224,7 +247,30 @@ def appearances(presence: np.ndarray, light: np.ndarray, start: int) -> list[Fra
     after = state[known[np.minimum(np.searchsorted(known, np.arange(len(state))), len(known) - 1)]]
     on = _without_short(_without_short((before | after) > 0, False, 3), True, 3)
     edges = np.flatnonzero(np.diff(np.r_[False, on, False].astype(int)))
-    return [FrameRange(start + int(a), start + int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    longest = max(SHORTEST_FADE, round(LONGEST_FADE_S * rate))
+    share = np.where(expected > CLEAR, presence / np.maximum(expected, CLEAR), 1.0)
+    out = []
+    for a, b in zip(edges[::2], edges[1::2], strict=True):
+        begin, fade_in = _ramp(share, int(a), -1, longest)
+        end, fade_out = _ramp(share, int(b) - 1, 1, longest)
+        whole = FrameRange(start + begin, start + end + 1)
+        out.append(FoundEvent(whole, min(fade_in, len(whole)), min(fade_out, len(whole) - min(fade_in, len(whole)))))
+    return out
+
+
+def _ramp(share: np.ndarray, edge: int, way: int, longest: int) -> tuple[int, int]:
+    """The outermost frame of a fade at the end `edge` of an appearance, and how many frames it takes (0: a cut).
+
+    `way`: -1 at the start, 1 at the end. share: (T,) of what should be seen.
+    """
+    far, near = edge, edge
+    while 0 <= far + way < len(share) and FAINT < share[far + way] < share[far] + WAVER:
+        far += way
+    while 0 <= near - way < len(share) and share[near] < FULL and share[near - way] > share[near] - WAVER:
+        near -= way
+    frames = min(abs(far - near), longest)
+    is_fade = frames >= SHORTEST_FADE and share[far] < ABSENT
+    return (far, frames) if is_fade else (edge, 0)
 
 
 def _expected(presence: np.ndarray, light: np.ndarray) -> np.ndarray:
