@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .. import planes
+from ..evidence import gradients
 from ..job import Box
 from ..maps import Unblend
 from ..planes import Layout, Plane
@@ -32,19 +34,50 @@ class Look:
     count: int  # sampled frames
 
 
+class LookSum:
+    """Adds up the crops of one box."""
+
+    def __init__(self, layout: Layout) -> None:
+        """`layout`: of the source, but as wide and high as the box."""
+        self._layout = layout
+        self.count = 0
+
+    def add(self, crop: list[np.ndarray]) -> None:
+        luma, chroma = planes.small(crop, self._layout, self._layout.width)
+        field = gradients(luma, chroma)
+        if not self.count:
+            self._sums = [np.zeros(luma.shape) for _ in range(3 + 1 + len(field) + 1)]
+        self.count += 1
+        light = luma.astype(np.float32)
+        parts = field.astype(np.float32) / 8
+        power = np.einsum("ijk,ijk->jk", parts, parts)
+        for total, part in zip(self._sums, (light, *cv2.split(chroma), light * light, *parts, power), strict=True):
+            cv2.accumulate(part, total)
+
+    def look(self) -> Look:
+        means = [total / self.count for total in self._sums]
+        spread = np.sqrt(np.maximum(means[3] - means[0] ** 2, 0)).astype(np.float32)
+        field = np.stack(means[4:-1]).astype(np.float32)
+        edge = np.sqrt((field**2).sum(0))
+        lock = edge**2 / np.maximum(means[-1], 1e-6)
+        return Look(
+            np.dstack(means[:3]).astype(np.float32), spread, field[:2], edge, lock.astype(np.float32), self.count
+        )
+
+
 def graphic_edges(look: Look, seeds: np.ndarray) -> np.ndarray:
     """The seeds around which edges are as sharp and as constant as drawn ones."""
-    peaks, ratio = _peaks(look, seeds)
-    good = peaks & (ratio >= 0.8 * SHARP) & (look.lock >= 0.5)
+    ridges, ratio = peaks(look, seeds)
+    good = ridges & (ratio >= 0.8 * SHARP) & (look.lock >= 0.5)
     window = (SHARP_PX // 2 * 2 + 1,) * 2
-    tried = cv2.boxFilter(peaks.astype(np.float32), -1, window, normalize=False)
+    tried = cv2.boxFilter(ridges.astype(np.float32), -1, window, normalize=False)
     held = cv2.boxFilter(good.astype(np.float32), -1, window, normalize=False)
     return seeds & (held >= 3) & (held >= 0.5 * tried)
 
 
 def sharpness(look: Look, lines: np.ndarray) -> float:
-    peaks, ratio = _peaks(look, lines)
-    return float(np.median(ratio[peaks])) if peaks.sum() >= 10 else 0.0
+    ridges, ratio = peaks(look, lines)
+    return float(np.median(ratio[ridges])) if ridges.sum() >= 10 else 0.0
 
 
 def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -129,14 +162,14 @@ def _fill_error(mean: np.ndarray, hull: np.ndarray, reach: int) -> float:
     return float(np.quantile(np.abs(mean - around).max(2)[~hull], 0.9))
 
 
-def _peaks(look: Look, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def peaks(look: Look, where: np.ndarray, least: float = 10.0) -> tuple[np.ndarray, np.ndarray]:
     """Ridges of the gradient (H, W) bool in `where`, and the share of the local contrast crossed within 2 px."""
     luma = look.mean[..., 0]
     window = np.ones((SHARP_PX, SHARP_PX), np.uint8)
     contrast = cv2.dilate(luma, window) - cv2.erode(luma, window)
     slope = np.hypot(look.slope[0], look.slope[1])
     ridge = slope >= 0.95 * cv2.dilate(slope, np.ones((3, 3), np.uint8))
-    return where & ridge & (contrast > 10), 2 * slope / np.maximum(contrast, 8)
+    return where & ridge & (contrast > least), 2 * slope / np.maximum(contrast, 8)
 
 
 def _at_plane(mask: np.ndarray, plane: Plane) -> np.ndarray:

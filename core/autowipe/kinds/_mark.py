@@ -14,7 +14,7 @@ from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import SHARP, Look, disc, find_cover, graphic_edges, grown, settle, sharpness
+from ._cover import SHARP, Look, LookSum, disc, find_cover, graphic_edges, grown, settle, sharpness
 
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 PRESENT = 0.5  # share of the template's gradient from which the mark is there
@@ -64,7 +64,7 @@ class Mark:
         self._presence: list[float] = []
         self._light: list[float] = []
         self._start = 0
-        self._count = 0
+        self._sum = LookSum(self._layout)
 
     def _place_template(self, still: Still, place: Box, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The seeds' edges on the grid of this box at analysis size, and the seeds at source size."""
@@ -85,44 +85,20 @@ class Mark:
         self._presence.append(share)
         self._light.append(float(luma[self._near].mean()))
         if share >= PRESENT and (frame - self._start) % self._step == 0:
-            self._sample(crop)
-
-    def _sample(self, crop: list[np.ndarray]) -> None:
-        luma, chroma = planes.small(crop, self._layout, self._layout.width)
-        picture = np.dstack([luma, chroma])
-        field = gradients(luma, chroma).astype(np.float32) / 8
-        if not self._count:
-            self._sum = np.zeros(picture.shape, np.float64)
-            self._square = np.zeros(luma.shape, np.float64)
-            self._field = np.zeros(field.shape, np.float64)
-            self._field_square = np.zeros(luma.shape, np.float64)
-        self._keep(crop)
-        self._count += 1
-        self._sum += picture
-        self._square += luma.astype(np.float32) ** 2
-        self._field += field
-        self._field_square += np.einsum("ijk,ijk->jk", field, field)
+            self._keep(crop)
+            self._sum.add(crop)
 
     def _keep(self, crop: list[np.ndarray]) -> None:
         """Keeps crops evenly over the whole clip: every n-th sample, n doubling when there are too many."""
-        if self._count % self._stride == 0 and len(self._kept) == self._most_kept:
+        if self._sum.count % self._stride == 0 and len(self._kept) == self._most_kept:
             self._kept, self._stride = self._kept[::2], self._stride * 2
-        if self._count % self._stride == 0:
+        if self._sum.count % self._stride == 0:
             self._kept.append(crop)
 
-    def look(self) -> Look:
-        n = self._count
-        mean = (self._sum / n).astype(np.float32)
-        spread = np.sqrt(np.maximum(self._square / n - mean[..., 0].astype(np.float64) ** 2, 0))
-        field = (self._field / n).astype(np.float32)
-        edge = np.sqrt((field**2).sum(0))
-        lock = edge**2 / np.maximum(self._field_square / n, 1e-6)
-        return Look(mean, spread.astype(np.float32), field[:2], edge, lock.astype(np.float32), n)
-
     def finish(self, whole: FrameRange, shots: tuple[FrameRange, ...]) -> Found | None:
-        if self._count < LEAST_SAMPLES:
+        if self._sum.count < LEAST_SAMPLES:
             return None
-        look = self.look()
+        look = self._sum.look()
         seeds = graphic_edges(look, self._seeds)
         presence = np.array(self._presence)
         events = appearances(presence, np.array(self._light), self._start, self._rate)

@@ -2,6 +2,7 @@
 
 First look: which edges stay put although the scene moves or is cut away (`evidence.StillEdges`). Second look, at
 native size and in the boxes around them only: when each mark is there, and what exactly it covers (`_mark.Mark`).
+A clip in which nothing moves tells nothing that way; there only the look of a mark counts (`_still.StillBand`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, Small
 from ._mark import LEAST_NATS, Mark
+from ._still import StillBand, bands
 
 SAMPLES_A_SECOND = 6
 LEAST_SAMPLES = 24  # of a short clip
@@ -48,6 +50,7 @@ class Finder:
         self._edges = StillEdges()
         self._scale = 1.0
         self._marks: list[Mark] = []
+        self._bands: list[StillBand] = []
         self._shots: tuple[FrameRange, ...] = ()
 
     def survey(self, small: Small) -> None:
@@ -65,15 +68,20 @@ class Finder:
             mark = Mark(place.box, place.seeds, place.nats, still, self._layout, self._scale, self._rate)
             self._marks.append(mark)
             boxes.append(mark.box)
+        if still.moved < LEAST_NATS:
+            self._bands = bands(self._layout, self._whole)
+            boxes += [band.box for band in self._bands]
         return boxes
 
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
-        for mark, crop in zip(self._marks, crops, strict=True):
+        for mark, crop in zip(self._marks, crops, strict=False):
             mark.add(frame, crop)
+        for band, crop in zip(self._bands, crops[len(self._marks) :], strict=True):
+            band.add(frame, crop)
 
     def finish(self) -> list[Found]:
         found = [mark.finish(self._whole, self._shots) for mark in self._marks]
-        return [find for find in found if find is not None]
+        return [find for find in found if find is not None] + [f for band in self._bands for f in band.finish()]
 
 
 def find_places(still: Still) -> list[Place]:
