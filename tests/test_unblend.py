@@ -135,7 +135,7 @@ def test_other_depths_and_samplings_give_the_same_maps(pix_fmt: str):
 
 
 def test_a_structured_scene_that_stands_still_tells_the_opacity_too():
-    maps = fit(bar(0.5), (16, 128, 128), speed=0.0)
+    maps = fit(bar(0.5), (16, 128, 128), speed=0.0, contrast=15.0)
 
     assert maps.unblend is not None
     assert np.median(maps.unblend.transmission[0][BAR]) == pytest.approx(0.5, abs=CODED_TOLERANCE)
