@@ -231,6 +231,11 @@ def _find_panel(look: EventLook, steps: list[_Step]) -> Panel | None:
     unchanged = (inner < -0.5) & ~text
     if unchanged.mean() > 0.06 or text[rim].mean() > 0.15 or (inner[rim] > 0.3).mean() < 0.5:
         return None
+    beyond = np.zeros(gain.shape, bool)
+    beyond[max(0, y0 - 5) : y1 + 5, max(0, x0 - 5) : x1 + 5] = True
+    beyond[max(0, y0 - 2) : y1 + 2, max(0, x0 - 2) : x1 + 2] = False
+    if beyond.any() and same[beyond].mean() > 0.5 * same[y0:y1, x0:x1][rim].mean():
+        return None  # it peters out: a glow
     clear = np.zeros(gain.shape, bool)
     clear[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = True
     letters = np.minimum.reduce([_off_panel(one, transmission, offset) for one in steps]) > tolerance

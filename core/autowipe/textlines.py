@@ -17,11 +17,16 @@ from .kinds import Small
 from .text import TextLine, find_text
 
 ALIKE = 0.6  # correlation of stroke edges from which a line is still the same
+GONE = 0.35  # strength of a line's strokes up to which it is gone and the rest is the scene's
 AFTER = 8  # frames watched after a line is lost, to see what is left without it
 SEARCH = 8  # analysis px around its place in which a lost line is looked for
+SPREAD = 0.5  # share of a line's length over which its strokes are spread, at least
 STRONG = 24.0  # gradient in levels per px (Sobel / 4) from which an edge counts as a stroke's
 CHANGED = 40  # levels between two frames from which a sample may be a stroke that came or went
 SPARE = 0.5  # looks in between for each look at the whole picture
+NEAR = 0.6  # of a line's height: so far around it may be a box behind the text
+UNCHANGED = 6.0  # levels: mean difference of surroundings that are the same
+SAME = 0.85  # correlation of their edges from which surroundings surely stayed
 BLOCK = 8  # px, side of the blocks in which such samples are counted
 MOST_ROWS = 0.35  # of the picture's height, that a text which comes or goes may take
 CLOSE = 0.25  # of the picture's samples, that a look at a part of it may have: small parts are enlarged
@@ -43,6 +48,8 @@ class Line:
     fade_out: int = 0
     pop_in: bool = False  # came within a few frames while its surroundings stayed
     pop_out: bool = False  # left so
+    crisp: bool = False  # did so at one stroke, the surroundings surely the same
+    clean: bool = False  # did so, at one stroke or not, the surroundings surely the same
     moved: bool = False  # was found again beside its place
     still: int = 0  # frames in which it stayed although its surroundings had moved on
     steady: float = 1.0  # mean correlation of its strokes with those at first sight
@@ -106,7 +113,7 @@ def _pattern_in(picture: Picture, component: int, box: Corners, texts: list[Corn
     luma = picture[component]
     height, width = luma.shape
     x0, y0, x1, y1 = box
-    reach = max(8, min(x1 - x0, y1 - y0))
+    reach = max(10, round(1.3 * min(x1 - x0, y1 - y0)))
     wx0, wy0, wx1, wy1 = max(0, x0 - reach), max(0, y0 - reach), min(width, x1 + reach), min(height, y1 + reach)
     gx, gy = _gradient(luma[wy0:wy1, wx0:wx1])
     size = np.hypot(gx, gy)
@@ -114,11 +121,12 @@ def _pattern_in(picture: Picture, component: int, box: Corners, texts: list[Corn
     within[y0 - wy0 : y1 - wy0, x0 - wx0 : x1 - wx0] = True
     level = max(STRONG, 0.35 * float(np.percentile(size[within], 95)))
     strokes = np.flatnonzero(within & (size > level))
-    if len(strokes) < 24:
-        return None
+    along = strokes % size.shape[1] if x1 - x0 >= y1 - y0 else strokes // size.shape[1]
+    if len(strokes) < 24 or len(np.unique(along)) < SPREAD * max(x1 - x0, y1 - y0):
+        return None  # nothing there, or an edge in a corner of the box
     flat = gx.ravel(), gy.ravel()
     sx, sy = flat[0][strokes], flat[1][strokes]
-    near = reach // 4
+    near = round(NEAR * min(x1 - x0, y1 - y0))
     ring = np.ones(size.shape, bool)
     for tx0, ty0, tx1, ty1 in (box, *texts):
         rows = slice(max(0, ty0 - wy0 - near), max(0, ty1 - wy0 + near))
@@ -169,7 +177,7 @@ def _edge(levels: list[float]) -> tuple[int, int, float]:
     for k, (inner, outer) in enumerate(pairwise(levels)):
         if inner - outer >= 0.5 and outer < 0.45:  # at one stroke: what is left is the scene's
             seen = min(seen, k + 1)
-    full = floor + 0.9 * (1 - floor)
+    full = floor + 0.8 * (float(np.median(levels[:4])) - floor)
     return seen, sum(level < full for level in levels[:seen]), floor
 
 
@@ -280,10 +288,12 @@ class LineFinder:
         inner = max(x0, SEARCH), max(y0, SEARCH), min(x1, whole.shape[1] - SEARCH), min(y1, whole.shape[0] - SEARCH)
         if inner[2] - inner[0] < 6 or inner[3] - inner[1] < 6:
             return False
-        area = whole[inner[1] - SEARCH : inner[3] + SEARCH, inner[0] - SEARCH : inner[2] + SEARCH]
-        patch = track.patch[inner[1] - y0 : inner[3] - y0, inner[0] - x0 : inner[2] - x0]
+        area = _fine(whole[inner[1] - SEARCH : inner[3] + SEARCH, inner[0] - SEARCH : inner[2] + SEARCH])
+        patch = _fine(track.patch[inner[1] - y0 : inner[3] - y0, inner[0] - x0 : inner[2] - x0])
         _, best, _, place = cv2.minMaxLoc(cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED))
-        return best > 0.75 and max(abs(place[0] - SEARCH), abs(place[1] - SEARCH)) >= 1
+        x, y = place
+        found = area[y : y + patch.shape[0], x : x + patch.shape[1]]
+        return bool(best > 0.75 and max(abs(x - SEARCH), abs(y - SEARCH)) >= 1 and found.std() > 0.5 * patch.std())
 
     def _ended(self, track: _Track) -> bool:
         if track.lost is None or len(track.tail) < AFTER:
@@ -298,7 +308,10 @@ class LineFinder:
         seen, fade, floor = _edge(before + track.tail)
         stop = track.lost - len(before) + seen
         track.line.fade_out = fade
-        track.line.pop_out = floor < 0.35 and self._stayed(track, stop - fade - 1, stop)
+        stayed = self._stayed(track, stop - fade - 1, stop) if floor < GONE else 0.0
+        track.line.pop_out = stayed > ALIKE
+        track.line.crisp |= stayed > SAME and fade <= 1
+        track.line.clean |= stayed > SAME
         self._keep(track, stop)
 
     def _keep(self, track: _Track, stop: int) -> None:
@@ -327,28 +340,31 @@ class LineFinder:
                 break
         newest = frames[0][0]
         if lost is None:
-            line.start, line.fade_in, line.pop_in = frames[-1][0], 0, False
+            line.start, line.fade_in, line.pop_in, line.crisp, line.clean = frames[-1][0], 0, False, False, False
         else:
             seen, fade, floor = _edge(levels)
             line.start, line.fade_in = newest - seen + 1, fade
-            line.pop_in = floor < 0.35 and seen < len(levels) and self._stayed(track, line.start + fade, line.start - 1)
+            gone = floor < GONE and seen < len(levels)
+            stayed = self._stayed(track, line.start + fade, line.start - 1) if gone else 0.0
+            line.pop_in, line.crisp, line.clean = stayed > ALIKE, stayed > SAME and fade <= 1, stayed > SAME
         track.levels.clear()
         track.levels.extend(levels[: newest - line.start + 1][::-1])
         return True
 
-    def _stayed(self, track: _Track, inside: int, outside: int) -> bool:
-        """Whether the surroundings are the same in two frames of the ring, one with and one without the line."""
+    def _stayed(self, track: _Track, inside: int, outside: int) -> float:
+        """How alike (0..1) the surroundings are in two frames of the ring, one with and one without the line."""
         held = dict(self._ring)
         ring = track.pattern.ring
         if inside not in held or outside not in held or not ring.any():
-            return False
+            return 0.0
         x0, y0, x1, y1 = track.pattern.window
         one, two = (held[k][track.pattern.component][y0:y1, x0:x1] for k in (inside, outside))
-        if float(cv2.absdiff(one, two)[ring].mean()) < 6:
-            return True
+        if float(cv2.absdiff(one, two)[ring].mean()) < UNCHANGED:
+            return 1.0
         (ax, ay), (bx, by) = _gradient(one), _gradient(two)
         both = float((ax * bx + ay * by)[ring].sum())
-        return bool(both > ALIKE * np.sqrt(float((ax**2 + ay**2)[ring].sum()) * float((bx**2 + by**2)[ring].sum())))
+        sizes = float((ax**2 + ay**2)[ring].sum()) * float((bx**2 + by**2)[ring].sum())
+        return max(0.0, both / max(1e-6, float(np.sqrt(sizes))))
 
     def _look(self, picture: Picture, window: Corners, zoom: float) -> None:
         """Lets the detector look at a part of the newest frame and starts to follow what is not followed yet."""
@@ -380,6 +396,12 @@ def _corners(text: TextLine, window: Corners, zoom: float) -> Corners:
     x0, y0, x1, y1 = (round(v / zoom) for v in text.bounds)
     left, top, right, bottom = window
     return (max(left, x0 + left), max(top, y0 + top), min(right, x1 + left), min(bottom, y1 + top))
+
+
+def _fine(part: np.ndarray) -> np.ndarray:
+    """Strokes without the light and shade of the scene behind them."""
+    levels = part.astype(np.float32)
+    return levels - cv2.blur(levels, (9, 9))
 
 
 def _overlap(one: Corners, two: Corners) -> float:

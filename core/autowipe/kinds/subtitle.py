@@ -22,11 +22,14 @@ AFTER = 2  # frames after an event in which it is looked at once more
 SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
 GROWN = 24  # levels of change that are strokes
 LEAST_REACH = 0.5  # share of a line's columns in which strokes are seen, of a matte to be trusted
+LEAST_READ = 0.6  # how sure the recogniser is, of a column of letters to be one
 LEAST_TRANSMISSION = 0.12  # of a box behind the text, to be un-blended: below, noise grows too much
+SLOW = 6  # frames from which a fade begins and ends below what can be told from noise
 GROWS = 5  # frames before an event in which its text may grow in
 SAME_FRAMES = 2  # lines that come and go within so many frames of each other are one event
 MOST_SLANT = 6.0  # degrees: burnt-in lines lie flat or stand upright
 SURE_SLANT = 3.5
+LONG = 1.8  # length over height from which a text is a line, not a sign
 
 
 @dataclass
@@ -52,11 +55,11 @@ class _Event:
 
     @property
     def fade_in(self) -> int:
-        return min(int(np.median([line.fade_in for line in self.lines])), len(self.range))
+        return min(int(np.median([line.fade_in + (line.fade_in >= SLOW) for line in self.lines])), len(self.range))
 
     @property
     def fade_out(self) -> int:
-        return min(int(np.median([line.fade_out for line in self.lines])), len(self.range))
+        return min(int(np.median([line.fade_out + (line.fade_out >= SLOW) for line in self.lines])), len(self.range))
 
 
 @dataclass
@@ -115,8 +118,10 @@ class Finder:
         left, top = max(0, x0 - 2 * reach), max(0, y0 - reach)
         right, bottom = min(self._layout.width, x1 + 2 * reach), min(self._layout.height, y1 + reach)
         box = self._layout.align((left, top, right - left, bottom - top))
-        span = FrameRange(min(line.start for line in lines), max(line.stop for line in lines))
-        return _Event(lines, boxes, box, span.meet(self._whole))
+        # a slow fade goes on for a frame more at both ends than can be told from noise
+        start = min(line.start - (line.fade_in >= SLOW) for line in lines)
+        stop = max(line.stop + (line.fade_out >= SLOW) for line in lines)
+        return _Event(lines, boxes, box, FrameRange(max(0, start), stop).meet(self._whole))
 
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
         for event in self._events:
@@ -236,6 +241,9 @@ class Finder:
                 event.matte[max(0, y0) : y1, max(0, x0) : x1] = 255
         event.contrast = strokes.contrast
         event.text, event.read = self._read(look)
+        if event.read < LEAST_READ and all(box[3] > 1.5 * box[2] for box in event.boxes):
+            event.matte[:] = 0  # a column is rarer than a stack of things that look like letters
+            return
         if strokes.panel is not None and strokes.panel.transmission >= LEAST_TRANSMISSION:
             pair = (gathered.last, after) if strokes.panel.late else (gathered.first, gathered.before)
             event.unblend = self._panel_maps(strokes.panel, *pair)
@@ -361,7 +369,12 @@ def choose(lines: list[Line], shots: tuple[FrameRange, ...], whole: FrameRange) 
     lines = _without_doubles([line for line in lines if not line.moved and line.slant <= MOST_SLANT])
     cuts = [shot.start for shot in shots[1:]]
     sure = [line for line in lines if _evidence(line, cuts) >= 1]
-    alike = [line for line in lines if line not in sure and _could_be(line) and any(_same_style(line, s) for s in sure)]
+    models = [line for line in sure if line.clean]
+    alike = [
+        line
+        for line in lines
+        if line not in sure and _could_be(line) and line.steady > 0.85 and any(_same_style(line, m) for m in models)
+    ]
     return sorted(sure + alike, key=lambda line: (line.start, line.box[1], line.box[0]))
 
 
@@ -376,13 +389,15 @@ def _evidence(line: Line, cuts: list[int]) -> float:
         return 0.0
     if any(line.start + 2 < cut < line.stop - 2 for cut in cuts):
         return 1.0
-    if line.pop_in and line.pop_out:
-        return 1.0
     flat = line.score >= 0.75 and line.slant <= SURE_SLANT
-    if flat and (line.pop_in or line.pop_out):
+    width, height = line.box[2] - line.box[0], line.box[3] - line.box[1]
+    long = max(width, height) >= LONG * min(width, height)
+    # signs that are carried away or uncovered come and go less cleanly
+    both = line.pop_in and line.pop_out and (line.crisp or (long and flat and line.clean))
+    if both or (flat and line.crisp and long):
         return 1.0
-    length = line.stop - line.start
-    return 1.0 if flat and line.still >= max(8, 0.25 * length) else 0.0
+    lasting = line.still >= max(12, 0.4 * (line.stop - line.start))
+    return 1.0 if flat and long and lasting and line.steady >= 0.9 and line.score >= 0.85 else 0.0
 
 
 def _same_style(line: Line, other: Line) -> bool:
