@@ -179,7 +179,9 @@ class Mark:
 
 def _is_mark(evidence: dict) -> bool:
     e = evidence
-    is_constant = e["frames with it"] >= 0.9 and e["unsteadiness"] <= 0.4 * STEADY
+    is_constant = (
+        e["frames with it"] >= 0.9 and e["unsteadiness"] <= 0.5 * STEADY and e["edge sharpness"] >= 1.2 * SHARP
+    )
     if e["reaches the picture's edge"] and not (is_constant and e["share of what is possible"] >= 0.75):
         return False  # bonnets, rails and lens hoods, which move with the camera, come in from the edge
     return (
