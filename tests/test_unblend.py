@@ -158,6 +158,27 @@ def test_an_opaque_overlay_is_reported_opaque():
     assert any("opaque" in reason for reason in maps.reasons)
 
 
+def test_opaque_text_on_a_glass_box_is_told_from_the_box():
+    text = np.zeros(SIZE[::-1], bool)
+    for left in range(50, 96, 12):
+        text[44:53, left : left + 6] = True
+    layout = planes.layout_of("yuv420p", *SIZE)
+    alpha, white = bar(0.6)[..., None], np.array((235, 128, 128), np.float32)
+    blend = BlendFit(layout, (0, 0, *SIZE), support_of(bar(0.6)))
+    for index in range(FRAMES):
+        mixed = scene(index) * (1 - alpha) + alpha * np.array((30, 128, 128), np.float32)
+        blend.add(to_crop(np.where(text[..., None], white, mixed), layout))
+
+    maps = blend.finish()
+
+    assert maps.unblend is not None
+    assert maps.opaque[text].all()
+    assert np.all(maps.unblend.transmission[0][text] == 0)
+    rim = np.s_[38:41, 46:98]
+    assert np.median(maps.unblend.transmission[0][rim]) == pytest.approx(0.4, abs=CODED_TOLERANCE)
+    assert not maps.opaque[rim].any()
+
+
 def test_too_few_frames_are_refused():
     maps = fit(bar(0.5), (235, 128, 128), frames=3)
 

@@ -1,0 +1,156 @@
+"""The flat opacities that an overlay is made of, found as lines through (predicted, observed)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .behind import FAR, MOVING_NOISE, STILL_NOISE, View, shrunk
+
+LEAST_TRANSMISSION = 0.12  # below, the codec's noise grows so much that a fill is better: treated as opaque
+MOST_TRANSMISSION = 0.93  # above, a level cannot be told from a clean picture
+MOST_LEVELS = 3
+FEWEST_VOTERS, MOST_VOTERS = 300, 3000  # pixels that vote on a level
+LEAST_SHARE, LEAST_PIXELS = 0.04, 8  # of the voters that a level explains
+HYPOTHESES = 400
+TRUSTED_PX = 5.0  # depth to which a prediction is good enough to fit on
+INDEPENDENT = 0.1  # share of a pixel's evidence that its neighbours do not give already
+SOFT_COST, ALIEN_COST = 7.0, 25.0  # prior costs of a pixel that is soft or fits nothing, in units of chi squared
+RIM_PX = 2  # around opaque parts: soft edges, and the codec's ringing
+
+
+@dataclass
+class Level:
+    """A flat opacity of one colour in the leading plane."""
+
+    a: float  # transmission
+    colour: float  # levels
+    error: float  # standard deviation of a
+
+
+def find_levels(view: View, covered: np.ndarray, alien: np.ndarray, legal: tuple[float, float]) -> list[Level]:
+    """The overlay's flat opacities, by lines through (predicted, observed) that many pixels agree on."""
+    rng = np.random.default_rng(0)
+    foreign = misfit(view, 1.0, 0.0) > SOFT_COST  # a clean pixel on an even ground looks like any opaque level
+    inner = shrunk(covered)[view.rows, view.cols] & foreign
+    if inner.sum() < FEWEST_VOTERS:
+        inner = covered[view.rows, view.cols] & foreign
+    if not inner.any():
+        return []
+    enough = np.sort(view.depth[inner])[:FEWEST_VOTERS][-1]
+    voters = np.flatnonzero(inner & (view.depth <= max(TRUSTED_PX, enough)))
+    if len(voters) > MOST_VOTERS:
+        voters = rng.choice(voters, MOST_VOTERS, replace=False)
+    left, levels = view.part(voters), []
+    for _ in range(MOST_LEVELS):
+        if len(left.mean) < max(LEAST_PIXELS, LEAST_SHARE * len(voters)):
+            break
+        start = _propose(left, rng, legal)
+        if start is None:
+            break
+        level, explained = _tune(left, *start, legal)
+        if explained.sum() < max(LEAST_PIXELS, LEAST_SHARE * len(voters)):
+            break
+        if level.a < MOST_TRANSMISSION:
+            levels.append(level)
+        left = left.part(~explained)
+    return levels + _solid_level(view, alien)
+
+
+def _propose(view: View, rng: np.random.Generator, legal: tuple[float, float]) -> tuple[float, float] | None:
+    """The line that most pixels agree on, among those through pairs of pixels."""
+    one, two = rng.integers(0, len(view.mean), (2, HYPOTHESES))
+    across = view.fill[one] - view.fill[two]
+    over_time = 0.25 * view.weight * np.maximum(view.spread - MOVING_NOISE**2, 0)
+    top = across * (view.mean[one] - view.mean[two]) + (over_time * view.slope)[one] + (over_time * view.slope)[two]
+    base = across**2 + over_time[one] + over_time[two]
+    a = top / np.maximum(base, 1e-3)
+    a[::6], base[::6] = 0, np.inf  # opaque ones
+    colour = (view.mean[one] - a * view.fill[one]) / np.maximum(1 - a, 0.05)
+    good = (a >= 0) & (a < MOST_TRANSMISSION) & (colour > legal[0] - 8) & (colour < legal[1] + 8) & (base > 30)
+    if not good.any():
+        return None
+    tries = list(zip(a[good], colour[good], strict=True))
+    costs = []
+    for values in tries:
+        width = np.log1p(values[0] ** 2 * view.still / STILL_NOISE**2)  # else a wide line would explain all
+        costs.append(np.minimum(misfit(view, *values) + width, ALIEN_COST).sum())
+    best = tries[int(np.argmin(costs))]
+    return float(best[0]), float(np.clip(best[1], *legal))
+
+
+def _tune(view: View, a: float, colour: float, legal: tuple[float, float]) -> tuple[Level, np.ndarray]:
+    """Refines a level by a weighted line fit; gives it and which pixels it or its soft edges explain."""
+    for _ in range(12):
+        before = a
+        # Cauchy's weights: what is of another level, or soft, has little say
+        weight = 1 / (1 + misfit(view, a, colour) / FAR)
+        by_mean = weight / (a * a * view.still + STILL_NOISE**2)
+        by_time = weight * time_weight(view, a)
+        total, along = by_mean.sum(), float((by_time * view.slope).sum())
+        fill, mean = float((by_mean * view.fill).sum() / total), float((by_mean * view.mean).sum() / total)
+        certainty = float((by_mean * (view.fill - fill) ** 2).sum() + by_time.sum())
+        a = (float((by_mean * (view.fill - fill) * (view.mean - mean)).sum()) + along) / max(certainty, 1e-6)
+        a = float(np.clip(a, 0, 0.97))
+        colour = (mean - a * fill) / (1 - a)
+        if not legal[0] <= colour <= legal[1]:  # no such colour: the line goes through the nearest one that there is
+            colour = float(np.clip(colour, *legal))
+            off = view.fill - colour
+            certainty = float((by_mean * off**2).sum() + by_time.sum())
+            a = (float((by_mean * off * (view.mean - colour)).sum()) + along) / max(certainty, 1e-6)
+            a = float(np.clip(a, 0, 0.97))
+        if abs(a - before) < 1e-4:
+            break
+    level = Level(a, colour, 1 / float(np.sqrt(max(certainty, 1e-6) * INDEPENDENT)))
+    own = own_transmission(view, colour)
+    explained = np.minimum(misfit(view, a, colour), misfit(view, own, colour) + SOFT_COST) < ALIEN_COST
+    if explained.any() and _never_changes(view.part(explained), level):
+        level = Level(0.0, float(np.median(view.mean[explained])), 0.0)
+    return level, explained
+
+
+def _never_changes(view: View, level: Level) -> bool:
+    """Whether what lies under a seemingly translucent level moves and it does not: then it is opaque."""
+    weight = time_weight(view, level.a)
+    total = float(weight.sum())
+    if level.a < LEAST_TRANSMISSION or total * INDEPENDENT < LEAST_PIXELS:
+        return level.a - 2 * level.error < LEAST_TRANSMISSION
+    return float((weight * view.slope).sum()) / total + 2 / np.sqrt(total * INDEPENDENT) < LEAST_TRANSMISSION
+
+
+def _solid_level(view: View, alien: np.ndarray) -> list[Level]:
+    """The colour of the opaque parts, where they have one."""
+    for _ in range(RIM_PX + 1):  # without the rim that was added to them
+        alien = shrunk(alien)
+    inner = view.mean[alien[view.rows, view.cols]]
+    if len(inner) < LEAST_PIXELS:
+        return []
+    counts, edges = np.histogram(inner, 64, (0, 256))
+    colour = float(edges[counts.argmax()] + 2)
+    same = np.abs(inner - colour) < 4 * STILL_NOISE
+    return [Level(0.0, float(inner[same].mean()), 0.0)] if same.mean() > 0.3 else []
+
+
+def misfit(view: View, a: np.ndarray | float, colour: float) -> np.ndarray:
+    """(N,) chi squared of transmission `a` and a colour: by the means, and by the slope over time."""
+    off = view.mean - a * view.fill - (1 - a) * colour
+    by_mean = off * off / (a * a * view.still + STILL_NOISE**2)
+    return by_mean + time_weight(view, a) * (view.slope - a) ** 2
+
+
+def own_transmission(view: View, colour: float) -> np.ndarray:
+    """(N,) best transmission of every pixel by itself, for an overlay of a known colour."""
+    a = np.full(len(view.mean), 0.5, np.float32)
+    for _ in range(3):
+        by_mean = 1 / (a * a * view.still + STILL_NOISE**2)
+        by_time = time_weight(view, a)
+        top = (view.mean - colour) * (view.fill - colour) * by_mean + view.slope * by_time
+        a = np.clip(top / np.maximum((view.fill - colour) ** 2 * by_mean + by_time, 1e-6), 0, 1)
+    return a
+
+
+def time_weight(view: View, a: np.ndarray | float) -> np.ndarray:
+    """(N,) weight of the slopes over time: what the codec's own unrest adds to the prediction does not count."""
+    spread = np.maximum(view.spread - MOVING_NOISE**2, 0)
+    return view.weight * spread / np.maximum(a * a * view.moving + MOVING_NOISE**2, view.rest)
