@@ -19,8 +19,9 @@ from .plan import Plan
 from .plate import Crops, Plate
 from .timing import FrameRange, Window, windows
 
-MOST_SAMPLES = 40_000_000  # of all regions in one window: what completing holds in memory grows with it
-MOST_FRAMES = 160  # of a window: enough to see both ends of nearly every subtitle
+MOST_SAMPLES = 40_000_000  # of one region in one window: what completing holds in memory grows with it
+MOST_FRAMES = 160  # of a window: enough to see one end of nearly every subtitle
+HANDLE_SHARE = 8  # of a window, on each side: frames worked on twice, so that both sides of a seam borrow alike
 
 T = TypeVar("T")
 
@@ -139,14 +140,14 @@ def _even_rows(box: Box, info: ClipInfo) -> Box:
 def windows_of(plan: Plan, mattes: Mattes, info: ClipInfo) -> list[Window]:
     """The windows that pass B works in; they depend on plan and clip alone, so a resumed run has the same."""
     boxes = mattes.regions(plan.range, _ring(info))
-    samples = sum(h * w for box in boxes for h, w in info.layout.shapes(box))
-    most = max(12, min(MOST_FRAMES, MOST_SAMPLES // max(1, samples)))
+    samples = max((sum(h * w for h, w in info.layout.shapes(box)) for box in boxes), default=1)
+    most = max(12, min(MOST_FRAMES, MOST_SAMPLES // samples))
     cut = []
     for shot in plan.shots:
         shot = shot.meet(plan.range)
         if len(shot):
             cut.append(shot)
-    return list(windows(tuple(cut), most=most, handle=most // 4))
+    return list(windows(tuple(cut), most=most, handle=most // HANDLE_SHARE))
 
 
 def _ring(info: ClipInfo) -> int:
