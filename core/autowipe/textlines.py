@@ -17,6 +17,7 @@ from .kinds import Small
 from .text import TextLine, find_text
 
 ALIKE = 0.6  # correlation of stroke edges from which a line is still the same
+FULL = 0.85  # of its usual strength from which a line is fully there; the codec makes it waver by .05
 GONE = 0.35  # strength of a line's strokes up to which it is gone and the rest is the scene's
 AFTER = 8  # frames watched after a line is lost, to see what is left without it
 SEARCH = 8  # analysis px around its place in which a lost line is looked for
@@ -26,6 +27,8 @@ CHANGED = 40  # levels between two frames from which a sample may be a stroke th
 SPARE = 0.5  # looks in between for each look at the whole picture
 NEAR = 0.6  # of a line's height: so far around it may be a box behind the text
 UNCHANGED = 6.0  # levels: mean difference of surroundings that are the same
+PARTS = 4  # of a line's length that are compared in a fade
+UNEVEN = 0.25  # by which their strengths may differ in one; the codec makes it .1, an occluder 1
 SAME = 0.85  # correlation of their edges from which surroundings surely stayed
 BLOCK = 8  # px, side of the blocks in which such samples are counted
 MOST_ROWS = 0.35  # of the picture's height, that a text which comes or goes may take
@@ -175,10 +178,20 @@ def _edge(levels: list[float]) -> tuple[int, int, float]:
     gone = floor + 0.1 * max(0.2, 1 - floor)
     seen = next((k for k, level in enumerate(levels) if level <= gone), len(levels))
     for k, (inner, outer) in enumerate(pairwise(levels)):
-        if inner - outer >= 0.5 and outer < 0.45:  # at one stroke: what is left is the scene's
+        if _is_stroke(inner, outer):
             seen = min(seen, k + 1)
-    full = floor + 0.8 * (float(np.median(levels[:4])) - floor)
-    return seen, sum(level < full for level in levels[:seen]), floor
+    return seen, _fading(levels[:seen], floor), floor
+
+
+def _fading(levels: list[float], floor: float = 0.0) -> int:
+    """Over how many frames of an end, given outwards, the strength is below the full one."""
+    full = floor + FULL * (max(levels[:4], default=0.0) - floor)
+    return next((k for k, level in enumerate(reversed(levels)) if level >= full), len(levels))
+
+
+def _is_stroke(inner: float, outer: float) -> bool:
+    """Whether a line went at one stroke between two frames of these strengths: what is left then is the scene's."""
+    return inner - outer >= 0.5 and outer < 0.45
 
 
 class LineFinder:
@@ -224,7 +237,9 @@ class LineFinder:
     def close(self) -> None:
         """The clip is over: ends what is still on."""
         for track in self._tracks:
-            if track.lost is None or len(track.tail) < AFTER // 2:  # too few frames to tell a fade from the end
+            few = len(track.tail) < AFTER // 2  # too few frames to tell a fade from the end
+            if track.lost is None or (few and not _is_stroke(track.levels[-1], track.tail[0])):
+                track.line.fade_out = _fading(list(track.levels)[-12:] + track.tail)
                 self._keep(track, self._ring[-1][0] + 1)
             else:
                 self._end(track)
@@ -352,16 +367,45 @@ class LineFinder:
         return True
 
     def _stayed(self, track: _Track, inside: int, outside: int) -> float:
-        """How alike (0..1) the surroundings are in two frames of the ring, one with and one without the line."""
+        """How alike (0..1) the surroundings are in two frames of the ring, one with and one without the line.
+
+        Over a fade, in which the strokes all come or go alike, the surroundings may move on: from frame to frame.
+        """
+        first, last = min(inside, outside), max(inside, outside)
+        if last - first > 1 and self._is_fade(track, first + 1, last):
+            return min(self._alike(track, k, k + 1) for k in range(first, last))
+        return self._alike(track, inside, outside)
+
+    def _is_fade(self, track: _Track, first: int, last: int) -> bool:
+        """Whether in the frames from `first` up to `last` all parts of the line are equally strong, as never where
+        something passes before it."""
+        held = dict(self._ring)
+        pattern = track.pattern
+        x0, y0, x1, y1 = pattern.window
+        is_wide = track.line.box[2] - track.line.box[0] >= track.line.box[3] - track.line.box[1]
+        along = pattern.strokes % (x1 - x0) if is_wide else pattern.strokes // (x1 - x0)
+        parts = np.array_split(np.argsort(along, kind="stable"), PARTS)
+        for k in range(first, last):
+            if k not in held:
+                return False
+            gx, gy = (g.ravel()[pattern.strokes] for g in _gradient(held[k][pattern.component][y0:y1, x0:x1]))
+            both, power = gx * pattern.sx + gy * pattern.sy, pattern.sx**2 + pattern.sy**2
+            levels = [float(both[part].sum() / max(1e-6, power[part].sum())) for part in parts]
+            if max(levels) - min(levels) > UNEVEN:
+                return False
+        return True
+
+    def _alike(self, track: _Track, one: int, other: int) -> float:
+        """How alike (0..1) the line's surroundings are in two frames of the ring."""
         held = dict(self._ring)
         ring = track.pattern.ring
-        if inside not in held or outside not in held or not ring.any():
+        if one not in held or other not in held or not ring.any():
             return 0.0
         x0, y0, x1, y1 = track.pattern.window
-        one, two = (held[k][track.pattern.component][y0:y1, x0:x1] for k in (inside, outside))
-        if float(cv2.absdiff(one, two)[ring].mean()) < UNCHANGED:
+        a, b = (held[k][track.pattern.component][y0:y1, x0:x1] for k in (one, other))
+        if float(cv2.absdiff(a, b)[ring].mean()) < UNCHANGED:
             return 1.0
-        (ax, ay), (bx, by) = _gradient(one), _gradient(two)
+        (ax, ay), (bx, by) = _gradient(a), _gradient(b)
         both = float((ax * bx + ay * by)[ring].sum())
         sizes = float((ax**2 + ay**2)[ring].sum()) * float((bx**2 + by**2)[ring].sum())
         return max(0.0, both / max(1e-6, float(np.sqrt(sizes))))
