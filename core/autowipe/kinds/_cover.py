@@ -16,6 +16,7 @@ from ..unblend import BlendFit, BlendMaps, predict
 
 SHARP_PX = 15  # over which an edge's contrast is measured
 SHARP = 0.42  # of that contrast crossed within 2 px: graphics 0.45 to 0.95, lens-made edges 0.1 to 0.35
+STEADY_SHARE = 0.75  # of the seeds' lock that the mark's other lines have
 SKIRT_PX = 2  # of the codec's ringing around what is covered
 TRUSTED_FIT = 0.5  # quality of the fit of its opacity from which that says what the mark covers
 MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
@@ -86,8 +87,11 @@ def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple
     offset = np.abs(look.mean - predict(look.mean, hull)).max(2)
     usual = predict(look.spread[..., None], hull)[..., 0]
     noise = np.sqrt(np.maximum(1 / np.maximum(look.lock, 1e-3) - 1, 0)) * look.edge / np.sqrt(look.count)
-    weak = hull & (look.edge > np.maximum(1.5, 3 * noise)) & (look.lock > 0.3)
+    lock = max(0.3, STEADY_SHARE * float(np.median(look.lock[seeds]))) if seeds.any() else 0.3
+    weak = hull & (look.edge > np.maximum(1.5, 3 * noise)) & (look.lock > lock)
     lines = _connected(weak, seeds & weak)
+    broad = cv2.morphologyEx(lines.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    lines &= broad | seeds  # edges of the scene that run into the mark are hair-thin: much of them moves
     lines = cv2.morphologyEx(lines.astype(np.uint8), cv2.MORPH_CLOSE, disc(1)) > 0
     error = _fill_error(look.mean, hull, reach)
     calm = (look.spread < 0.5 * usual - 1) & (usual > 6) & (offset > 6)

@@ -21,6 +21,8 @@ PRESENT = 0.5  # share of the template's gradient from which the mark is there
 CLEAR = 0.6  # share that should be seen, so that its missing says that the mark is gone
 ABSENT = 0.35  # of what should be seen
 FAINT, FULL, WAVER = 0.06, 0.9, 0.05  # of what should be seen: ends of a fade, and how far it may go back
+PART_PIXELS, MOST_PARTS = 30, 6  # edge pixels of the analysis picture in a part of a mark
+LEAST_SAY = 0.05  # of a part that should not be seen
 LONGEST_FADE_S = 2.0
 SHORTEST_FADE = 4  # frames; the codec smears a cut over two or three
 LEAST_SAMPLES = 4
@@ -58,11 +60,12 @@ class Mark:
         self._at = np.flatnonzero(power > 0.3 * np.median(power[power > 0]))
         self._near = cv2.dilate((power > 0).astype(np.uint8), disc(4)) > 0
         self._weights = (template.reshape(6, -1)[:, self._at] / power.reshape(-1)[self._at]) / 8
+        self._parts, self._around = self._part(power.shape[1])
         self._kept: list[list[np.ndarray]] = []
         self._most_kept = int(np.clip(KEPT_SAMPLES // (self.box[2] * self.box[3]), 8, KEPT_FRAMES))
         self._stride = 1
-        self._presence: list[float] = []
-        self._light: list[float] = []
+        self._presence: list[list[float]] = []  # a frame: of each part
+        self._light: list[list[float]] = []
         self._start = 0
         self._sum = LookSum(self._layout)
 
@@ -76,14 +79,27 @@ class Mark:
         edges = np.stack([_resampled(part * whole, self.box, self._scale, small) for part in still.edges])
         return edges, _resampled(whole, self.box, self._scale, (wide, high)) > 0.5
 
+    def _part(self, width: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Indices of the edge pixels of each part, side by side, and (N,) flat indices of the pixels around each.
+
+        A mark may fade from sight on a background of its own colour in one part and stand out in another.
+        """
+        x = self._at % width
+        count = int(np.clip(len(x) // PART_PIXELS, 1, MOST_PARTS))
+        parts = np.array_split(np.argsort(x, kind="stable"), count)
+        around = np.flatnonzero(self._near)
+        of = np.searchsorted([x[part].max() for part in parts[:-1]], around % width)
+        return parts, [around[of == k] for k in range(count)]
+
     def add(self, frame: int, crop: list[np.ndarray]) -> None:
         if not self._presence:
             self._start = frame
         luma, chroma = planes.small(crop, self._layout, self._width)
         field = gradients(luma, chroma).reshape(6, -1)[:, self._at]
-        share = float(np.median(np.einsum("ij,ij->j", field, self._weights)))
-        self._presence.append(share)
-        self._light.append(float(luma[self._near].mean()))
+        shares = np.einsum("ij,ij->j", field, self._weights)
+        self._presence.append([float(np.median(shares[part])) for part in self._parts])
+        self._light.append([float(luma.ravel()[part].mean()) for part in self._around])
+        share = float(np.median(shares))
         if share >= PRESENT and (frame - self._start) % self._step == 0:
             self._keep(crop)
             self._sum.add(crop)
@@ -100,10 +116,10 @@ class Mark:
             return None
         look = self._sum.look()
         seeds = graphic_edges(look, self._seeds)
-        presence = np.array(self._presence)
-        events = appearances(presence, np.array(self._light), self._start, self._rate)
+        presence, expected = joined(np.array(self._presence), np.array(self._light))
+        events = appearances(presence, expected, self._start, self._rate)
         ranges = [event.range for event in events]
-        evidence = self._evidence(look, seeds, presence, events)
+        evidence = self._evidence(look, seeds, presence, expected, events)
         if not ranges or not _is_mark(evidence) or self._is_timed(ranges, seeds, whole, shots):
             return None
         lines, covered = find_cover(look, seeds, self._reach, self._scale)
@@ -134,7 +150,7 @@ class Mark:
         return share < (CENTRED_SHARE if is_centred else TIMED_SHARE)
 
     def _evidence(
-        self, look: Look, seeds: np.ndarray, presence: np.ndarray, events: list[FoundEvent]
+        self, look: Look, seeds: np.ndarray, presence: np.ndarray, expected: np.ndarray, events: list[FoundEvent]
     ) -> dict[str, float | str]:
         lines = seeds & (look.edge > 1.5)
         there = presence > PRESENT
@@ -146,7 +162,7 @@ class Mark:
             "edge pixels": float(lines.sum() / self._scale**2),
             "frames with it": float(there.mean()),
             "reaches the picture's edge": float(self._reaches_edge(lines)),
-            "unsteadiness": self._unsteadiness(presence, events),
+            "unsteadiness": self._unsteadiness(presence, expected, events),
             "edge lock": float(np.median(look.lock[lines])) if enough else 0.0,
             "edge sharpness": sharpness(look, lines),
             "one direction": float(np.abs(turn.mean())),
@@ -162,7 +178,7 @@ class Mark:
         right, bottom = self._picture.width - x - columns[-1] - 1, self._picture.height - y - rows[-1] - 1
         return bool(min(x + columns[0], y + rows[0], right, bottom) <= near)
 
-    def _unsteadiness(self, presence: np.ndarray, events: list[FoundEvent]) -> float:
+    def _unsteadiness(self, presence: np.ndarray, expected: np.ndarray, events: list[FoundEvent]) -> float:
         """Robust standard deviation of the presence about what the light lets expect, while it is fully there."""
         full = np.zeros(len(presence), bool)
         for event in events:
@@ -172,7 +188,7 @@ class Mark:
         full &= presence > PRESENT
         if not full.any():
             return 1.0
-        rest = (presence - _expected(presence, np.array(self._light)))[full]
+        rest = (presence - expected)[full]
         low, high = np.quantile(rest, [0.16, 0.84])
         return float(high - low) / 2
 
@@ -206,15 +222,26 @@ def _confidence(evidence: dict) -> float:
     return float(1 / (1 + np.exp(-1 - 4 * min(1.0, *margins))))
 
 
-def appearances(presence: np.ndarray, light: np.ndarray, start: int, rate: float) -> list[FoundEvent]:
+def joined(presence: np.ndarray, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of a whole mark (T,) its presence and how much of it should be seen, from those of its parts.
+
+    presence: (T, K) share of the template, 1 = fully there; light: (T, K) mean luma around each part. Parts of which
+    more should be seen have more say.
+    """
+    expected = np.column_stack([_expected(*part) for part in zip(presence.T, light.T, strict=True)])
+    weight = np.maximum(expected, LEAST_SAY) ** 2
+    weight /= weight.sum(1, keepdims=True)
+    return (weight * presence).sum(1), (weight * expected).sum(1)
+
+
+def appearances(presence: np.ndarray, expected: np.ndarray, start: int, rate: float) -> list[FoundEvent]:
     """The runs of frames in which the mark is there, with their fades.
 
-    presence: (T,) share of the template, 1 = fully there; light: (T,) mean luma around it. A translucent or white
-    mark fades from sight on a background of its own colour: how much of it should be seen is told from the light, and
-    where that is little, it is taken to be there as before.
+    presence: (T,) share of the template, 1 = fully there; expected: (T,) how much of it should be seen. A translucent
+    or white mark fades from sight on a background of its own colour: where little should be seen, it is taken to be
+    there as before.
     """
     seen = presence > PRESENT
-    expected = _expected(presence, light)
     gone = (presence < ABSENT * expected) & (expected > CLEAR)
     state = np.where(seen, 1, np.where(gone, 0, -1))
     known = np.flatnonzero(state >= 0)
