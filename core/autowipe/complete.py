@@ -21,6 +21,7 @@ from .unblend import invert
 COVERED = 0.02  # a matte below this changes 8-bit samples by less than their rounding and the codec's noise
 NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
 SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
+BLIND = 14.0  # levels of noise from which an un-blended sample shows less of the picture than its surroundings do
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
 
@@ -32,7 +33,7 @@ def complete(crops: Crops, core: FrameRange, *, quality: str) -> list[Plate]:
     scene = _unblend(crops)
     if not any(hole is not None for hole in scene.holes):
         return []
-    places = _borrow(scene, KEYFRAMES[quality])
+    places = _borrow(scene, crops, KEYFRAMES[quality])
     return [
         _match(scene, crops, t, [both[t] for both in places])
         for t, frame in enumerate(crops.frames)
@@ -47,7 +48,8 @@ class _Scene:
     volumes: list[np.ndarray]  # a plane: (T, h, w) float32 levels; where hidden, spread from around
     shifts: list[tuple[int, int]]  # a plane: log2 of its subsampling, x and y
     holes: list[np.ndarray | None]  # (H, W) bool: covered, to be written; None where nothing is
-    hidden: list[np.ndarray | None]  # (H, W) bool: covered too densely to be un-blended; None where nothing is
+    hidden: list[np.ndarray | None]  # (H, W) bool: to be borrowed: opaque, or un-blended with much noise; None: none
+    opaque: list[np.ndarray | None]  # (H, W) bool: of it, what nothing is known of; None where nothing is
     seen: list[np.ndarray]  # (H, W) bool: may be borrowed
     surrounds: list[Surround | None]  # of what is hidden
 
@@ -66,24 +68,26 @@ def _unblend(crops: Crops) -> _Scene:
     volumes = [
         np.stack(frames) for frames in zip(*(to_levels(planes, crops.layout) for planes in crops.planes), strict=True)
     ]
-    scene = _Scene(volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [])
+    scene = _Scene(volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [], [])
     for t, matte in enumerate(crops.mattes):
         hole = None if matte is None else matte > COVERED
-        hidden = hole = hole if hole is not None and hole.any() else None
+        hidden = opaque = hole = hole if hole is not None and hole.any() else None
         beneath = None if hole is None else _beneath(crops, t)
         if hole is not None and beneath is not None:
             estimates, deviations = beneath
             hidden = hole & (deviations[0] > SHINES * NOISE)
-            hidden = hidden if hidden.any() else None
+            opaque = hidden & (deviations[0] > BLIND)
+            hidden, opaque = (mask if mask.any() else None for mask in (hidden, opaque))
             for volume, estimate in zip(volumes, estimates, strict=True):
                 volume[t] = estimate
         scene.holes.append(hole)
         scene.hidden.append(hidden)
+        scene.opaque.append(opaque)
         scene.seen.append(_clear_of(hidden, crops.planes[0][0].shape, scene.shifts))
         scene.surrounds.append(_surround(scene, t))
-        if hidden is not None:
+        if opaque is not None:
             for i, volume in enumerate(volumes):
-                (volume[t],) = spread([volume[t]], (~scene.part(hidden, i)).astype(np.float32))
+                (volume[t],) = spread([volume[t]], (~scene.part(opaque, i)).astype(np.float32))
     return scene
 
 
@@ -127,7 +131,7 @@ def _surround(scene: _Scene, t: int) -> Surround | None:
     return borrow.surround(hidden)
 
 
-def _borrow(scene: _Scene, keyframes: int) -> list[list[Places]]:
+def _borrow(scene: _Scene, crops: Crops, keyframes: int) -> list[list[Places]]:
     """Places to take each hidden pixel from: seen before, seen after, then invented before and after."""
     if not any(hidden is not None for hidden in scene.hidden):
         return []
@@ -135,21 +139,21 @@ def _borrow(scene: _Scene, keyframes: int) -> list[list[Places]]:
     nothing = np.zeros(scene.shape, bool)
     motion = follow(
         [np.rint(luma).clip(0, 255).astype(np.uint8) for luma in lumas],
-        [nothing if hidden is None else hidden for hidden in scene.hidden],
+        [nothing if opaque is None else opaque for opaque in scene.opaque],
     )
     before = borrow.carry(lumas, scene.seen, scene.surrounds, motion, onwards=False)
     after = borrow.carry(lumas, scene.seen, scene.surrounds, motion, onwards=True)
-    return [before, after, *_invent(scene, motion, before, after, keyframes)]
+    return [before, after, *_invent(scene, crops, motion, before, after, keyframes)]
 
 
 def _invent(
-    scene: _Scene, motion: Motion, before: list[Places], after: list[Places], keyframes: int
+    scene: _Scene, crops: Crops, motion: Motion, before: list[Places], after: list[Places], keyframes: int
 ) -> list[list[Places]]:
     """Fills what was never seen in a few keyframes, which the others then borrow from: a filling that moves along."""
     nothing = np.zeros(scene.shape, bool)
     missing = [
-        nothing if hidden is None else hidden & (before[t].frame == NOWHERE) & (after[t].frame == NOWHERE)
-        for t, hidden in enumerate(scene.hidden)
+        nothing if opaque is None else opaque & (before[t].frame == NOWHERE) & (after[t].frame == NOWHERE)
+        for t, opaque in enumerate(scene.opaque)
     ]
     seen = list(scene.seen)
     invented: list[list[Places]] = []
@@ -158,7 +162,7 @@ def _invent(
         if not left.any():
             break
         key = _keyframe(left)
-        _fill(scene, key, missing[key], [before[key], after[key]])
+        _fill(scene, crops, key, missing[key], [before[key], after[key]])
         seen[key] = np.ones(scene.shape, bool)
         invented = [
             borrow.carry(scene.volumes[0], seen, scene.surrounds, motion, onwards=onwards) for onwards in (False, True)
@@ -180,15 +184,31 @@ def _keyframe(left: np.ndarray) -> int:
     return int(fewest[len(fewest) // 2])
 
 
-def _fill(scene: _Scene, t: int, missing: np.ndarray, places: list[Places]) -> None:
+def _fill(scene: _Scene, crops: Crops, t: int, missing: np.ndarray, places: list[Places]) -> None:
     """Completes a frame in the scene itself: borrows what it can, fills `missing`."""
-    hidden = scene.hidden[t]
+    hidden, beneath = scene.hidden[t], _beneath(crops, t)
     assert hidden is not None
     for i, volume in enumerate(scene.volumes):
         part, gap = scene.part(hidden, i), scene.part(missing, i)
-        candidates = _borrowed(scene, t, i, places)
-        value, _ = fuse([spatial(volume[t], part), *candidates])
+        value, _ = fuse(_offers(scene, t, i, places, beneath))
         volume[t] = fill(np.where(part, value, volume[t]), gap)
+
+
+def _offers(
+    scene: _Scene, t: int, plane: int, places: list[Places], beneath: tuple[list[np.ndarray], list[np.ndarray]] | None
+) -> list[Candidate]:
+    """All ways to complete a frame's hidden samples: spread from around, borrowed from each of `places`, un-blended."""
+    hidden = scene.hidden[t]
+    assert hidden is not None
+    part, picture = scene.part(hidden, plane), scene.volumes[plane][t]
+    smooth = picture
+    if beneath is not None:  # the picture itself holds what was un-blended
+        (smooth,) = spread([picture], (~part).astype(np.float32))
+    offers = [spatial(smooth, part), *_borrowed(scene, t, plane, places)]
+    if beneath is not None:
+        estimates, deviations = beneath
+        offers.append(Candidate(estimates[plane], deviations[plane] ** 2))
+    return offers
 
 
 def _borrowed(scene: _Scene, t: int, plane: int, places: list[Places]) -> list[Candidate]:
@@ -213,15 +233,14 @@ def _match(scene: _Scene, crops: Crops, t: int, places: list[Places]) -> Plate:
     parts = [volume[t] for volume in scene.volumes]
     if hidden is not None:
         beneath = _beneath(crops, t)
-        missing = hidden & (places[0].frame == NOWHERE) & (places[1].frame == NOWHERE)
+        opaque = scene.opaque[t]
+        missing = np.zeros_like(hidden) if opaque is None else opaque
+        missing = missing & (places[0].frame == NOWHERE) & (places[1].frame == NOWHERE)
         usable = places if missing.any() else places[:2]
         for i in range(len(parts)):
-            candidates = [spatial(parts[i], scene.part(hidden, i)), *_borrowed(scene, t, i, usable)]
-            for invented in candidates[3:]:
+            candidates = _offers(scene, t, i, usable, beneath)
+            for invented in candidates[3 : len(usable) + 1]:
                 invented.variance[~scene.part(missing, i)] = np.inf
-            if beneath is not None:
-                estimates, deviations = beneath
-                candidates.append(Candidate(estimates[i], deviations[i] ** 2))
             value, heaviest = fuse(candidates)
             parts[i] = np.where(scene.part(hidden, i), value, parts[i])
             if i == 0:

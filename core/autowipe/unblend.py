@@ -18,7 +18,7 @@ from .behind import MOVING_NOISE, STILL_NOISE, View, changed, depth_in, fill_err
 from .fill import predict
 from .job import Box
 from .maps import Unblend
-from .opacity import LEAST_TRANSMISSION, RIM_PX, Level, find_levels
+from .opacity import LEAST_TRANSMISSION, RIM_PX, TRUSTED_PX, Level, find_levels
 from .planes import Layout, to_levels
 from .regions import ALIEN, CLEAN, STEPS, label_pixels, roughness, shifted, step_costs
 
@@ -170,7 +170,8 @@ def _maps(
             parts = np.stack([cv2.GaussianBlur(part, (3, 3), 0) for part in parts])
         own_a, own_hole, own_opaque = 1 - parts.sum(0), _pool(hole, size), _pool(opaque, size)
         fill = predict(mean[..., None], own_hole)[..., 0]
-        still = fill_error(stacks[i], own_hole)(depth_in(own_hole))[0]
+        depth = depth_in(own_hole)
+        still = fill_error(stacks[i], own_hole)(depth)[0]
         own_colours = colours
         if i != lead_plane:
             own_colours = _plane_colours(mean, fill, own_a, parts, still, own_hole & ~own_opaque)
@@ -178,6 +179,7 @@ def _maps(
         # What is seen less what is modelled, as far as it is surer than the prediction: the codec's still error.
         doubt = np.where(_pool(edge, size), 2 * STILL_NOISE, STILL_NOISE) ** 2
         extra = (mean - own_a * fill - flat) * (doubt / (doubt + own_a**2 * still))
+        extra *= np.minimum(1, TRUSTED_PX / np.maximum(depth, 1)) ** 2  # deep inside it would be the scene's own
         extra = np.where(own_hole, np.clip(extra, -MOST_EXTRA, MOST_EXTRA), 0)
         transmission.append(np.where(own_opaque, 0, own_a).astype(np.float32))
         contribution.append(np.where(own_opaque, mean, flat + extra).astype(np.float32))
