@@ -63,10 +63,7 @@ class Job:
     @classmethod
     def from_json(cls, text: str, where: str = "the job") -> Job:
         """Reads a job file's text. Raises JobError naming the key that is wrong."""
-        try:
-            body = json.loads(text)
-        except json.JSONDecodeError as err:
-            raise JobError(f"{where} is not valid JSON: {err}", hint="Check commas and quotes there.") from err
+        body = read_json(text, where)
         if not isinstance(body, dict) or body.pop("autowipe_job", None) != JOB_VERSION:
             raise JobError(
                 f'{where} does not begin with "autowipe_job": {JOB_VERSION}',
@@ -98,6 +95,14 @@ def _value(key: str, value: Any) -> Any:
             raise ValueError(f"kinds is a list such as {list(KINDS)}, not {value!r}")
         return tuple(value)
     return value
+
+
+def read_json(text: str, where: str, *, code: str = "job") -> Any:
+    """A JSON text's value; a byte order mark, as Windows editors write it, is passed over. Raises JobError."""
+    try:
+        return json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as err:
+        raise JobError(f"{where} is not valid JSON: {err}", code=code, hint="Check commas and quotes there.") from err
 
 
 def parse_area(text: str) -> Area:
