@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,8 @@ def parse_area(text: str) -> Area:
             return (x, y, w, h)
         except ValueError:
             pass
+    if re.fullmatch(r"[\d\s,.:;x+-]+", text) and not os.path.exists(text):
+        raise JobError(f"{text!r} is not an area", hint="A box is x,y,width,height in px, such as 1600,40,240,120.")
     return os.path.abspath(text)
 
 
@@ -145,7 +148,7 @@ def _check(job: Job) -> None:
         "srt",
     ):
         value = getattr(job, name)
-        if value is not None and not (isinstance(value, str) and os.path.isabs(value)):
+        if value is not None and not (isinstance(value, str) and os.path.isabs(value) and "\0" not in value):
             raise JobError(f"{name} is an absolute path, not {value!r}", hint="Write the full path.")
     for name in ("resume", "overwrite"):
         if not isinstance(getattr(job, name), bool):

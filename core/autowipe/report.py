@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import shlex
 import subprocess
@@ -18,6 +17,7 @@ from typing import Any
 
 import jinja2
 
+from . import ledger
 from .errors import MediaError
 from .job import KINDS, Area, Job
 from .plan import Event, Overlay, Plan
@@ -107,12 +107,10 @@ def write_report(
         job=job.to_json(),
         versions=dict(versions or {}),
     )
-    working = path.with_name(path.name + ".part")
     try:
-        working.write_text(page, "utf-8", newline="\n")
-        os.replace(working, path)
+        with ledger.appearing(path) as part:
+            part.write_text(page, "utf-8", newline="\n")
     except OSError as err:
-        working.unlink(missing_ok=True)
         raise MediaError(
             f"the report {path} cannot be written: {err.strerror}",
             code="write",
