@@ -11,19 +11,27 @@ class Pace:
 
     def __init__(self, began: float) -> None:
         """`began`: when the run did, s of a clock that only rises."""
-        self._began = self._last = began
+        self._began = began
         self._done: dict[str, float] = {}  # by stage, where it stands, 0..1
         self._worked: dict[str, float] = {}  # by stage, what this run did of it, 0..1
         self._starts: dict[str, float] = {}
+
+    def enter(self, stage: str, now: float) -> None:
+        """Notes when a stage begins: what comes before its first frame is done belongs to it."""
+        self._starts.setdefault(stage, now)
 
     def add(self, stage: str, done: int, total: int, now: float) -> None:
         """Notes that `done` of a stage's `total` frames are done."""
         share = done / max(1, total)
         if stage not in self._done:  # it may go on where another run stopped
             self._done[stage], self._worked[stage] = share - 1 / max(1, total), 0.0
-            self._starts[stage] = self._last  # what comes before the first frame is done belongs to it
         self._worked[stage] += share - self._done[stage]
-        self._done[stage], self._last = share, now
+        self._done[stage] = share
+
+    def seconds(self, now: float) -> dict[str, float]:
+        """Time of each stage so far, s."""
+        ends = [*self._starts.values(), now][1:]
+        return {stage: end - start for (stage, start), end in zip(self._starts.items(), ends, strict=True)}
 
     def left(self, stages: tuple[str, ...], now: float) -> float | None:
         """Seconds to the end of the run, None while unknown. A stage that was passed over takes no time."""

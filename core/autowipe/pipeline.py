@@ -53,19 +53,20 @@ class Run:
         self._began = time.monotonic()
         self._stages: tuple[str, ...] = ()
         self._last = 0.0
-        self._starts: dict[str, float] = {}
         self._pace = Pace(self._began)
 
     def stages(self, names: tuple[str, ...], frames: int, shots: int | None) -> None:
         self._stages = names
         self.send(PlanSize(frames, shots, names))
 
+    def enter(self, stage: str) -> None:
+        self._pace.enter(stage, time.monotonic())
+
     def progress(self, stage: str, done: int, total: int) -> None:
         """Tells how far a stage is, ten times a second at most; raises Cancelled when asked to stop."""
         if self.cancelled.is_set():
             raise Cancelled()
         now = time.monotonic()
-        self._starts.setdefault(stage, now)
         self._pace.add(stage, done, total, now)
         if done < total and now - self._last < 0.1:
             return
@@ -75,8 +76,7 @@ class Run:
 
     def seconds(self) -> dict[str, float]:
         """Wall time of each stage so far, s."""
-        ends = [*self._starts.values(), time.monotonic()][1:]
-        return {name: end - start for (name, start), end in zip(self._starts.items(), ends, strict=True)}
+        return self._pace.seconds(time.monotonic())
 
     def warn(self, code: str, text: str) -> None:
         warning = Warned(code, text)
@@ -168,6 +168,7 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
     assert job.output is not None
     info, whole = clip.info, plan.range
     side.follow(plan)
+    run.enter("wipe")
     if not mattes.visible(whole) and job.codec == "auto" and copy_untouched(job.output, info, whole):
         if side.wants_frames:
             for frame in clip.frames(whole):
@@ -242,6 +243,7 @@ def _wipe(
 
 
 def _decoded(clip: Clip, whole: FrameRange, stage: str, run: Run) -> Iterator[Any]:
+    run.enter(stage)
     for frame in clip.frames(whole):
         _tell_damage(frame, clip, run)
         yield frame

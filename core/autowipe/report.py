@@ -18,11 +18,11 @@ from typing import Any
 import jinja2
 
 from . import ledger
-from .errors import MediaError
 from .job import KINDS, Area, Job
 from .plan import Event, Overlay, Plan
 from .plate import PROVENANCE_NAMES
 from .protocol import Warned
+from .segments import disk_fault
 from .sidecars import PROVENANCE_COLOURS, Tally, shares
 from .stills import Still, Stills, View
 from .timing import FrameRange, timecode
@@ -111,11 +111,7 @@ def write_report(
         with ledger.appearing(path) as part:
             part.write_text(page, "utf-8", newline="\n")
     except OSError as err:
-        raise MediaError(
-            f"the report {path} cannot be written: {err.strerror}",
-            code="write",
-            hint="Check that its folder is there, may be written to and has room.",
-        ) from err
+        raise disk_fault(err, path) from err
 
 
 @dataclass(frozen=True)
