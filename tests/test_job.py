@@ -74,6 +74,13 @@ def test_the_output_may_not_be_the_source_not_even_by_a_link(tmp_path):
             Job(source=str(source), output=str(output))
 
 
+def test_a_macs_disk_tells_neither_case_nor_accents_apart(monkeypatch):
+    monkeypatch.setattr("autowipe.job.sys.platform", "darwin")
+
+    with pytest.raises(JobError, match="same file"):
+        Job(source=os.path.abspath("Caf\u00e9.mov"), output=os.path.abspath("cafe\u0301.MOV"))
+
+
 def test_an_area_is_a_box_or_a_file():
     assert parse_area("1,2,30,40") == (1, 2, 30, 40)
     assert parse_area("areas,of,the,film.png") == os.path.abspath("areas,of,the,film.png")

@@ -7,7 +7,7 @@ import pytest
 from autowipe.decode import open_clip
 from autowipe.errors import AutoWipeError, JobError, MediaError
 from autowipe.job import Job
-from autowipe.outputs import check_outputs, check_pictures
+from autowipe.outputs import check_outputs, check_pictures, windows_refuses
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +80,19 @@ def test_a_folder_that_may_not_be_written_to_is_told_before_any_work(tmp_path, r
 def test_a_name_too_long_for_the_disk_ends_in_a_sentence(tmp_path):
     with pytest.raises(AutoWipeError):
         check_outputs(Job(source=str(tmp_path / "clip.mkv"), output=str(tmp_path / ("x" * 300) / "out.mkv")))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("C:\\Films\\clean é.mkv", None),
+        ("\\\\server\\share\\console.mkv", None),
+        ("C:\\Films\\con.mkv", "con.mkv"),
+        ("C:\\aux\\a.mkv", "aux"),
+        ("D:\\a\\what?.mkv", "what?.mkv"),
+        ("D:\\a\\10:30.mkv", "10:30.mkv"),
+        ("D:\\ends. \\a.mkv", "ends. "),
+    ],
+)
+def test_names_that_windows_does_not_take_are_known(path, name):
+    assert windows_refuses(path) == name

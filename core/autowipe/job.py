@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
+import unicodedata
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -200,4 +202,7 @@ def _check_files(job: Job) -> None:
 
 def _same(path: str) -> str:
     """What two names of one file have in common, links and letter case as the system has them."""
-    return os.path.normcase(str(Path(path).resolve()))
+    name = os.path.normcase(str(Path(path).resolve()))
+    if sys.platform == "darwin":  # its disks tell neither letter case nor forms of accents apart
+        return unicodedata.normalize("NFC", name).casefold()
+    return name

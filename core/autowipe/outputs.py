@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from . import images, ledger
 from .clipfiles import locate
@@ -13,6 +14,9 @@ from .errors import JobError, MediaError
 from .job import Job
 from .segments import check_writable
 from .timing import FrameRange
+
+# Names that Windows keeps for devices, with any suffix.
+DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
 
 
 def check_outputs(job: Job) -> None:
@@ -32,8 +36,21 @@ def check_pictures(job: Job, like: ClipInfo, whole: FrameRange) -> None:
         _check(job, [str(path) for path in images.names(Path(job.output), like, whole)])
 
 
+def windows_refuses(path: str) -> str | None:
+    """The part of a path that Windows would not take or would take for a device, None where all is well."""
+    for name in PureWindowsPath(path).parts:
+        if name.endswith((":\\", "\\")):  # the drive
+            continue
+        stem = name.split(".")[0].rstrip().upper()
+        if re.search(r'[<>:"|?*\x00-\x1f]', name) or name[-1] in " ." or stem in DEVICES:
+            return name
+    return None
+
+
 def _check(job: Job, paths: list[str]) -> None:
     for path in paths:
+        if os.name == "nt" and (name := windows_refuses(path)):
+            raise JobError(f"Windows does not take the name {name!r}: {path}", code="output-name", hint="Rename it.")
         if not os.path.isdir(Path(path).parent):
             raise JobError(
                 f"the folder {Path(path).parent} does not exist", code="output-folder", hint="Make it first."
