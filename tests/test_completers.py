@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 from autowipe.completers import borrow
 from autowipe.completers.fill import fill
 from autowipe.flow import follow
@@ -129,3 +130,13 @@ def test_the_better_known_candidate_weighs_more() -> None:
 
     assert value[0, 0] == 10 and np.isclose(value[1, 1], 11)
     assert (heaviest == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(24, 80), (31, 300), (12, 512), (300, 20)])
+def test_motion_is_measured_in_flat_and_in_narrow_regions(shape):
+    wide = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, (shape[0], shape[1] + 40), np.uint8), (0, 0), 3)
+    lumas = [np.ascontiguousarray(wide[:, 2 * t : 2 * t + shape[1]]) for t in range(6)]
+
+    motion = follow(lumas, [np.zeros(shape, bool)] * 6)
+
+    assert abs(np.median(motion.between(2, 3)[..., 0]) + 2) < 0.3

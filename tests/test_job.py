@@ -42,6 +42,7 @@ def test_a_job_comes_back_from_its_file_as_it_was(tmp_path):
         ({"search_areas": [[0, 0, 0, 5]]}, "empty"),
         ({"hold_outs": [[0, 0, 5]]}, "hold_outs"),
         ({"source": "relative.mp4"}, "absolute"),
+        ({"report": os.path.abspath("r.html") + "\0"}, "absolute"),
         ({"resume": "yes"}, "resume"),
         ({"output": None}, "output"),
         ({"matte": os.path.abspath("b.mp4")}, "same file"),
@@ -73,6 +74,19 @@ def test_the_output_may_not_be_the_source_not_even_by_a_link(tmp_path):
             Job(source=str(source), output=str(output))
 
 
+def test_a_macs_disk_tells_neither_case_nor_accents_apart(monkeypatch):
+    monkeypatch.setattr("autowipe.job.sys.platform", "darwin")
+
+    with pytest.raises(JobError, match="same file"):
+        Job(source=os.path.abspath("Caf\u00e9.mov"), output=os.path.abspath("cafe\u0301.MOV"))
+
+
 def test_an_area_is_a_box_or_a_file():
     assert parse_area("1,2,30,40") == (1, 2, 30, 40)
     assert parse_area("areas,of,the,film.png") == os.path.abspath("areas,of,the,film.png")
+
+
+@pytest.mark.parametrize("text", ["1,2,30", "1,2,30,40,50", "1.5,2,30,40", "10:20"])
+def test_numbers_that_are_no_box_are_not_taken_for_a_file(text):
+    with pytest.raises(JobError, match="not an area"):
+        parse_area(text)

@@ -343,6 +343,8 @@ def test_fields_stay_fields(tmp_path: Path, codec: str, pix_fmt: str, suffix: st
     number = {"top": 2, "bottom": 3}[order]
     options = {"flags": flags} if flags else {}
     size = (96, 64)
+    if codec == "libx264" and order == "bottom":
+        options["x264-params"] = "bff=1"
     if codec == "dnxhd":
         options, size = options | {"b": "120M"}, (1920, 1080)
 
@@ -355,10 +357,24 @@ def test_fields_stay_fields(tmp_path: Path, codec: str, pix_fmt: str, suffix: st
 
     if before.field_order == "progressive":
         pytest.skip("this encoder does not mark what the test asks for")
-    assert after.field_order == before.field_order
+    assert (after.field_order, after.field_code) == (before.field_order, before.field_code)
     with open_clip(source) as one, open_clip(output) as two:
         for a, b in zip(one.frames(), two.frames(), strict=True):
             assert a.av.interlaced_frame == b.av.interlaced_frame
+
+
+@pytest.mark.parametrize(("code", "order"), [(4, "top"), (5, "bottom")])
+def test_a_mov_keeps_how_it_stores_its_fields(tmp_path: Path, code: int, order: str) -> None:
+    source = tmp_path / "in.mov"
+
+    def interlace(stream: Any) -> None:
+        stream.codec_context.field_order = code
+
+    media.write_clip(source, codec="prores_ks", pix_fmt="yuv422p10le", prepare=interlace, frames=3)
+
+    before, after, _ = rewrite(source, tmp_path / "out.mov")
+
+    assert (before.field_order, before.field_code) == (after.field_order, after.field_code) == (order, code)
 
 
 HDR = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1):max-cll=1000,400"

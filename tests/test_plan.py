@@ -81,6 +81,9 @@ def edit(plan, path, value):
         (("overlays", 0, "events"), None, "events"),
         (("overlays", 1, "id"), "logo-1", "unique"),
         (("overlays", 1, "trajectory"), [[5, 0], [4, 1]], "frame, dx, dy"),
+        (("overlays", 1, "trajectory"), [[5, float("nan"), 0]], "frame, dx, dy"),
+        (("overlays", 1, "events"), [], "events is empty"),
+        (("overlays", 1, "evidence"), {"votes": [1]}, "evidence.votes"),
         (("overlays", 1, "confidence"), 7, "confidence"),
         (("overlays", 1, "events", 0, "fade_in"), 99, "fade_in"),
         (("shots",), [[0, 50], [60, 100]], "follow"),
@@ -94,6 +97,25 @@ def test_a_wrong_entry_is_named(plan, path, value, words):
 
     assert "clip.plan.json" in caught.value.text
     assert caught.value.hint
+
+
+def test_an_overlay_added_by_hand_needs_a_kind_a_box_and_events(plan):
+    body = json.loads(plan.to_json())
+    body["overlays"] += [{"kind": "logo", "box": [x, 5, 20, 10], "events": [{"range": [3, 9]}]} for x in (100, 200)]
+
+    read = Plan.from_json(json.dumps(body))
+
+    assert [o.id for o in read.overlays] == ["logo-1", "subtitle-1", "logo-2", "logo-3"]
+    assert read.overlays[2].events == (Event(FrameRange(3, 9)),)
+
+
+def test_a_byte_order_mark_as_windows_editors_write_it_is_passed_over(plan):
+    assert Plan.from_json("\ufeff" + plan.to_json()) == plan
+
+
+def test_endless_nesting_is_told(plan):
+    with pytest.raises(JobError, match="not valid JSON"):
+        Plan.from_json("[" * 100_000)
 
 
 def test_maps_come_back_from_their_files(tmp_path):

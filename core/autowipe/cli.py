@@ -47,6 +47,8 @@ def _engine(args: argparse.Namespace) -> int:
     messages = _own_stdout()
     send = _line_sender(messages)
     log_file = path.with_suffix(".log")
+    if log_file == path:
+        log_file = path.with_name(path.name + ".log")
     try:
         with log_file.open("a", encoding="utf-8") as file:
             os.dup2(file.fileno(), 2)  # libraries in C write there too

@@ -55,6 +55,7 @@ class ClipInfo:
     sample_aspect: Fraction | None
     rotation: int  # degrees counterclockwise that a player turns the picture by
     field_order: FieldOrder  # the field that is shown first
+    field_code: int  # the same as FFmpeg's AVFieldOrder, which also tells how a file stores the fields
     timecode: str | None  # of the first frame
     tags: ColourTags
     matrix: Matrix  # to compute with
@@ -104,13 +105,20 @@ def rate_of(times: Sequence[int], time_base: Fraction, said: Sequence[Fraction])
     return Fraction(measured).limit_denominator(1001), is_variable
 
 
-def field_order_of(order: int, is_interlaced: bool) -> FieldOrder:
-    """From FFmpeg's AVFieldOrder: 2 and 5 show the top field first, 3 and 4 the bottom field."""
-    if order in (3, 4):
-        return "bottom"
-    if order in (2, 5) or is_interlaced:
-        return "top"
-    return "progressive"
+def field_code_of(order: int, is_interlaced: bool, container: str) -> int:
+    """AVFieldOrder as MOV and Matroska use it: 1 progressive, 2 and 4 show the top field first, 3 and 5 the bottom.
+
+    4 and 5 are fields stored line by line, as Apple and RFC 9559 define them; FFmpeg's MXF reader means by them
+    what its header says, fields that are shown in the other order than they are coded.
+    """
+    if "mxf" in container:
+        order = {4: 3, 5: 2}.get(order, order)
+    if order in (2, 3, 4, 5):
+        return order
+    return 2 if is_interlaced else 1
+
+
+FIELD_ORDERS: dict[int, FieldOrder] = {1: "progressive", 2: "top", 3: "bottom", 4: "top", 5: "bottom"}
 
 
 def matrix_of(tags: ColourTags, layout: Layout) -> Matrix:

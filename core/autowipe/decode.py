@@ -26,10 +26,11 @@ from . import planes
 from .clipfiles import Place, boxes, is_cut, locate
 from .clipfiles import fingerprint as fingerprint
 from .clipinfo import (
+    FIELD_ORDERS,
     SEQUENCE_RATE,
     ColourTags,
     OtherStream,
-    field_order_of,
+    field_code_of,
     is_full_range,
     matrix_of,
     rate_of,
@@ -356,6 +357,7 @@ def _probe(place: Place) -> Clip:
             time_base = 1 / rate
         frames = _promised(place, container, stream, packets, rate, is_variable)
         layout = planes.layout_of(picture.format.name, picture.width, picture.height)
+        fields = field_code_of(getattr(context, "field_order", 0), picture.interlaced_frame, container.format.name)
         seconds = float(len(packets.pts) / rate)
         info = ClipInfo(
             path=place.path,
@@ -372,7 +374,8 @@ def _probe(place: Place) -> Clip:
             is_intra_only=len(packets.keys) >= len(packets.pts),
             sample_aspect=stream.sample_aspect_ratio or None,
             rotation=picture.rotation,
-            field_order=field_order_of(getattr(context, "field_order", 0), picture.interlaced_frame),
+            field_order=FIELD_ORDERS[fields],
+            field_code=fields,
             timecode=_timecode(container, stream),
             tags=tags,
             matrix=matrix_of(tags, layout),

@@ -7,7 +7,6 @@ back as it was.
 from __future__ import annotations
 
 import os
-import tempfile
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +20,7 @@ from .encoders import Notice, Wish, choose, muxer_of
 from .errors import JobError, MediaError
 from .hdr import DYNAMIC, Hdr, hdr_of
 from .pixels import LIMITED, Converter
-from .segments import Encoder, Segments, disk_fault
+from .segments import Encoder, Segments, check_writable
 from .timing import FrameRange
 
 COPYABLE = ("prores", "dnxhd")  # in a .mov, untouched packets and new ones make one stream
@@ -219,12 +218,7 @@ def check_place(path: Path, like: ClipInfo) -> None:
         raise MediaError(
             f"the folder {path.parent} does not exist", code="no-folder", hint="Make it, or choose another place."
         )
-    try:
-        handle, name = tempfile.mkstemp(prefix=".autowipe-", dir=path.parent)
-        os.close(handle)
-        os.unlink(name)
-    except OSError as err:
-        raise disk_fault(err, path) from err
+    check_writable(path)
 
 
 def _copies_packets(wish: Wish, encoder: Encoder) -> bool:

@@ -72,7 +72,7 @@ DNXHR = {
 DNXHD_MBPS = (36, 45, 60, 75, 80, 90, 100, 110, 115, 120, 145, 175, 180, 185, 190, 220, 240, 290, 365, 390, 440)
 FFV1 = {"level": "3", "slicecrc": "1", "g": "1"}
 LAMBDA = 118  # FFmpeg's unit of the quantiser scale
-FIELD_ORDERS = {"progressive": 1, "top": 2, "bottom": 3}  # AVFieldOrder
+FIELD_CODES = {"progressive": 1, "top": 2, "bottom": 3}  # AVFieldOrder
 GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER
 
 
@@ -175,7 +175,7 @@ def _candidates(wish: Wish, name: str) -> list[Encoder]:
         matrix=like.tags.matrix,
         colour_range=_range_for(like, name),
         sample_aspect=like.sample_aspect,
-        field_order=FIELD_ORDERS[like.field_order],
+        field_order=_field_code(wish, name),
         is_intra=name in INTRA or name in LOSSLESS or wish.muxer is None,
     )
     flags = _flags(wish, name)
@@ -187,6 +187,12 @@ def _candidates(wish: Wish, name: str) -> list[Encoder]:
     if name == "ffv1":
         return [_with(encoder, shared | FFV1 | {"slices": slices}) for slices in _ffv1_slices(like)]
     return [_with(encoder, shared | _options(wish, name, encoder.pix_fmt))]
+
+
+def _field_code(wish: Wish, name: str) -> int:
+    """As the source's file has it, where the new stream does not say it by itself."""
+    says_it = name in LADDERS or name in ("mpeg2video", "mpeg1video", "mpeg4") or wish.muxer == "mxf"
+    return FIELD_CODES[wish.like.field_order] if says_it else wish.like.field_code
 
 
 def _flags(wish: Wish, name: str) -> str:
@@ -220,7 +226,9 @@ def _ladder_options(wish: Wish, name: str) -> dict[str, str]:
     preset, crf = LADDERS[name][wish.quality][0], _crf(wish, name)
     hdr = encoder_text(wish.hdr, name)
     if name == "libx264":
-        return {"preset": preset, "crf": f"{crf:g}"} | ({"x264-params": hdr} if hdr else {})
+        # FFmpeg tells x264 of a bottom field too late for its headers.
+        more = ":".join(part for part in (hdr, "bff=1" if like.field_order == "bottom" else "") if part)
+        return {"preset": preset, "crf": f"{crf:g}"} | ({"x264-params": more} if more else {})
     if name == "libx265":
         more = ":".join(part for part in ("log-level=error", hdr, "hdr10=1" if wish.hdr.display else "") if part)
         return {"preset": preset, "crf": f"{crf:g}", "x265-params": more}

@@ -1,12 +1,12 @@
 """The errors AutoWipe raises on purpose: each says what, where and what to do, and knows its exit code.
 
-    AutoWipeError            code, text, hint, exit_code
-    ├─ JobError          2   the request is wrong; also a plan that does not fit its source
-    ├─ MediaError        3   a file cannot be read or written
-    ├─ WeightsError      4   a weight is missing, damaged or of another version
-    ├─ DeviceError       5   the device is missing or out of memory
-    ├─ EngineLinkError   6   the adapter at the other end of the link is gone or speaks another protocol
-    └─ Cancelled       130   the user asked to stop
+AutoWipeError            code, text, hint, exit_code
+├─ JobError          2   the request is wrong; also a plan that does not fit its source
+├─ MediaError        3   a file cannot be read or written
+├─ WeightsError      4   a weight is missing, damaged or of another version
+├─ DeviceError       5   the device is missing or out of memory
+├─ EngineLinkError   6   the adapter at the other end of the link is gone or speaks another protocol
+└─ Cancelled       130   the user asked to stop
 """
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from .match import spread
 
 MOST_PIXELS = 40_000  # a larger region is looked at in a smaller size: with the mending after it, nothing is lost
+LEAST_PX = 32  # a side of what is looked at: OpenCV's search reads beyond flatter pictures, and crashes
 TRUST_PX = 12.0  # the flow's patches reach this far: nearer to what is hidden, the first look is partly made up
 NEAR_PX = 4.0  # the same for the second look, for which the hidden part moves as its surroundings do
 CELL = 4  # px of the looked-at size: grid on which the flow is completed
@@ -41,7 +42,7 @@ def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> Motion:
     """Measures the flow where the picture is seen, and completes it from there where it is not."""
     h, w = lumas[0].shape
     scale = int(np.ceil(np.sqrt(h * w / MOST_PIXELS)))
-    size = (max(16, -(-w // scale)), max(16, -(-h // scale)))  # the flow's pyramid needs a few pixels
+    size = (max(LEAST_PX, -(-w // scale)), max(LEAST_PX, -(-h // scale)))
     ratio = np.array([w / size[0], h / size[1]], np.float32)
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     motion = Motion([], [], (h, w))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from . import ledger
 from .clipfiles import locate
 from .decode import ClipInfo
 from .errors import JobError
@@ -80,8 +80,7 @@ def _appearing(files: list[Path]) -> Iterator[list[Path]]:
         with tempfile.TemporaryDirectory(prefix=".autowipe-", dir=folder) as room:
             parts = [Path(room) / file.name for file in files]
             yield parts
-            for part, file in zip(parts, files, strict=True):
-                os.replace(part, file)
+            ledger.appear(zip(parts, files, strict=True))
             sync_folder(folder)
     except OSError as err:
         raise disk_fault(err, files[0]) from err

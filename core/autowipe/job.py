@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
+import unicodedata
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -63,10 +66,7 @@ class Job:
     @classmethod
     def from_json(cls, text: str, where: str = "the job") -> Job:
         """Reads a job file's text. Raises JobError naming the key that is wrong."""
-        try:
-            body = json.loads(text)
-        except json.JSONDecodeError as err:
-            raise JobError(f"{where} is not valid JSON: {err}", hint="Check commas and quotes there.") from err
+        body = read_json(text, where)
         if not isinstance(body, dict) or body.pop("autowipe_job", None) != JOB_VERSION:
             raise JobError(
                 f'{where} does not begin with "autowipe_job": {JOB_VERSION}',
@@ -100,6 +100,14 @@ def _value(key: str, value: Any) -> Any:
     return value
 
 
+def read_json(text: str, where: str, *, code: str = "job") -> Any:
+    """A JSON text's value; a byte order mark, as Windows editors write it, is passed over. Raises JobError."""
+    try:
+        return json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as err:
+        raise JobError(f"{where} is not valid JSON: {err}", code=code, hint="Check commas and quotes there.") from err
+
+
 def parse_area(text: str) -> Area:
     """Reads "x,y,w,h" in px; anything else is taken as the path of an image or video matte."""
     parts = text.split(",")
@@ -109,6 +117,8 @@ def parse_area(text: str) -> Area:
             return (x, y, w, h)
         except ValueError:
             pass
+    if re.fullmatch(r"[\d\s,.:;x+-]+", text) and not os.path.exists(text):
+        raise JobError(f"{text!r} is not an area", hint="A box is x,y,width,height in px, such as 1600,40,240,120.")
     return os.path.abspath(text)
 
 
@@ -140,7 +150,7 @@ def _check(job: Job) -> None:
         "srt",
     ):
         value = getattr(job, name)
-        if value is not None and not (isinstance(value, str) and os.path.isabs(value)):
+        if value is not None and not (isinstance(value, str) and os.path.isabs(value) and "\0" not in value):
             raise JobError(f"{name} is an absolute path, not {value!r}", hint="Write the full path.")
     for name in ("resume", "overwrite"):
         if not isinstance(getattr(job, name), bool):
@@ -192,4 +202,7 @@ def _check_files(job: Job) -> None:
 
 def _same(path: str) -> str:
     """What two names of one file have in common, links and letter case as the system has them."""
-    return os.path.normcase(str(Path(path).resolve()))
+    name = os.path.normcase(str(Path(path).resolve()))
+    if sys.platform == "darwin":  # its disks tell neither letter case nor forms of accents apart
+        return unicodedata.normalize("NFC", name).casefold()
+    return name

@@ -1,11 +1,13 @@
-"""Remembers which files AutoWipe wrote, so that it replaces only its own and never what somebody made or changed."""
+"""Lets finished files appear under their names, and remembers them, so that only AutoWipe's own are ever replaced."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .errors import JobError
@@ -31,19 +33,47 @@ def check_free(paths: list[str], *, overwrite: bool) -> None:
             )
 
 
-def record(paths: list[str]) -> None:
-    """Notes files as AutoWipe's own, in their present state. A ledger that cannot be written is no fault of the run."""
-    lines = [json.dumps([_key(path), *_state(path)]) for path in paths if os.path.isfile(path)]
-    file = _file()
+@contextlib.contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """A working name beside `path`, renamed to it when the block ends well, else deleted."""
+    part = working_name(path)
     try:
+        yield part
+        appear([(part, path)])
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+
+
+def working_name(path: Path) -> Path:
+    """What a file is called until it is complete: nothing that a person would use."""
+    return path.with_name(f".{path.stem}.autowipe-part{path.suffix}")
+
+
+def appear(finished: Iterable[tuple[Path, Path]]) -> None:
+    """Renames each working file to its name, in one folder, and knows it for AutoWipe's own from then on.
+
+    It is noted before it is there: a run killed in between leaves no file that the next one takes for a stranger's.
+    """
+    pairs = list(finished)
+    _note([json.dumps([_key(str(path)), *_state(str(part))]) for part, path in pairs])
+    for part, path in pairs:
+        os.replace(part, path)
+
+
+def _note(lines: list[str]) -> None:
+    """A ledger that cannot be written is no fault of the run."""
+    try:
+        file = _file()
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists() and file.stat().st_size > MOST_BYTES:
             kept = file.read_text("utf-8").splitlines()
             file.write_text("\n".join(kept[len(kept) // 2 :]) + "\n", "utf-8")
         with file.open("a", encoding="utf-8") as out:
             out.write("".join(line + "\n" for line in lines))
-    except OSError as err:
-        log.warning("the list of written files cannot be kept in %s: %s", file, err)
+    except (OSError, RuntimeError) as err:  # a user without a home folder is a RuntimeError
+        log.warning("the list of written files cannot be kept: %s", err)
 
 
 def _read() -> dict[str, tuple[int, int]]:
@@ -55,17 +85,18 @@ def _read() -> dict[str, tuple[int, int]]:
             except ValueError:
                 continue  # a line cut short by a crash
             known[path] = (size, changed)
-    except OSError:
+    except (OSError, RuntimeError):
         pass
     return known
 
 
 def _key(path: str) -> str:
-    return os.path.normcase(os.path.realpath(path))
+    folder, name = os.path.split(path)
+    return os.path.normcase(os.path.join(os.path.realpath(folder), name))
 
 
 def _state(path: str) -> tuple[int, int]:
-    stat = os.stat(path)
+    stat = os.lstat(path)  # a link is somebody's, whatever it leads to
     return (stat.st_size, stat.st_mtime_ns)
 
 

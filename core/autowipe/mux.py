@@ -19,6 +19,7 @@ from typing import Any
 
 import av
 
+from . import ledger
 from .decode import ClipInfo
 from .encoders import Notice, muxer_of
 from .errors import MediaError
@@ -388,12 +389,12 @@ def _open(like: ClipInfo) -> Any:
 @contextlib.contextmanager
 def _appearing(path: Path) -> Iterator[Path]:
     """A working name beside `path`; the file is renamed to `path` when the block ends well, else deleted."""
-    part = path.with_name(f".{path.stem}.autowipe-part{path.suffix}")
+    part = ledger.working_name(path)
     try:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(part, path)
+        ledger.appear([(part, path)])
         sync_folder(path.parent)
     except av.FFmpegError as err:
         _discard(part)

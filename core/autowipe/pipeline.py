@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import device, kinds, ledger, planes
+from . import device, kinds, planes
 from .areas import AreaMask, matte_overlays
 from .composite import composite
 from .decode import Clip, ClipInfo, fingerprint, open_clip
@@ -19,12 +19,15 @@ from .encode import Output, copy_untouched, open_output
 from .errors import Cancelled, JobError, MediaError
 from .job import KINDS, Job
 from .matte import Mattes
+from .outputs import check_outputs, check_pictures
 from .overlays import resolve, to_plan
+from .pace import Pace
 from .plan import Plan, Source
 from .planfile import maps_digest, read_plan, write_plan
 from .plate import Plate
 from .protocol import Message, OverlayFound, PlanSize, Progress, Result, Send, Warned
 from .resume import WorkFolder
+from .segments import disk_fault
 from .shots import ShotFinder
 from .sidefiles import SideFiles
 from .timing import FrameRange, Window
@@ -33,7 +36,6 @@ from .windows import ahead, plates_of, windows_of
 log = logging.getLogger(__name__)
 
 SMALL_WIDTH = 640  # px of the analysis picture: smaller loses thin strokes, larger costs more than decoding
-STAGE_COST = {"look": 1.0, "measure": 0.8, "wipe": 5.0}  # rough share of the time, for the first ETA
 SEGMENT_S = 10.0  # at least this much footage between two points from which a killed run can go on
 
 T = TypeVar("T")
@@ -49,38 +51,32 @@ class Run:
     def __post_init__(self) -> None:
         self.warnings: list[Warned] = []
         self._began = time.monotonic()
-        self._stages: tuple[tuple[str, float], ...] = ()
+        self._stages: tuple[str, ...] = ()
         self._last = 0.0
-        self._starts: dict[str, float] = {}
+        self._pace = Pace(self._began)
 
-    def stages(self, names: tuple[str, ...], frames: int, shots: int = 0) -> None:
-        self._stages = tuple((name, STAGE_COST[name]) for name in names)
+    def stages(self, names: tuple[str, ...], frames: int, shots: int | None) -> None:
+        self._stages = names
         self.send(PlanSize(frames, shots, names))
+
+    def enter(self, stage: str) -> None:
+        self._pace.enter(stage, time.monotonic())
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Tells how far a stage is, ten times a second at most; raises Cancelled when asked to stop."""
         if self.cancelled.is_set():
             raise Cancelled()
         now = time.monotonic()
-        self._starts.setdefault(stage, now)
+        self._pace.add(stage, done, total, now)
         if done < total and now - self._last < 0.1:
             return
         self._last = now
-        share = 0.0
-        for name, cost in self._stages:
-            if name == stage:
-                share += cost * done / max(1, total)
-                break
-            share += cost
-        whole = sum(cost for _, cost in self._stages)
-        elapsed = now - self._began
-        eta = elapsed * (whole - share) / share if share > 0.01 * whole else None
+        eta = self._pace.left(self._stages, now)
         self.send(Progress(stage, done, total, None if eta is None else round(eta, 1)))
 
     def seconds(self) -> dict[str, float]:
         """Wall time of each stage so far, s."""
-        ends = [*self._starts.values(), time.monotonic()][1:]
-        return {name: end - start for (name, start), end in zip(self._starts.items(), ends, strict=True)}
+        return self._pace.seconds(time.monotonic())
 
     def warn(self, code: str, text: str) -> None:
         warning = Warned(code, text)
@@ -92,11 +88,20 @@ class Run:
 def run(job: Job, send: Callable[[Message], None], cancelled: threading.Event, version: str) -> Result:
     """Carries out one job. Raises AutoWipeError when it cannot; nothing appears under the output's name then."""
     state = Run(send, cancelled)
-    _check_outputs(job)
     device.check(job.device)
+    try:
+        check_outputs(job)
+        return _run(job, state, version)
+    except OSError as err:  # of a file beside the clip: those that read and write clips tell it themselves
+        raise disk_fault(err, Path(err.filename or job.output or job.save_plan or "")) from err
+
+
+def _run(job: Job, state: Run, version: str) -> Result:
+    send = state.send
     with ExitStack() as stack:
         clip = stack.enter_context(open_clip(job.source))
         whole = _range_of(job, clip.info)
+        check_pictures(job, clip.info, whole)
         print_of = fingerprint(job.source)
         given = read_plan(Path(job.plan), clip.info, whole) if job.plan else None
         if given and given.source.fingerprint != print_of:
@@ -104,28 +109,33 @@ def run(job: Job, send: Callable[[Message], None], cancelled: threading.Event, v
         maps = maps_digest(given, Path(job.plan).parent) if given and job.plan else ""
         work = WorkFolder(job, print_of + maps, version)
         stack.callback(work.close)
+        if work.is_another:
+            state.warn("resume", "what an earlier run left was of another request; this one begins anew")
         hold_outs = AreaMask(job.hold_outs, clip.info, "hold-out")
         out = stack.enter_context(_output(job, clip.info, whole, work)) if job.output else None
         side = stack.enter_context(SideFiles(job, clip.info, whole, work))
-        names: tuple[str, ...] = ("wipe",) if given or job.matte_in else ("look", "measure", "wipe")
+        names: tuple[str, ...] = (
+            ("wipe",) if given else ("look", "wipe") if job.matte_in else ("look", "measure", "wipe")
+        )
         if job.task == "perceive":
             names = tuple(name for name in names if name != "wipe")
-        state.stages(names, len(whole))
+        state.stages(names, len(whole), _shots_in(given, whole) if given else None)
         plan, folder = _get_plan(job, given, clip, whole, print_of, work, state)
-        for overlay in plan.overlays:
+        if not given:
+            state.stages(names, len(whole), _shots_in(plan, whole))
+        wanted = KINDS if job.matte_in else job.kinds
+        for overlay in plan.active(wanted) if job.task == "wipe" else plan.overlays:
             spans = tuple((e.range.start, e.range.stop) for e in overlay.events)
             send(OverlayFound(overlay.id, overlay.kind, spans, overlay.box, overlay.confidence))
         if job.save_plan:
             write_plan(plan, folder, Path(job.save_plan))
         if out is None:
             work.remove()
-            return _told(Result(None, job.save_plan, len(plan.overlays), len(whole), 0, {}, {}, ""), plan)
-        wanted = KINDS if job.matte_in else job.kinds
+            return _told(Result(None, job.save_plan, len(plan.overlays), len(whole), 0, {}, {}, ""), plan, wanted)
         mattes = Mattes(plan.active(wanted), folder, clip.info.layout, hold_outs)
         mattes.check()
         result = carry_out(job, replace(plan, range=whole), mattes, clip, out, side, state)
         work.remove()
-    ledger.record(_written(job))
     return result
 
 
@@ -158,6 +168,7 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
     assert job.output is not None
     info, whole = clip.info, plan.range
     side.follow(plan)
+    run.enter("wipe")
     if not mattes.visible(whole) and job.codec == "auto" and copy_untouched(job.output, info, whole):
         if side.wants_frames:
             for frame in clip.frames(whole):
@@ -177,7 +188,7 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
         out.finish()
     shares, changed = side.shares(), side.changed_frames
     result = Result(job.output, job.save_plan, len(plan.overlays), len(whole), changed, shares, files, "")
-    return _told(result, plan)
+    return _told(result, plan, KINDS if job.matte_in else job.kinds)
 
 
 def _output(job: Job, info: ClipInfo, whole: FrameRange, work: WorkFolder) -> Output:
@@ -213,6 +224,7 @@ def _wipe(
         for plate in made:
             by_frame.setdefault(plate.frame, []).append(plate)
         for frame in frames:
+            _tell_damage(frame, clip, run)
             here = by_frame.pop(frame.index, [])
             side.before(frame, here)
             for plate in here:
@@ -231,11 +243,16 @@ def _wipe(
 
 
 def _decoded(clip: Clip, whole: FrameRange, stage: str, run: Run) -> Iterator[Any]:
+    run.enter(stage)
     for frame in clip.frames(whole):
-        if frame.is_corrupt:
-            run.warn("corrupt", f"frame {frame.index} of {clip.info.path} is damaged; its picture may be wrong")
+        _tell_damage(frame, clip, run)
         yield frame
         run.progress(stage, frame.index + 1 - whole.start, len(whole))
+
+
+def _tell_damage(frame: Any, clip: Clip, run: Run) -> None:
+    if frame.is_corrupt:
+        run.warn("corrupt", f"frame {frame.index} of {clip.info.path} is damaged; its picture may be wrong")
 
 
 def _get_plan(
@@ -262,12 +279,14 @@ def _get_plan(
 
 def _shots(clip: Clip, whole: FrameRange, run: Run) -> tuple[FrameRange, ...]:
     finder = ShotFinder()
-    for frame in clip.frames(whole):
-        if run.cancelled.is_set():
-            raise Cancelled()
+    for frame in _decoded(clip, whole, "look", run):
         luma, chroma = planes.small(frame.views, clip.info.layout, SMALL_WIDTH)
         finder.add(kinds.Small(frame.index, luma, chroma, clip.info.layout.width / luma.shape[1]))
     return finder.finish()
+
+
+def _shots_in(plan: Plan, whole: FrameRange) -> int:
+    return sum(len(shot.meet(whole)) > 0 for shot in plan.shots)
 
 
 def _source(job: Job, info: ClipInfo, print_of: str) -> Source:
@@ -291,27 +310,9 @@ def _range_of(job: Job, info: ClipInfo) -> FrameRange:
     return whole
 
 
-def _check_outputs(job: Job) -> None:
-    paths = _written(job)
-    if job.save_plan:
-        maps = Path(job.save_plan).with_suffix(".maps")
-        if job.plan is None or Path(job.plan).resolve() != Path(job.save_plan).resolve():
-            paths += [job.save_plan, *(str(file) for file in maps.glob("*") if file.is_file())]
-    ledger.check_free(paths, overwrite=job.overwrite)
-    for path in paths:
-        if not Path(path).parent.is_dir():
-            raise JobError(
-                f"the folder {Path(path).parent} does not exist", code="output-folder", hint="Make it first."
-            )
-
-
-def _written(job: Job) -> list[str]:
-    return [p for p in (job.output, job.matte, job.provenance, job.report, job.compare, job.srt) if p]
-
-
-def _told(result: Result, plan: Plan) -> Result:
+def _told(result: Result, plan: Plan, wanted: tuple[str, ...]) -> Result:
     """The result with its sentence."""
-    active = plan.active()
+    active = plan.active(wanted)
     if not plan.overlays:
         text = "No overlay was found"
         text += "; the clip is unchanged." if result.output else "."

@@ -12,18 +12,20 @@
 An overlay has one template and a list of events (appearances). Subtitles of one style are one overlay whose
 events are the lines, each with a `box` and `matte` (and `unblend`) of its own. Boxes are x, y, width, height in
 source px; ranges are source frames, half-open; paths of maps are relative to the plan's folder. An overlay
-without a `matte` covers its whole box. `maps.py` reads and writes the maps.
+without a `matte` covers its whole box; one that a person adds needs no more than `kind`, `box` and `events`.
+`maps.py` reads and writes the maps.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 from .errors import JobError
-from .job import KINDS, Box
+from .job import KINDS, Box, read_json
 from .timing import FrameRange, parse_rate
 
 PLAN_VERSION = 1
@@ -114,10 +116,7 @@ class Plan:
     @classmethod
     def from_json(cls, text: str, where: str = "the plan") -> Plan:
         """Reads a plan's text. Raises JobError naming the entry that is wrong and how it should look."""
-        try:
-            body = json.loads(text)
-        except json.JSONDecodeError as err:
-            raise JobError(f"{where} is not valid JSON: {err}", code="plan", hint="Check commas and quotes.") from err
+        body = read_json(text, where, code="plan")
         if not isinstance(body, dict) or body.get("autowipe_plan") != PLAN_VERSION:
             raise JobError(
                 f'{where} does not begin with "autowipe_plan": {PLAN_VERSION}',
@@ -184,16 +183,30 @@ def _read_plan(body: dict[str, Any]) -> Plan:
         _read_overlay(item, f"overlays[{i}]", source)
         for i, item in enumerate(_need(body, "overlays", list, "the plan"))
     )
-    names = [overlay.id for overlay in overlays]
-    for name in names:
-        if names.count(name) > 1:
-            raise _Wrong(f"two overlays have the id {name!r}; ids are unique")
+    overlays = _named(overlays)
     whole = _range(_need(body, "range", list, "the plan"), "range", source)
     shots = tuple(_range(s, f"shots[{i}]", source) for i, s in enumerate(_need(body, "shots", list, "the plan")))
     edges = [whole.start, *(s.stop for s in shots)]
     if [s.start for s in shots] != edges[:-1] or edges[-1] != whole.stop:
         raise _Wrong("the shots do not follow each other from the range's start to its stop")
     return Plan(source=source, range=whole, shots=shots, overlays=overlays)
+
+
+def _named(overlays: tuple[Overlay, ...]) -> tuple[Overlay, ...]:
+    """The overlays with ids of their own: one without gets its kind and the next free number."""
+    taken: set[str] = set()
+    for overlay in overlays:
+        if overlay.id and overlay.id in taken:
+            raise _Wrong(f"two overlays have the id {overlay.id!r}; ids are unique")
+        taken.add(overlay.id)
+    named = []
+    for overlay in overlays:
+        if not overlay.id:
+            number = next(n for n in range(1, len(overlays) + 1) if f"{overlay.kind}-{n}" not in taken)
+            overlay = replace(overlay, id=f"{overlay.kind}-{number}")
+            taken.add(overlay.id)
+        named.append(overlay)
+    return tuple(named)
 
 
 def _read_overlay(body: Any, where: str, source: Source) -> Overlay:
@@ -205,14 +218,19 @@ def _read_overlay(body: Any, where: str, source: Source) -> Overlay:
     if kind not in KINDS:
         raise _Wrong(f"{where}.kind is {kind!r}; kinds are {', '.join(KINDS)}")
     events = _need(body, "events", list, where)
+    if not events:
+        raise _Wrong(f'{where}.events is empty; say when it shows, or keep the overlay with "enabled": false')
     confidence = body.get("confidence", 1.0)
-    if not isinstance(confidence, int | float) or isinstance(confidence, bool) or not 0 <= confidence <= 1:
+    if not _is_number(confidence) or not 0 <= confidence <= 1:
         raise _Wrong(f"{where}.confidence is a number from 0 to 1, not {confidence!r}")
     evidence = body.get("evidence", {})
     if not isinstance(evidence, dict):
         raise _Wrong(f"{where}.evidence is an object in braces, not {evidence!r}")
+    for key, value in evidence.items():
+        if not isinstance(value, str | bool) and not _is_number(value):
+            raise _Wrong(f"{where}.evidence.{key} is a number or text in quotes, not {value!r}")
     return Overlay(
-        id=_need(body, "id", str, where),
+        id=_need(body, "id", str, where) if "id" in body else "",
         kind=kind,
         box=_box(_need(body, "box", list, where), f"{where}.box", source),
         events=tuple(_read_event(item, f"{where}.events[{i}]", source) for i, item in enumerate(events)),
@@ -248,6 +266,13 @@ def _read_event(body: Any, where: str, source: Source) -> Event:
     )
 
 
+_WORDS = {str: "text in quotes", int: "a whole number", list: "a list in brackets", dict: "an object in braces"}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _only(body: dict[str, Any], where: str, known: set[str]) -> None:
     for key in body:
         if key not in known:
@@ -258,7 +283,7 @@ def _need(body: dict[str, Any], key: str, kind: type, where: str) -> Any:
     if key not in body:
         raise _Wrong(f"{where} has no {key!r}")
     if type(body[key]) is not kind:
-        raise _Wrong(f"{where}.{key} is of type {kind.__name__}, not {body[key]!r}")
+        raise _Wrong(f"{key!r} of {where} is {_WORDS[kind]}, not {body[key]!r}")
     return body[key]
 
 
@@ -303,7 +328,7 @@ def _trajectory(value: Any, where: str) -> tuple[tuple[float, ...], ...]:
         raise _Wrong(f"{where} is a list of [frame, dx, dy], not {value!r}")
     keys = []
     for key in value:
-        if not isinstance(key, list) or len(key) != 3 or not all(isinstance(v, int | float) for v in key):
+        if not isinstance(key, list) or len(key) != 3 or not all(map(_is_number, key)):
             raise _Wrong(f"{where} is a list of [frame, dx, dy], not {key!r}")
         keys.append(tuple(float(v) for v in key))
     if [k[0] for k in keys] != sorted({k[0] for k in keys}):

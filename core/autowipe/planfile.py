@@ -34,7 +34,8 @@ def write_plan(plan: Plan, folder: Path, path: Path) -> None:
         target = path.parent / maps / Path(name).name
         if (folder / name).resolve() != target.resolve():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(folder / name, target)
+            with ledger.appearing(target) as part:
+                shutil.copyfile(folder / name, part)
 
     def moved(entry: Any) -> Any:
         return replace(
@@ -44,10 +45,8 @@ def write_plan(plan: Plan, folder: Path, path: Path) -> None:
         )
 
     overlays = tuple(replace(moved(o), events=tuple(moved(e) for e in o.events)) for o in plan.overlays)
-    part = path.with_name(path.name + ".part")
-    part.write_text(replace(plan, overlays=overlays).to_json(), "utf-8")
-    part.replace(path)
-    ledger.record([str(path), *(str(path.parent / maps / Path(name).name) for name in names)])
+    with ledger.appearing(path) as part:
+        part.write_text(replace(plan, overlays=overlays).to_json(), "utf-8")
 
 
 def maps_digest(plan: Plan, folder: Path) -> str:

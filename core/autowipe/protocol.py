@@ -1,7 +1,7 @@
 """Messages from the engine to an adapter (protocol 1): one ASCII JSON object a line on standard output.
 
     hello     protocol, engine            first line of every run
-    plan      frames, shots, stages       what is about to be done
+    plan      frames, shots, stages       what is about to be done; again when the shots are counted
     progress  stage, done, total, eta_s   at most ten a second
     overlay   id, kind, events, box, confidence
     warning   code, text
@@ -30,7 +30,7 @@ class Hello:
 @dataclass(frozen=True)
 class PlanSize:
     frames: int
-    shots: int
+    shots: int | None  # None while they are not counted
     stages: tuple[str, ...]  # names that `progress` will use, in order
 
 
@@ -91,6 +91,6 @@ _TYPES: dict[type, str] = {
 
 
 def to_line(message: Message) -> str:
-    """One message as its line, without the line end. Numbers that JSON cannot hold become null."""
+    """One message as its line, without the line end."""
     body = {"type": _TYPES[type(message)], **asdict(message)}
     return json.dumps(body, ensure_ascii=True, allow_nan=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import shlex
 import subprocess
@@ -18,11 +17,12 @@ from typing import Any
 
 import jinja2
 
-from .errors import MediaError
+from . import ledger
 from .job import KINDS, Area, Job
 from .plan import Event, Overlay, Plan
 from .plate import PROVENANCE_NAMES
 from .protocol import Warned
+from .segments import disk_fault
 from .sidecars import PROVENANCE_COLOURS, Tally, shares
 from .stills import Still, Stills, View
 from .timing import FrameRange, timecode
@@ -107,17 +107,11 @@ def write_report(
         job=job.to_json(),
         versions=dict(versions or {}),
     )
-    working = path.with_name(path.name + ".part")
     try:
-        working.write_text(page, "utf-8", newline="\n")
-        os.replace(working, path)
+        with ledger.appearing(path) as part:
+            part.write_text(page, "utf-8", newline="\n")
     except OSError as err:
-        working.unlink(missing_ok=True)
-        raise MediaError(
-            f"the report {path} cannot be written: {err.strerror}",
-            code="write",
-            hint="Check that its folder is there, may be written to and has room.",
-        ) from err
+        raise disk_fault(err, path) from err
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,9 @@ class WorkFolder:
                 code="output-folder",
                 hint="Check that the folder exists, that it may be written to and that there is space left.",
             ) from err
-        self.is_resumed = job.resume and self.read("state.json") == {"state": STATE, "key": self._key}
+        found = self.read("state.json")
+        self.is_resumed = job.resume and found == {"state": STATE, "key": self._key}
+        self.is_another = job.resume and found is not None and not self.is_resumed  # of another request, or engine
         if not self.is_resumed:
             self._empty()
             self.write("state.json", {"state": STATE, "key": self._key})
@@ -63,11 +65,16 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Takes the folder away: the run is done."""
-        self.close()
+        self._lock.release()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def close(self) -> None:
-        self._lock.release()
+        """Leaves the folder to a later run, where there is anything in it to go on with."""
+        has_segment = any(file.with_suffix(".json").exists() for file in self.path.glob("*/*.packets"))
+        if has_segment or (self.path / "plan.json").exists():
+            self._lock.release()
+        else:
+            self.remove()
 
     def _empty(self) -> None:
         for entry in self.path.iterdir():

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import json
 import os
+import tempfile
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -277,6 +278,16 @@ def disk_fault(err: OSError, path: Path) -> MediaError:
             f"the folder {path.parent} does not exist", code="no-folder", hint="Make it, or choose another name."
         )
     return MediaError(f"{path} cannot be written: {err.strerror or err}", code="write", hint="Choose another place.")
+
+
+def check_writable(path: Path) -> None:
+    """Raises MediaError where no file can be made beside `path`."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=".autowipe-", dir=path.parent)
+        os.close(handle)
+        os.unlink(name)
+    except OSError as err:
+        raise disk_fault(err, path) from err
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -132,7 +130,6 @@ class SideFiles:
                 versions={"AutoWipe": __version__, "Python": sys.version.split()[0]},
                 start_timecode=self._info.timecode,
             )
-        ledger.record(list(files.values()))
         return files
 
     def _seconds(self, frame: int) -> float:
@@ -167,6 +164,5 @@ class SideFiles:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text file that is complete or not there."""
-    part: Any = path.with_name(path.name + ".part")
-    part.write_text(text, "utf-8")
-    os.replace(part, path)
+    with ledger.appearing(path) as part:
+        part.write_text(text, "utf-8")

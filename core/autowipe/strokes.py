@@ -94,9 +94,7 @@ def find_strokes(look: EventLook) -> Strokes:
 
 
 def _reached(core: np.ndarray, lines: list[tuple[int, int, int, int]]) -> float:
-    seen = [
-        core[max(0, y0) : y1, max(0, x0) : x1].any(0 if x1 - x0 >= y1 - y0 else 1) for x0, y0, x1, y1 in lines
-    ]
+    seen = [core[max(0, y0) : y1, max(0, x0) : x1].any(0 if x1 - x0 >= y1 - y0 else 1) for x0, y0, x1, y1 in lines]
     return float(np.concatenate(seen).mean()) if seen else 0.0
 
 

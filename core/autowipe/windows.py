@@ -89,22 +89,49 @@ class _CropReader:
 
 
 def _fields(crops: Crops) -> Iterator[Crops]:
-    """The top and the bottom field of a region, each as a picture of its own."""
+    """The top and the bottom field of a region, each as a picture of its own, both of the same size.
+
+    A region that ends where the picture does may have a last row without its pair: fields are then a row taller.
+    """
+    layout = crops.layout
     x, y, w, h = crops.box
+    step = _field_step(layout)
+    h = -(-h // step) * step
+    tall = (x, y, w, h)
+    shapes = [layout.plane_box(tall, plane)[3] for plane in layout.planes]
     for first in (0, 1):
         rows = slice(first, None, 2)
+
+        def part(plane: np.ndarray, height: int, edge: float | None = None, rows: slice = rows) -> np.ndarray:
+            return _taller(plane, height, edge)[rows]
+
         yield Crops(
-            crops.layout.field,
+            layout.field,
             (x, y // 2, w, h // 2),
             crops.frames,
-            [[plane[rows] for plane in frame] for frame in crops.planes],
-            [None if matte is None else matte[rows] for matte in crops.mattes],
+            [[part(plane, k) for plane, k in zip(frame, shapes, strict=False)] for frame in crops.planes],
+            [None if matte is None else part(matte, h, 0) for matte in crops.mattes],
             [
-                maps and Unblend([a[rows] for a in maps.transmission], [b[rows] for b in maps.contribution])
+                maps
+                and Unblend(
+                    [part(a, k, 1) for a, k in zip(maps.transmission, shapes, strict=False)],
+                    [part(b, k, 0) for b, k in zip(maps.contribution, shapes, strict=False)],
+                )
                 for maps in crops.unblends
             ],
             crops.fading,
         )
+
+
+def _taller(plane: np.ndarray, height: int, edge: float | None) -> np.ndarray:
+    """A plane of `height` rows: the new ones hold `edge`, or repeat the last row of their own field."""
+    missing = height - len(plane)
+    if not missing:
+        return plane
+    new = np.empty((missing, *plane.shape[1:]), plane.dtype)
+    for k in range(missing):
+        new[k] = edge if edge is not None else plane[max(0, len(plane) - 2 + (k % 2))]
+    return np.concatenate((plane, new))
 
 
 def _weave(top: list[Plate], bottom: list[Plate], crops: Crops) -> list[Plate]:
@@ -123,18 +150,24 @@ def _weave(top: list[Plate], bottom: list[Plate], crops: Crops) -> list[Plate]:
                     np.zeros(crops.box[:1:-1], np.uint8),
                 )
             whole = woven[plate.frame]
-            for k in range(len(shapes)):
-                whole.planes[k][rows], whole.masks[k][rows] = plate.planes[k], plate.masks[k]
-            whole.provenance[rows] = plate.provenance
+            for k, (height, _) in enumerate(shapes):
+                count = len(range(first, height, 2))
+                whole.planes[k][rows], whole.masks[k][rows] = plate.planes[k][:count], plate.masks[k][:count]
+            whole.provenance[rows] = plate.provenance[: len(range(first, crops.box[3], 2))]
     return [woven[frame] for frame in sorted(woven)]
 
 
 def _even_rows(box: Box, info: ClipInfo) -> Box:
     """A box whose rows divide evenly between the fields, chroma included."""
-    step = 2 << max(plane.shift_y for plane in info.layout.planes)
+    step = _field_step(info.layout)
     y0 = box[1] // step * step
     y1 = min(info.layout.height, -(-(box[1] + box[3]) // step) * step)
     return (box[0], y0, box[2], y1 - y0)
+
+
+def _field_step(layout: planes.Layout) -> int:
+    """Rows of luma that hold a whole row of every plane in both fields."""
+    return 2 << max(plane.shift_y for plane in layout.planes)
 
 
 def windows_of(plan: Plan, mattes: Mattes, info: ClipInfo) -> list[Window]:

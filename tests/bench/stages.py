@@ -1,6 +1,6 @@
 """One run in this process with a clock around every stage; the last line printed is the stages' wall time as JSON.
 
-    python -m tests.bench.stages wipe|transcode CLIP OUTPUT
+python -m tests.bench.stages wipe|transcode CLIP OUTPUT
 """
 
 from __future__ import annotations
