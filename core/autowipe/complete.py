@@ -12,7 +12,7 @@ from .completers import borrow
 from .completers.borrow import NOWHERE, Places, Surround
 from .completers.fill import fill
 from .flow import Motion, follow, grid
-from .match import Candidate, fuse, match, spatial, spread
+from .match import Candidate, fuse, hold_against, match, spatial, spread
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
 from .timing import FrameRange
@@ -21,7 +21,6 @@ from .unblend import invert
 COVERED = 0.02  # a matte below this changes 8-bit samples by less than their rounding and the codec's noise
 NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
 SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
-BLIND = 14.0  # levels of noise from which an un-blended sample shows less of the picture than its surroundings do
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
 
@@ -76,7 +75,7 @@ def _unblend(crops: Crops) -> _Scene:
         if hole is not None and beneath is not None:
             estimates, deviations = beneath
             hidden = hole & (deviations[0] > SHINES * NOISE)
-            opaque = hidden & (deviations[0] > BLIND)
+            opaque = hidden & np.isinf(deviations[0])
             hidden, opaque = (mask if mask.any() else None for mask in (hidden, opaque))
             for volume, estimate in zip(volumes, estimates, strict=True):
                 volume[t] = estimate
@@ -207,7 +206,10 @@ def _offers(
     offers = [spatial(smooth, part), *_borrowed(scene, t, plane, places)]
     if beneath is not None:
         estimates, deviations = beneath
-        offers.append(Candidate(estimates[plane], deviations[plane] ** 2))
+        witness = Candidate(estimates[plane], deviations[plane] ** 2)
+        for offer in offers:
+            hold_against(offer, witness)
+        offers.append(witness)
     return offers
 
 

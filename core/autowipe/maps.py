@@ -18,11 +18,13 @@ class Unblend:
     """Observed = transmission * picture beneath + contribution, for every sample of every colour plane.
 
     One array a plane, each (h, w) float32 at the plane's own resolution, over a box aligned to the chroma grid.
-    `transmission` is 0..1 (1 where the overlay changes nothing); `contribution` is in 8-bit levels, 0..255.
+    `transmission` is 0..1 (1 where the overlay changes nothing); `contribution` is in 8-bit levels, 0..255; `doubt`
+    is the standard deviation of the transmission, None where it is surely known.
     """
 
     transmission: list[np.ndarray]
     contribution: list[np.ndarray]
+    doubt: list[np.ndarray] | None = None
 
 
 def write_matte(path: Path, matte: np.ndarray) -> None:
@@ -56,6 +58,7 @@ def write_unblend(path: Path, maps: Unblend) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f"transmission{i}": plane for i, plane in enumerate(maps.transmission)}
     arrays |= {f"contribution{i}": plane for i, plane in enumerate(maps.contribution)}
+    arrays |= {f"doubt{i}": plane.astype(np.float16) for i, plane in enumerate(maps.doubt or [])}
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
@@ -68,12 +71,13 @@ def read_unblend(path: Path, shapes: list[tuple[int, int]]) -> Unblend:
             maps = Unblend(
                 [store[f"transmission{i}"].astype(np.float32) for i in range(count)],
                 [store[f"contribution{i}"].astype(np.float32) for i in range(count)],
+                [store[f"doubt{i}"].astype(np.float32) for i in range(count)] if "doubt0" in store else None,
             )
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as err:
         raise JobError(
             f"the un-blend map {path} cannot be read: {err}", code="plan", hint="Make the plan anew."
         ) from err
-    for plane, shape in zip(maps.transmission + maps.contribution, shapes * 2, strict=True):
+    for plane, shape in zip([*maps.transmission, *maps.contribution, *(maps.doubt or [])], shapes * 3, strict=False):
         if plane.shape != shape:
             raise JobError(
                 f"the un-blend map {path} does not fit its overlay's box", code="plan", hint="Make the plan anew."

@@ -15,6 +15,8 @@ OUTLIER = 20.0  # levels: a difference on the ring beyond this is another surfac
 REACH_PX = 8.0  # a texture is known no further from the hole's edge
 UNKNOWN = 400.0  # levels squared: expected where nothing tells
 SMOOTHING = 3.0  # spreading errs by more than the variety around: what it misses is edges
+TOLERANCE = 2.5  # times a witness's variance: its own bias, at soft edges, is of that size
+WITNESS_PX = 5  # over which a candidate is held against another one
 WINDOW_PX = 25  # of the statistics around a hole
 
 
@@ -58,6 +60,22 @@ def match(value: np.ndarray, picture: np.ndarray, ring: np.ndarray) -> Candidate
     return Candidate(
         np.where(says, value + offset, 0).astype(np.float32), np.where(says, variance, np.inf).astype(np.float32)
     )
+
+
+def hold_against(candidate: Candidate, witness: Candidate) -> None:
+    """Raises a candidate's variance by what it differs from a noisy but unbiased `witness`, beyond the noise; in place.
+
+    The noise averages out over a small window; an edge in the wrong place does not.
+    """
+    both = np.isfinite(candidate.variance) & np.isfinite(witness.variance)
+    if not both.any():
+        return
+    square = (candidate.value - witness.value) ** 2
+    difference = np.where(both, square - TOLERANCE * witness.variance, 0).astype(np.float32)
+    size = (WITNESS_PX, WITNESS_PX)
+    share = cv2.blur(both.astype(np.float32), size)
+    excess = cv2.blur(difference, size) / np.maximum(share, TINY)
+    candidate.variance = np.where(both, candidate.variance + np.maximum(excess, 0), candidate.variance)
 
 
 def fuse(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:

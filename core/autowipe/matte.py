@@ -133,7 +133,8 @@ class Mattes:
         maps = None
         if any(item[4] is not None for item in loaded):
             shapes = self._layout.shapes(box)
-            maps = Unblend([np.ones(s, np.float32) for s in shapes], [np.zeros(s, np.float32) for s in shapes])
+            zeros = [np.zeros(s, np.float32) for s in shapes]
+            maps = Unblend([np.ones(s, np.float32) for s in shapes], zeros, [part.copy() for part in zeros])
         for own, dx, dy, part, unblend in loaded:
             moved = _paste(part, (own[0] - box[0] + dx, own[1] - box[1] + dy), matte.shape, 0.0)
             np.maximum(matte, moved, out=matte)
@@ -155,6 +156,11 @@ class Mattes:
                 corner = (px - bx + shift[0] / (1 << plane.shift_x), py - by + shift[1] / (1 << plane.shift_y))
                 over = _paste(unblend.transmission[k], corner, maps.transmission[k].shape, 1.0)
                 add = _paste(unblend.contribution[k], corner, maps.transmission[k].shape, 0.0)
+            assert maps.doubt is not None
+            maps.doubt[k] = maps.doubt[k] * over
+            if unblend is not None and unblend.doubt is not None:
+                own_doubt = _paste(unblend.doubt[k], corner, over.shape, 0.0)
+                maps.doubt[k] = np.hypot(maps.doubt[k], own_doubt * maps.transmission[k])
             maps.contribution[k] = maps.contribution[k] * over + add
             maps.transmission[k] = maps.transmission[k] * over
 

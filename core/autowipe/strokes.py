@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 
 VISIBLE = 10.0  # levels of change that count as much as none: the codec alone makes 3 to 6
+UNCHANGING = 4.0  # levels of deviation in time, up to which a pixel may be opaque
+DARKEST, BRIGHTEST = 16.0, 240.0  # of what is seen in limited range
 USABLE = 25.0  # median change of the surroundings from which two frames show different pictures
 
 
@@ -236,10 +238,21 @@ def _find_panel(look: EventLook, steps: list[_Step]) -> Panel | None:
         return None  # it peters out: a glow
     clear = np.zeros(gain.shape, bool)
     clear[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = True
-    letters = np.minimum.reduce([_off_panel(one, transmission, offset) for one in steps]) > tolerance
-    grow = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
-    letters = cv2.dilate(cv2.morphologyEx(letters.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)), grow)
+    letters = _letters(look, steps, transmission, offset, tolerance).astype(np.uint8)
+    letters = cv2.morphologyEx(letters, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    letters = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))  # the codec's ringing, too
     return Panel(corners, float(transmission), step.late, clear & (letters == 0))
+
+
+def _letters(
+    look: EventLook, steps: list[_Step], transmission: float, offset: np.ndarray, tolerance: float
+) -> np.ndarray:
+    """(h, w) bool: opaque text on a panel: of a colour that no picture behind it gives, or at odds with the picture
+    behind it and unchanging all the while."""
+    least, most = (transmission * np.float32(level) + offset for level in (DARKEST, BRIGHTEST))
+    beyond = np.maximum(least - look.mean, look.mean - most).max(2) > tolerance
+    odd = np.minimum.reduce([_off_panel(one, transmission, offset) for one in steps]) > tolerance
+    return beyond | (odd & (look.spread < UNCHANGING))
 
 
 def _off_panel(step: _Step, transmission: float, offset: np.ndarray) -> np.ndarray:

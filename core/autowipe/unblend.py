@@ -18,7 +18,7 @@ from .behind import MOVING_NOISE, STILL_NOISE, View, changed, depth_in, fill_err
 from .fill import predict
 from .job import Box
 from .maps import Unblend
-from .opacity import LEAST_TRANSMISSION, RIM_PX, TRUSTED_PX, Level, find_levels
+from .opacity import LEAST_TRANSMISSION, MOST_TRANSMISSION, RIM_PX, TRUSTED_PX, Level, find_levels
 from .planes import Layout, to_levels
 from .regions import ALIEN, CLEAN, STEPS, label_pixels, roughness, shifted, step_costs
 
@@ -34,6 +34,7 @@ ENOUGH_EXPLAINED = 0.6  # good fits explain .6 to .85 of the steps along their b
 ROUGH, ROUGH_PX = 15.0, 3.0  # levels by which a fill errs so many px deep; good fits 1 to 12, bad ones 13 to 35
 LEAST_QUALITY = 0.25
 MOST_EXTRA = 8.0  # levels by which a contribution may depart from its level's
+EDGE_DOUBT = 0.25  # of a step in transmission: what a soft edge is off by
 FINEST = 2.2  # codec error for the amplitude of the finest texture, see _noise
 OPAQUE = "it is opaque"
 
@@ -183,7 +184,8 @@ def _maps(
         extra = np.where(own_hole, np.clip(extra, -MOST_EXTRA, MOST_EXTRA), 0)
         transmission.append(np.where(own_opaque, 0, own_a).astype(np.float32))
         contribution.append(np.where(own_opaque, mean, flat + extra).astype(np.float32))
-    return BlendMaps(Unblend(transmission, contribution), opaque, covered, noise, quality, ())
+    unblend = Unblend(transmission, contribution, [edge_doubt(part) for part in transmission])
+    return BlendMaps(unblend, opaque, covered, noise, quality, ())
 
 
 def _noise(lead: np.ndarray, support: np.ndarray) -> float:
@@ -248,11 +250,20 @@ def invert(
             lost |= (seen >= high) & (a * high + b > high + 1)
         if seen.min(initial=high) <= low:
             lost |= (seen <= low) & (a * low + b < low - 1)
-        gain *= np.float32(noise)
-        gain[lost] = np.inf
+        deviation = gain * np.float32(noise)
+        if maps.doubt is not None:  # an error of the transmission shows in proportion to the overlay's contrast
+            colour = b / np.maximum(1 - a, 1 - np.float32(MOST_TRANSMISSION))
+            deviation = np.hypot(deviation, maps.doubt[i] * np.abs(estimate - colour) * gain)
+        deviation[lost] = np.inf
         estimates.append(estimate)
-        deviations.append(gain)
+        deviations.append(deviation)
     return estimates, deviations
+
+
+def edge_doubt(transmission: np.ndarray) -> np.ndarray:
+    """What a measured transmission is off by where it changes from a sample to its neighbours."""
+    window = np.ones((3, 3), np.uint8)
+    return np.float32(EDGE_DOUBT) * (cv2.dilate(transmission, window) - cv2.erode(transmission, window))
 
 
 def faded(maps: Unblend, strength: float) -> Unblend:
@@ -260,6 +271,7 @@ def faded(maps: Unblend, strength: float) -> Unblend:
     return Unblend(
         [1 - np.float32(strength) * (1 - a) for a in maps.transmission],
         [np.float32(strength) * b for b in maps.contribution],
+        maps.doubt and [np.float32(strength) * doubt for doubt in maps.doubt],
     )
 
 

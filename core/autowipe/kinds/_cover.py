@@ -126,7 +126,7 @@ def settle(
         under = _at_plane(hidden, plane)
         transmission.append(np.where(under, np.float32(0), a))
         contribution.append(np.where(under, np.float32(0), b))
-    return covered, Unblend(transmission, contribution), figures
+    return covered, Unblend(transmission, contribution, maps.unblend.doubt), figures
 
 
 def _joint(lines: np.ndarray, covered: np.ndarray, maps: BlendMaps) -> tuple[np.ndarray, np.ndarray]:

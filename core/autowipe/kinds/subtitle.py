@@ -16,6 +16,7 @@ from ..strokes import EventLook, Panel, find_strokes
 from ..text import read_text
 from ..textlines import Line, LineFinder
 from ..timing import FrameRange
+from ..unblend import edge_doubt
 from . import Found, FoundEvent, Small
 
 AFTER = 2  # frames after an event in which it is looked at once more
@@ -269,7 +270,7 @@ class Finder:
             offset = float(np.median(rest[clear])) if clear.any() else 0.0
             transmission.append(np.where(clear, panel.transmission, np.where(touched, 0, 1)).astype(np.float32))
             contribution.append(np.where(clear, offset, 0).astype(np.float32))
-        return Unblend(transmission, contribution)
+        return Unblend(transmission, contribution, [edge_doubt(part) for part in transmission])
 
     def _read(self, look: EventLook) -> tuple[str, float]:
         picture = cv2.cvtColor(np.clip(look.mean[..., [0, 2, 1]], 0, 255).astype(np.uint8), cv2.COLOR_YCrCb2BGR)
@@ -309,8 +310,8 @@ class Finder:
         box = self._layout.align(tight)
         event.matte = event.matte[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]].copy()
         if event.unblend is not None:
-            for maps in (event.unblend.transmission, event.unblend.contribution):
-                for k, plane in enumerate(self._layout.colour):
+            for maps in (event.unblend.transmission, event.unblend.contribution, event.unblend.doubt or []):
+                for k, plane in enumerate(self._layout.colour[: len(maps)]):
                     px, py, _, _ = self._layout.plane_box(event.box, plane)
                     bx, by, w, h = self._layout.plane_box(box, plane)
                     maps[k] = maps[k][by - py : by - py + h, bx - px : bx - px + w].copy()
