@@ -98,14 +98,36 @@ def test_spreading_from_nowhere_gives_zero() -> None:
 
 
 def test_a_fill_keeps_a_constant_and_all_outside_the_hole() -> None:
-    picture = np.full((40, 50), 90.25, np.float32)
     hole = np.zeros((40, 50), bool)
     hole[10:25, 10:30] = True
-    picture[hole] = 0
+    luma, chroma = np.full((40, 50), 90.25, np.float32), np.full((20, 25), 120.5, np.float32)
+    small = hole[::2, ::2]
+    given = [np.where(hole, 0, luma).astype(np.float32), np.where(small, 0, chroma).astype(np.float32)]
 
-    filled = fill(picture, hole)
+    filled = fill(given, [hole, small])
 
-    assert np.allclose(filled, 90.25, atol=0.02)
+    assert np.allclose(filled[0], 90.25, atol=0.02)
+    assert np.allclose(filled[1], 120.5, atol=0.02)
+
+
+def test_a_fill_brings_the_texture_of_the_surround_into_a_deep_hole() -> None:
+    stripes = np.tile(100 + 30 * np.sin(np.arange(160) * 1.2), (120, 1)).astype(np.float32)
+    hole = np.zeros(stripes.shape, bool)
+    hole[40:80, 60:100] = True
+
+    (filled,) = fill([np.where(hole, 0, stripes).astype(np.float32)], [hole])
+
+    assert (filled[~hole] == stripes[~hole]).all()
+    assert filled[50:70, 70:90].std() > 0.5 * stripes.std()
+    assert np.corrcoef(filled[50:70, 70:90].ravel(), stripes[50:70, 70:90].ravel())[0, 1] > 0.8
+
+
+def test_a_fill_comes_out_the_same_each_time() -> None:
+    picture = texture(60, 80)
+    hole = np.zeros(picture.shape, bool)
+    hole[20:40, 30:55] = True
+
+    assert np.array_equal(fill([picture], [hole])[0], fill([picture], [hole])[0])
 
 
 def test_a_match_takes_on_the_light_around_the_hole() -> None:

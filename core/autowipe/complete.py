@@ -187,10 +187,13 @@ def _fill(scene: _Scene, crops: Crops, t: int, missing: np.ndarray, places: list
     """Completes a frame in the scene itself: borrows what it can, fills `missing`."""
     hidden, beneath = scene.hidden[t], _beneath(crops, t)
     assert hidden is not None
+    values = []
     for i, volume in enumerate(scene.volumes):
-        part, gap = scene.part(hidden, i), scene.part(missing, i)
         value, _ = fuse(_offers(scene, t, i, places, beneath))
-        volume[t] = fill(np.where(part, value, volume[t]), gap)
+        values.append(np.where(scene.part(hidden, i), value, volume[t]))
+    filled = fill(values, [scene.part(missing, i) for i in range(len(values))])
+    for volume, value in zip(scene.volumes, filled, strict=True):
+        volume[t] = value
 
 
 def _offers(
