@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +22,7 @@ from .unblend import invert
 COVERED = 0.02  # a matte below this changes 8-bit samples by less than their rounding and the codec's noise
 NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
 SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
+WORKERS = 2  # frames matched at a time: more gain little, as each holds the interpreter for a good part
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
 
@@ -33,11 +35,9 @@ def complete(crops: Crops, core: FrameRange, *, quality: str) -> list[Plate]:
     if not any(hole is not None for hole in scene.holes):
         return []
     places = _borrow(scene, crops, KEYFRAMES[quality])
-    return [
-        _match(scene, crops, t, [both[t] for both in places])
-        for t, frame in enumerate(crops.frames)
-        if frame in core and scene.holes[t] is not None
-    ]
+    todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.holes[t] is not None]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(lambda t: _match(scene, crops, t, [both[t] for both in places]), todo))
 
 
 @dataclass
@@ -134,15 +134,23 @@ def _borrow(scene: _Scene, crops: Crops, keyframes: int) -> list[list[Places]]:
     """Places to take each hidden pixel from: seen before, seen after, then invented before and after."""
     if not any(hidden is not None for hidden in scene.hidden):
         return []
-    lumas = scene.volumes[0]
     nothing = np.zeros(scene.shape, bool)
     motion = follow(
-        [np.rint(luma).clip(0, 255).astype(np.uint8) for luma in lumas],
+        [np.rint(luma).clip(0, 255).astype(np.uint8) for luma in scene.volumes[0]],
         [nothing if opaque is None else opaque for opaque in scene.opaque],
     )
-    before = borrow.carry(lumas, scene.seen, scene.surrounds, motion, onwards=False)
-    after = borrow.carry(lumas, scene.seen, scene.surrounds, motion, onwards=True)
+    before, after = _both_ways(scene, scene.seen, motion)
     return [before, after, *_invent(scene, crops, motion, before, after, keyframes)]
+
+
+def _both_ways(scene: _Scene, seen: list[np.ndarray], motion: Motion) -> list[list[Places]]:
+    """For each frame its places in earlier frames, and in later ones."""
+
+    def carry(onwards: bool) -> list[Places]:
+        return borrow.carry(scene.volumes[0], seen, scene.surrounds, motion, onwards=onwards)
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(carry, (False, True)))
 
 
 def _invent(
@@ -163,9 +171,7 @@ def _invent(
         key = _keyframe(left)
         _fill(scene, crops, key, missing[key], [before[key], after[key]])
         seen[key] = np.ones(scene.shape, bool)
-        invented = [
-            borrow.carry(scene.volumes[0], seen, scene.surrounds, motion, onwards=onwards) for onwards in (False, True)
-        ]
+        invented = _both_ways(scene, seen, motion)
         x, y = grid(scene.shape)
         here = Places(np.full(scene.shape, key, np.int16), x, y)
         for direction in invented:
@@ -188,46 +194,39 @@ def _fill(scene: _Scene, crops: Crops, t: int, missing: np.ndarray, places: list
     hidden, beneath = scene.hidden[t], _beneath(crops, t)
     assert hidden is not None
     values = []
-    for i, volume in enumerate(scene.volumes):
-        value, _ = fuse(_offers(scene, t, i, places, beneath))
-        values.append(np.where(scene.part(hidden, i), value, volume[t]))
+    for i, offers in enumerate(_offers(scene, t, places, beneath)):
+        values.append(np.where(scene.part(hidden, i), fuse(offers)[0], scene.volumes[i][t]))
     filled = fill(values, [scene.part(missing, i) for i in range(len(values))])
     for volume, value in zip(scene.volumes, filled, strict=True):
         volume[t] = value
 
 
 def _offers(
-    scene: _Scene, t: int, plane: int, places: list[Places], beneath: tuple[list[np.ndarray], list[np.ndarray]] | None
-) -> list[Candidate]:
-    """All ways to complete a frame's hidden samples: spread from around, borrowed from each of `places`, un-blended."""
-    hidden = scene.hidden[t]
-    assert hidden is not None
-    part, picture = scene.part(hidden, plane), scene.volumes[plane][t]
-    smooth = picture
-    if beneath is not None:  # the picture itself holds what was un-blended
-        (smooth,) = spread([picture], (~part).astype(np.float32))
-    offers = [spatial(smooth, part), *_borrowed(scene, t, plane, places)]
-    if beneath is not None:
-        estimates, deviations = beneath
-        witness = Candidate(estimates[plane], deviations[plane] ** 2)
-        for offer in offers:
-            hold_against(offer, witness)
-        offers.append(witness)
-    return offers
+    scene: _Scene, t: int, places: list[Places], beneath: tuple[list[np.ndarray], list[np.ndarray]] | None
+) -> Iterator[list[Candidate]]:
+    """For each plane, all ways to complete a frame's hidden samples.
 
-
-def _borrowed(scene: _Scene, t: int, plane: int, places: list[Places]) -> list[Candidate]:
-    """What each direction offers for the hidden samples of a plane, matched to what is around them."""
+    Spread from around; borrowed from each of `places`, matched to what is around them; un-blended.
+    """
     hidden, around = scene.hidden[t], scene.surrounds[t]
     assert hidden is not None and around is not None
-    volume, shift = scene.volumes[plane], scene.shifts[plane]
-    part = scene.part(hidden, plane)
-    candidates = []
-    for one in places:
-        value = borrow.take(volume, shift, one, part)
-        ring = borrow.ring(volume, shift, one, around, scene.seen)
-        candidates.append(match(value, volume[t], ring))
-    return candidates
+    beyond = [borrow.beside(one, around, scene.seen) for one in places]
+    for i, (volume, shift) in enumerate(zip(scene.volumes, scene.shifts, strict=True)):
+        part, picture = scene.part(hidden, i), volume[t]
+        smooth = picture
+        if beneath is not None:  # the picture itself holds what was un-blended
+            (smooth,) = spread([picture], (~part).astype(np.float32))
+        offers = [spatial(smooth, part)]
+        for one, ring_of in zip(places, beyond, strict=True):
+            value = borrow.take(volume, shift, one, part)
+            offers.append(match(value, picture, borrow.ring(volume, shift, around, ring_of, hidden.shape[1])))
+        if beneath is not None:
+            estimates, deviations = beneath
+            witness = Candidate(estimates[i], deviations[i] ** 2)
+            for offer in offers:
+                hold_against(offer, witness)
+            offers.append(witness)
+        yield offers
 
 
 def _match(scene: _Scene, crops: Crops, t: int, places: list[Places]) -> Plate:
@@ -242,8 +241,7 @@ def _match(scene: _Scene, crops: Crops, t: int, places: list[Places]) -> Plate:
         missing = np.zeros_like(hidden) if opaque is None else opaque
         missing = missing & (places[0].frame == NOWHERE) & (places[1].frame == NOWHERE)
         usable = places if missing.any() else places[:2]
-        for i in range(len(parts)):
-            candidates = _offers(scene, t, i, usable, beneath)
+        for i, candidates in enumerate(_offers(scene, t, usable, beneath)):
             for invented in candidates[3 : len(usable) + 1]:
                 invented.variance[~scene.part(missing, i)] = np.inf
             value, heaviest = fuse(candidates)

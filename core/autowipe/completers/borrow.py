@@ -24,6 +24,7 @@ WIDE_SHARE = 0.05
 STIFF = 0.05  # levels squared a pixel: texture weaker than this moves nothing
 HALO_PX = 3.0  # next to the overlay the codec's ringing rests with it
 OTHER = 9.0  # levels: a difference beyond this is another surface, not a shift of the same
+MOST_ROWS = 32_000  # that cv2.remap can take
 FEWEST = 50  # pixels of the band to put a hole right by
 
 
@@ -102,12 +103,15 @@ def take(volume: np.ndarray, shift: tuple[int, int], places: Places, part: np.nd
 
 
 def ring(
-    volume: np.ndarray, shift: tuple[int, int], places: Places, around: Surround, seen: Sequence[np.ndarray]
+    volume: np.ndarray, shift: tuple[int, int], around: Surround, beyond: tuple[np.ndarray, ...], width: int
 ) -> np.ndarray:
-    """The same picture carried on around the hole, to be held against what is seen there; NaN elsewhere."""
+    """The same picture carried on around the hole, to be held against what is seen there; NaN elsewhere.
+
+    `beyond`: what `beside` says of the places; `width`: of the region, px.
+    """
     sy, sx = 1 << shift[1], 1 << shift[0]
-    which, frame, x, y = _beside(places, around, seen)
-    ly, lx = np.divmod(around.band[which], places.frame.shape[1])
+    which, frame, x, y = beyond
+    ly, lx = np.divmod(around.band[which], width)
     keep = (ly % sy == 0) & (lx % sx == 0) & (around.distance[which] <= RING_PX * max(sx, sy))
     ly, lx, frame, x, y = (part[keep] for part in (ly, lx, frame, x, y))
     py, px = ly // sy, lx // sx
@@ -131,7 +135,7 @@ def _step(beyond: Places, s: int, seen: np.ndarray, x: np.ndarray, y: np.ndarray
     )
 
 
-def _beside(places: Places, around: Surround, seen: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+def beside(places: Places, around: Surround, seen: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     """The band's places if the source of the hole's next pixel went on there, as (which of the band, frame, x, y)."""
     h, w = places.frame.shape
     frame = places.frame.ravel()[around.nearest]
@@ -152,7 +156,7 @@ def _put_right(places: Places, lumas: np.ndarray, seen: Sequence[np.ndarray], t:
     One Gauss-Newton step of a windowed least-squares match (Lucas and Kanade, 1981) over the band's pixels.
     """
     h, w = places.frame.shape
-    which, frame, x, y = _beside(places, around, seen)
+    which, frame, x, y = beside(places, around, seen)
     if len(which) < FEWEST:
         return
     at = around.band[which]
@@ -181,13 +185,25 @@ def _sample(
 ) -> np.ndarray:
     """Values of `volume` (T, h, w) float32 at (frame, x, y), each (N,): (N,) float32, 0 where NOWHERE."""
     out = np.zeros(len(frame), np.float32)
-    order = np.argsort(frame, kind="stable")
-    frames, starts = np.unique(frame[order], return_index=True)
-    for s, chosen in zip(frames, np.split(order, starts[1:]), strict=len(frames) > 0):
-        if s == NOWHERE:
-            continue
-        maps = np.zeros((2, -(-len(chosen) // 1024) * 1024), np.float32)  # remap takes at most 32767 px a side
-        maps[0, : len(chosen)], maps[1, : len(chosen)] = x[chosen], y[chosen]
-        got = cv2.remap(volume[s], *maps.reshape(2, -1, 1024), how, borderMode=cv2.BORDER_REPLICATE)
-        out[chosen] = got.ravel()[: len(chosen)]
+    count, height, width = volume.shape
+    known = frame != NOWHERE
+    # Frames under each other are sampled at once, wherever the interpolation does not reach into the next one.
+    inner = known & (y >= 1) & (y <= height - 3)
+    together = max(1, MOST_ROWS // height)
+    for first in range(0, count, together):
+        chosen = np.flatnonzero(inner & (frame >= first) & (frame < first + together))
+        if len(chosen):
+            tall = volume[first : first + together].reshape(-1, width)
+            out[chosen] = _remapped(tall, x[chosen], y[chosen] + (frame[chosen] - first) * np.float32(height), how)
+    rest = np.flatnonzero(known & ~inner)
+    for s in np.unique(frame[rest]):
+        chosen = rest[frame[rest] == s]
+        out[chosen] = _remapped(volume[s], x[chosen], y[chosen], how)
     return out
+
+
+def _remapped(picture: np.ndarray, x: np.ndarray, y: np.ndarray, how: int) -> np.ndarray:
+    """`picture` (h, w) at the places (N,): (N,)."""
+    maps = np.zeros((2, -(-len(x) // 1024) * 1024), np.float32)  # remap takes at most 32767 px a side
+    maps[0, : len(x)], maps[1, : len(x)] = x, y
+    return cv2.remap(picture, *maps.reshape(2, -1, 1024), how, borderMode=cv2.BORDER_REPLICATE).ravel()[: len(x)]
