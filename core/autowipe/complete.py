@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -36,8 +37,13 @@ def complete(crops: Crops, core: FrameRange, *, quality: str) -> list[Plate]:
         return []
     places = _borrow(scene, crops, KEYFRAMES[quality])
     todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.holes[t] is not None]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(lambda t: _match(scene, crops, t, [both[t] for both in places]), todo))
+    return list(_workers().map(lambda t: _match(scene, crops, t, [both[t] for both in places]), todo))
+
+
+@cache
+def _workers() -> ThreadPoolExecutor:
+    """Kept for all windows: every new thread would take its own share of memory."""
+    return ThreadPoolExecutor(WORKERS, "complete")
 
 
 @dataclass
@@ -149,8 +155,7 @@ def _both_ways(scene: _Scene, seen: list[np.ndarray], motion: Motion) -> list[li
     def carry(onwards: bool) -> list[Places]:
         return borrow.carry(scene.volumes[0], seen, scene.surrounds, motion, onwards=onwards)
 
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(carry, (False, True)))
+    return list(_workers().map(carry, (False, True)))
 
 
 def _invent(
