@@ -64,8 +64,8 @@ def _check(job: Job, paths: list[str]) -> None:
                 hint="AutoWipe never writes over what it reads; choose another name.",
             )
     ledger.check_free(paths, overwrite=job.overwrite)
-    for path in {str(Path(path).parent): path for path in paths}.values():
-        check_writable(Path(path))
+    for path in {str(Path(path).parent): path for path in sorted(paths, key=len)}.values():
+        check_writable(Path(path))  # the longest name in each folder
 
 
 def _inputs(job: Job) -> Iterator[str]:
