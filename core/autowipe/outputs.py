@@ -26,7 +26,10 @@ def check_outputs(job: Job) -> None:
         check_writable(Path(job.save_plan))
         maps = Path(job.save_plan).with_suffix(".maps")
         if job.plan is None or Path(job.plan).resolve() != Path(job.save_plan).resolve():
-            paths += [job.save_plan, *(str(file) for file in maps.glob("*") if file.is_file())]
+            paths += [
+                job.save_plan,
+                *(str(file) for file in maps.glob("*") if file.is_file() and not ledger.is_working(file)),
+            ]
     _check(job, paths)
 
 
