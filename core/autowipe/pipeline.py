@@ -102,6 +102,10 @@ def _run(job: Job, state: Run, version: str) -> Result:
         clip = stack.enter_context(open_clip(job.source))
         whole = _range_of(job, clip.info)
         check_pictures(job, clip.info, whole)
+        for frame in clip.info.gaps:
+            if frame in whole and frame + 1 in whole:
+                text = f"frames are missing after frame {frame} of {job.source}: the file may be damaged there"
+                state.warn("gap", text)
         print_of = fingerprint(job.source)
         given = read_plan(Path(job.plan), clip.info, whole) if job.plan else None
         if given and given.source.fingerprint != print_of:
