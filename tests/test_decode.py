@@ -441,6 +441,30 @@ def test_a_hole_in_a_matroska_file_is_not_taken_for_its_end(tmp_path):
     assert err.code == "truncated" and "60 frames" in err.text
 
 
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6])
+def test_a_hole_before_frames_that_are_shown_out_of_order_is_not_taken_for_the_end(tmp_path, share):
+    options = {"bf": "3", "b_strategy": "0", "g": "100", "crf": "5"}
+    path = media.write_clip(tmp_path / "a.mkv", codec="libx264", frames=60, options=options)
+    body = bytearray(path.read_bytes())
+    start = int(share * len(body))
+    body[start : start + len(body) // 10] = bytes(len(body) // 10)
+    path.write_bytes(body)
+
+    err = fault(path)
+
+    assert err.code == "truncated" and "60 frames" in err.text
+
+
+def test_frames_missing_from_an_even_clip_are_known(tmp_path):
+    even, lost = list(range(40)), [*range(20), *range(23, 43)]
+    uneven = [k + k // 3 for k in range(40)]
+
+    for pts, gaps in ((even, []), (lost, [19]), (uneven, [])):
+        path = media.write_clip(tmp_path / "a.mkv", frames=40, pts=pts)
+        with open_clip(path) as clip:
+            assert clip.info.gaps == gaps
+
+
 def test_a_change_of_size_says_where(tmp_path):
     small = media.write_clip(tmp_path / "small.264", codec="libx264", size=(96, 64), frames=10, container="h264")
     large = media.write_clip(tmp_path / "large.264", codec="libx264", size=(160, 96), frames=10, container="h264")

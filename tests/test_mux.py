@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from autowipe.decode import ClipInfo, open_clip
 from autowipe.encode import open_output
+from autowipe.matroska import put_aspect
 from autowipe.mux import shift_timecode
 from autowipe.timing import FrameRange
 
@@ -268,22 +269,43 @@ def test_rotation_is_kept(tmp_path: Path, degrees: int, suffix: str) -> None:
     assert before.rotation == after.rotation and (after.rotation - degrees) % 360 == 0
 
 
-@pytest.mark.parametrize(("codec", "pix_fmt", "suffix"), [
-    ("libx264", "yuv420p", "mp4"), ("ffv1", "yuv420p", "mkv"), ("prores_ks", "yuv422p10le", "mov"),
-    ("mpeg2video", "yuv420p", "mpg"), ("libx265", "yuv420p", "mp4"),
+@pytest.mark.parametrize("aspect", [Fraction(16, 11), Fraction(8, 9), Fraction(10, 11)])
+@pytest.mark.parametrize(("codec", "suffix"), [
+    ("auto", "mp4"), ("auto", "mkv"), ("ffv1", "mkv"), ("prores", "mov"), ("prores", "mkv"), ("hevc", "mp4"),
+    ("dnxhr", "mov"),
 ])  # fmt: skip
-def test_sample_aspect_is_kept(tmp_path: Path, codec: str, pix_fmt: str, suffix: str) -> None:
-    source = tmp_path / f"in.{suffix}"
+def test_sample_aspect_is_kept(tmp_path: Path, codec: str, suffix: str, aspect: Fraction) -> None:
+    source = tmp_path / "in.mp4"
 
     def squeeze(stream: Any) -> None:
-        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        stream.codec_context.sample_aspect_ratio = aspect
 
-    options = QUIET if codec == "libx265" else None
-    media.write_clip(source, codec=codec, pix_fmt=pix_fmt, prepare=squeeze, frames=5, size=(352, 288), options=options)
+    size = (352, 288)
+    media.write_clip(source, codec="libx264", prepare=squeeze, frames=5, size=size)
 
-    before, after, _ = rewrite(source, tmp_path / f"out.{suffix}")
+    before, after, _ = rewrite(source, tmp_path / f"out.{suffix}", codec=codec)
 
-    assert before.sample_aspect == after.sample_aspect != 1
+    assert before.sample_aspect == aspect
+    # Matroska holds the size at which a picture is shown, in whole pixels.
+    slack = Fraction(1, size[0]) if suffix == "mkv" and codec != "auto" else 0
+    assert abs(after.sample_aspect - aspect) <= slack
+
+
+@pytest.mark.parametrize("codec", ["ffv1", "libx264", "prores"])
+def test_a_sample_aspect_in_matroska_leaves_the_rest_of_the_file_as_it_is(tmp_path: Path, codec: str) -> None:
+    path = tmp_path / "a.mkv"
+    pix_fmt = "yuv422p10le" if codec == "prores" else "yuv420p"
+    media.write_clip(path, frames=4, codec=codec, pix_fmt=pix_fmt, metadata={"title": "ä"})
+    with av.open(str(path)) as box:
+        packets = [bytes(packet) for packet in box.demux()]
+    length = path.stat().st_size
+
+    assert put_aspect(path, Fraction(4, 3))
+
+    assert path.stat().st_size == length
+    with av.open(str(path)) as box:
+        assert box.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+        assert [bytes(packet) for packet in box.demux()] == packets
 
 
 TAGS = {
@@ -461,3 +483,18 @@ def test_tags_of_a_camera_come_along(tmp_path: Path, suffix: str) -> None:
 
     with av.open(str(output)) as container:
         assert container.metadata["com.apple.quicktime.make"] == "Camera"
+
+
+def test_alpha_that_is_not_read_is_said_to_be_lost(tmp_path: Path) -> None:
+    source = media.write_clip(tmp_path / "in.webm", codec="libvpx-vp9", options={"cpu-used": "8"}, frames=3)
+    marked = tmp_path / "alpha.webm"
+    with av.open(str(source)) as one, av.open(str(marked), "w") as out:
+        stream = out.add_stream_from_template(one.streams.video[0])
+        stream.metadata["alpha_mode"] = "1"
+        for packet in one.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+
+    assert not any(code == "alpha" for code, _ in rewrite(source, tmp_path / "a.webm")[2])
+    assert any(code == "alpha" for code, _ in rewrite(marked, tmp_path / "b.webm")[2])

@@ -77,9 +77,10 @@ def test_a_folder_that_may_not_be_written_to_is_told_before_any_work(tmp_path, r
     assert caught.value.code == "no-permission"
 
 
-def test_a_name_too_long_for_the_disk_ends_in_a_sentence(tmp_path):
+@pytest.mark.parametrize("name", ["x" * 240 + ".mkv", "x" * 300 + "/out.mkv"])
+def test_a_name_too_long_for_the_disk_is_told_before_any_work(tmp_path, name):
     with pytest.raises(AutoWipeError):
-        check_outputs(Job(source=str(tmp_path / "clip.mkv"), output=str(tmp_path / ("x" * 300) / "out.mkv")))
+        check_outputs(Job(source=str(tmp_path / "clip.mkv"), output=str(tmp_path / name)))
 
 
 @pytest.mark.parametrize(
@@ -96,3 +97,15 @@ def test_a_name_too_long_for_the_disk_ends_in_a_sentence(tmp_path):
 )
 def test_names_that_windows_does_not_take_are_known(path, name):
     assert windows_refuses(path) == name
+
+
+def test_what_a_killed_run_left_of_a_plans_maps_stops_no_later_one(tmp_path):
+    (tmp_path / "plan.maps").mkdir()
+    (tmp_path / "plan.maps" / ".logo-1.matte.autowipe-part.png").write_bytes(b"ha")
+    job = Job(source=str(tmp_path / "clip.mkv"), task="perceive", save_plan=str(tmp_path / "plan.json"))
+
+    check_outputs(job)
+    (tmp_path / "plan.maps" / "painted.png").write_bytes(b"mine")
+
+    with pytest.raises(JobError, match=r"painted\.png"):
+        check_outputs(job)

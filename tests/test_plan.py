@@ -137,12 +137,15 @@ def test_maps_come_back_from_their_files(tmp_path):
 def test_a_map_that_is_missing_or_does_not_fit_is_told(tmp_path):
     write_matte(tmp_path / "m.png", np.ones((5, 5), np.float32))
     (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty.png").write_bytes(b"")
     np.savez(tmp_path / "u.npz", transmission0=np.ones((5, 5)))
 
     with pytest.raises(JobError, match="cannot be read"):
         read_matte(tmp_path / "gone.png", (0, 0, 5, 5))
     with pytest.raises(JobError, match="not a picture"):
         read_matte(tmp_path / "text.png", (0, 0, 5, 5))
+    with pytest.raises(JobError, match="not a picture"):
+        read_matte(tmp_path / "empty.png", (0, 0, 5, 5))
     with pytest.raises(JobError, match="5x5"):
         read_matte(tmp_path / "m.png", (0, 0, 6, 5))
     with pytest.raises(JobError, match="un-blend map"):

@@ -211,7 +211,10 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
 
 def _own_stdout() -> TextIO:
     """A private duplicate of stdout for messages; whatever libraries print to it goes to stderr from now on."""
-    own = os.fdopen(os.dup(1), "w", encoding="ascii", newline="\n")
+    try:
+        own = os.fdopen(os.dup(1), "w", encoding="ascii", newline="\n")
+    except OSError as err:
+        raise EngineLinkError("there is no standard output for messages", hint="Start it with one.") from err
     os.dup2(2, 1)
     return own
 

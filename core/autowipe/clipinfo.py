@@ -14,6 +14,7 @@ from .timing import FrameRange
 
 FieldOrder = Literal["progressive", "top", "bottom"]  # the field that is shown first
 
+MOST_GAPS = 3  # in a short clip: more of them are how it was made
 SEQUENCE_RATE = 25  # frames per second of a numbered sequence, which says nothing about it itself
 
 
@@ -64,6 +65,18 @@ class ClipInfo:
     stream: int  # index of the video stream in the file
     streams: tuple[OtherStream, ...]  # all the others
     is_image_sequence: bool
+
+    @property
+    def gaps(self) -> list[int]:
+        """Frames after which an otherwise even clip leaves out the time of others, most likely by damage."""
+        steps = np.diff(self.pts)
+        if not len(steps):
+            return []
+        usual = float(np.median(steps))
+        long = steps > 1.5 * usual
+        is_even = bool((np.abs(steps[~long] - usual) <= 1.01 + 0.1 * usual).all())
+        few = int(long.sum()) <= max(MOST_GAPS, len(steps) // 100)
+        return [int(frame) for frame in np.flatnonzero(long)] if is_even and few else []
 
     @property
     def whole(self) -> FrameRange:

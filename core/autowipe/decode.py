@@ -416,7 +416,7 @@ def _promised(
         end = _seconds(stream.metadata.get("DURATION", "")) - packets.pts[0] * (stream.time_base or 0)
         if is_cut(place.path, name):
             promised = max(held + 1, round(end * rate))
-        elif is_left and not is_variable and round(end * rate) > held + 1:
+        elif is_left and (not is_variable or _is_steady(packets.pts)) and round(end * rate) > held + 1:
             promised = round(end * rate)
     if promised > held:
         # A frame stored before the B-frames that are shown ahead of it.
@@ -426,6 +426,12 @@ def _promised(
         if len(gaps):
             del packets.pts[int(gaps[0]) + 1 :]
     return promised
+
+
+def _is_steady(pts: array[int]) -> bool:
+    """Whether frames follow each other evenly, but for the last, which may have lost those shown between them."""
+    steps = np.diff(pts)[:-_MOST_REORDERED]
+    return not len(steps) or bool(steps.max() <= 1.5 * np.median(steps))
 
 
 _MOST_REORDERED = 16  # frames: the largest picture buffer of H.264 and HEVC

@@ -36,11 +36,14 @@ class Output:
         like = wish.like
         encoder, self.warnings = choose(wish)
         self._path, self._like, self._range, self._encoder, self._hdr = wish.path, like, source_range, encoder, wish.hdr
+        self.warnings += mux.alpha_notices(like)
         if wish.muxer is None:
             self._files = images.names(wish.path, like, source_range)
         else:
             self._others = mux.others_for(like, wish.muxer)
-            self.warnings += self._others.notices + mux.timing_notices(like, wish.muxer)
+            self.warnings += (
+                self._others.notices + mux.timing_notices(like, wish.muxer) + mux.aspect_notices(like, wish.muxer)
+            )
             if wish.hdr and not _keeps_hdr(encoder, wish.muxer):
                 self.warnings.append(("hdr-metadata", f"{encoder.name} in {wish.path.suffix} keeps no HDR metadata"))
         self._change = Converter(

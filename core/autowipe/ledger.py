@@ -51,6 +51,11 @@ def working_name(path: Path) -> Path:
     return path.with_name(f".{path.stem}.autowipe-part{path.suffix}")
 
 
+def is_working(path: Path) -> bool:
+    """Whether a file is one that a killed run left incomplete."""
+    return path.name.startswith(".") and ".autowipe-part" in path.name
+
+
 def appear(finished: Iterable[tuple[Path, Path]]) -> None:
     """Renames each working file to its name, in one folder, and knows it for AutoWipe's own from then on.
 

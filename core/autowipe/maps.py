@@ -38,7 +38,8 @@ def write_matte(path: Path, matte: np.ndarray) -> None:
 def read_matte(path: Path, box: Box) -> np.ndarray:
     """(H, W) float32, 0..1. Raises JobError when the file is missing, no picture, or not of the box's size."""
     try:
-        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        data = path.read_bytes()
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
     except (OSError, cv2.error) as err:
         raise JobError(
             f"the matte {path} cannot be read: {err}", code="plan", hint="Put it back, or make the plan anew."

@@ -24,6 +24,7 @@ from .decode import ClipInfo
 from .encoders import Notice, muxer_of
 from .errors import MediaError
 from .hdr import Hdr, put_into_mov
+from .matroska import put_aspect
 from .segments import Encoder, Piece, disk_fault, sync_folder
 from .timing import FrameRange
 
@@ -114,6 +115,9 @@ def join(
             _interleave(out, _video_packets(pieces, video, time_base), rest)
         if source is not None and source.hdr and muxer in ("mp4", "mov"):
             put_into_mov(part, source.hdr)
+        aspect = encoder.sample_aspect
+        if muxer == "matroska" and aspect not in (None, 1) and not put_aspect(part, aspect):
+            log.warning("%s has no room for its sample aspect ratio %s", path, aspect)
 
 
 def remux(path: Path, like: ClipInfo) -> bool:
@@ -169,6 +173,22 @@ def side_data_of(like: ClipInfo) -> list[Any]:
     with _open(like) as container:
         frame = next(container.decode(container.streams[like.stream]), None)
         return list(frame.side_data) if frame is not None else []
+
+
+def alpha_notices(like: ClipInfo) -> list[Notice]:
+    """VP8 and VP9 keep their alpha beside the picture, where it is not read."""
+    if like.codec not in ("vp8", "vp9") or like.is_image_sequence:
+        return []
+    with _open(like) as source:
+        tags = {key.lower(): value for key, value in source.streams[like.stream].metadata.items()}
+    return [("alpha", f"the alpha of {like.codec} is not kept")] if tags.get("alpha_mode") == "1" else []
+
+
+def aspect_notices(like: ClipInfo, muxer: str) -> list[Notice]:
+    """WebM's codecs say nothing of a sample aspect ratio, and its files have no room for one (see matroska.py)."""
+    if muxer != "webm" or like.sample_aspect in (None, 1):
+        return []
+    return [("sample-aspect", f"a .webm file does not keep the sample aspect ratio {like.sample_aspect}")]
 
 
 def timing_notices(like: ClipInfo, muxer: str) -> list[Notice]:

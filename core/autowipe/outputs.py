@@ -26,7 +26,10 @@ def check_outputs(job: Job) -> None:
         check_writable(Path(job.save_plan))
         maps = Path(job.save_plan).with_suffix(".maps")
         if job.plan is None or Path(job.plan).resolve() != Path(job.save_plan).resolve():
-            paths += [job.save_plan, *(str(file) for file in maps.glob("*") if file.is_file())]
+            paths += [
+                job.save_plan,
+                *(str(file) for file in maps.glob("*") if file.is_file() and not ledger.is_working(file)),
+            ]
     _check(job, paths)
 
 
@@ -64,8 +67,8 @@ def _check(job: Job, paths: list[str]) -> None:
                 hint="AutoWipe never writes over what it reads; choose another name.",
             )
     ledger.check_free(paths, overwrite=job.overwrite)
-    for path in {str(Path(path).parent): path for path in paths}.values():
-        check_writable(Path(path))
+    for path in {str(Path(path).parent): path for path in sorted(paths, key=len)}.values():
+        check_writable(Path(path))  # the longest name in each folder
 
 
 def _inputs(job: Job) -> Iterator[str]:

@@ -104,6 +104,10 @@ def _run(job: Job, state: Run, version: str) -> Result:
         clip = stack.enter_context(open_clip(job.source))
         whole = _range_of(job, clip.info)
         check_pictures(job, clip.info, whole)
+        for frame in clip.info.gaps:
+            if frame in whole and frame + 1 in whole:
+                text = f"frames are missing after frame {frame} of {job.source}: the file may be damaged there"
+                state.warn("gap", text)
         print_of = fingerprint(job.source)
         given = read_plan(Path(job.plan), clip.info, whole) if job.plan else None
         if given and given.source.fingerprint != print_of:
@@ -171,7 +175,8 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
     info, whole = clip.info, plan.range
     side.follow(plan)
     run.enter("wipe")
-    if not mattes.visible(whole) and job.codec == "auto" and copy_untouched(job.output, info, whole):
+    is_copy = not mattes.visible(whole) and job.codec == "auto" and copy_untouched(job.output, info, whole)
+    if is_copy:
         if side.wants_frames:
             for frame in clip.frames(whole):
                 side.before(frame, [])
@@ -190,7 +195,7 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
         out.finish()
     shares, changed = side.shares(), side.changed_frames
     result = Result(job.output, job.save_plan, len(plan.overlays), len(whole), changed, shares, files, "")
-    return _told(result, plan, KINDS if job.matte_in else job.kinds)
+    return _told(result, plan, KINDS if job.matte_in else job.kinds, is_copy)
 
 
 def _output(job: Job, info: ClipInfo, whole: FrameRange, work: WorkFolder) -> Output:
@@ -329,16 +334,17 @@ def _range_of(job: Job, info: ClipInfo) -> FrameRange:
     return whole
 
 
-def _told(result: Result, plan: Plan, wanted: tuple[str, ...]) -> Result:
+def _told(result: Result, plan: Plan, wanted: tuple[str, ...], is_copy: bool = False) -> Result:
     """The result with its sentence."""
+    unchanged = "the clip is unchanged" if is_copy else "its frames are encoded anew as they were"
     active = plan.active(wanted)
     if not plan.overlays:
         text = "No overlay was found"
-        text += "; the clip is unchanged." if result.output else "."
+        text += f"; {unchanged}." if result.output else "."
     elif result.output is None:
         text = f"{len(plan.overlays)} overlay(s) found: {', '.join(_name(o) for o in plan.overlays)}."
     elif not result.changed_frames:
-        text = "Nothing was wiped; the clip is unchanged."
+        text = f"Nothing was wiped; {unchanged}."
     else:
         shares = ", ".join(f"{100 * v:.0f} % {k}" for k, v in result.provenance.items() if v > 0)
         text = f"{len(active)} overlay(s) wiped in {result.changed_frames} of {result.frames} frames ({shares})."

@@ -281,9 +281,9 @@ def disk_fault(err: OSError, path: Path) -> MediaError:
 
 
 def check_writable(path: Path) -> None:
-    """Raises MediaError where no file can be made beside `path`."""
+    """Raises MediaError where no working file can be made for `path`: no right, no room, too long a name."""
     try:
-        handle, name = tempfile.mkstemp(prefix=".autowipe-", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.autowipe-part", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         os.unlink(name)
     except OSError as err:
