@@ -1,0 +1,140 @@
+"""Keeps the books of a running batch: what a task's beginning, news and end mean for the queue and for who watches."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..job import Job
+from ..protocol import BatchItem, Send
+from .engines import RETRIED
+from .gather import Item
+from .queue import Queue, State, clear, hashed, last_message, plan_print
+
+BUSY_S = 300.0  # how long an engine that somebody else left running is waited for
+BUSY_STEP_S = 1.0
+
+
+@dataclass
+class Task:
+    """An item that is to be done in this run."""
+
+    item: Item
+    job: Job  # resumes what an earlier run left
+    key: str
+    plan: str | None  # where its plan lies, or will lie
+    memory_mb: int
+    needs_gpu: bool
+    failures: int = 0  # in this run
+    not_before: float = 0.0  # on the monotonic clock
+    waited_s: float = 0.0
+
+
+class Keeper:
+    """Writes every change of a task's state to the queue before it goes on."""
+
+    def __init__(self, queue: Queue, send: Send, attempts: int) -> None:
+        self._queue, self._send, self._attempts = queue, send, attempts
+
+    def place(self, task: Task) -> Path:
+        return self._queue.place(task.item)
+
+    def begin(self, task: Task, where: str = "") -> int | None:
+        """Notes that an engine is about to start; the attempt's number. None where it is done already after all."""
+        state = self._queue.read(task.item)
+        if state.key != task.key or state.state not in ("running", "waiting"):
+            clear(self.place(task))
+            state = State(files=state.files)
+        elif self.settle(task, state):
+            return None
+        attempt = state.attempts + 1
+        begun = State(
+            "running", task.key, attempt, files=state.files, seconds=state.seconds, where=where or platform.node()
+        )
+        self._queue.write(task.item, begun)
+        self._tell(task, "running")
+        return attempt
+
+    def settle(self, task: Task, state: State) -> bool:
+        """Whether an engine finished the task after the batch that started it was killed."""
+        place, job = self.place(task), task.job
+        made = job.output or job.save_plan or ""
+        for attempt in range(state.attempts, 0, -1):
+            said = last_message(place, attempt)
+            if said is None and _is_newer(made, place / f"job-{attempt}.json"):
+                said = {"type": "result", "output": job.output, "text": "Done after the batch was stopped."}
+            if said is not None and said["type"] == "result" and os.path.exists(made):
+                self._done(task, state, said, 0.0)
+                return True
+        return False
+
+    def heard(self, task: Task, message: dict[str, Any]) -> None:
+        if message.get("type") == "progress":
+            share = _share(message)
+            self._tell(task, "running", done=share)
+
+    def ended(self, task: Task, attempt: int, message: dict[str, Any], seconds: float) -> bool:
+        """Notes how an attempt ended. True where the task has to be done again."""
+        state = self._queue.read(task.item)
+        if message["type"] == "result":
+            self._done(task, state, message, seconds)
+            return False
+        code = message.get("code", "")
+        spent = state.seconds + seconds
+        if code == "cancelled":
+            self._queue.write(task.item, replace(state, state="waiting", seconds=spent))
+            self._tell(task, "waiting", "stopped")
+            return False
+        if code == "busy" and task.waited_s < BUSY_S:  # the engine of a killed batch is still stopping
+            task.waited_s += BUSY_STEP_S
+            task.not_before = time.monotonic() + BUSY_STEP_S
+            self._queue.write(task.item, replace(state, state="waiting", seconds=spent))
+            return True
+        task.failures += 1
+        if code in RETRIED and task.failures < self._attempts:
+            self._queue.write(task.item, replace(state, state="waiting", error=message, seconds=spent))
+            self._tell(task, "waiting", f"{message['text']}; it is tried again")
+            return True
+        self._queue.write(task.item, replace(state, state="failed", error=message, seconds=spent))
+        self._tell(task, "failed", message["text"])
+        return False
+
+    def _done(self, task: Task, state: State, message: dict[str, Any], seconds: float) -> None:
+        job = task.job
+        paths = [path for path in (job.output, job.report) if path]
+        if job.output and "%" in os.path.basename(job.output):
+            paths = [str(path) for path in sorted(Path(job.output).parent.iterdir())] + [job.report or ""]
+        done = replace(
+            state,
+            state="planned" if job.task == "perceive" else "done",
+            plan=plan_print(task.plan),
+            files=hashed([path for path in paths if path]),
+            result=message,
+            error=None,
+            seconds=state.seconds + seconds,
+        )
+        self._queue.write(task.item, done)
+        self._tell(task, done.state, message.get("text", ""), done=1.0)
+
+    def _tell(self, task: Task, state: str, text: str = "", done: float = 0.0) -> None:
+        self._send(BatchItem(task.item.id, task.item.name, state, text, round(done, 4), len(task.item.range)))
+
+
+STAGES = {"look": (0.0, 0.15), "measure": (0.15, 0.25), "wipe": (0.25, 1.0)}  # where each begins and ends
+
+
+def _share(message: dict[str, Any]) -> float:
+    """How far an engine is by a progress message, 0..1."""
+    low, high = STAGES.get(message.get("stage", ""), (0.0, 1.0))
+    return low + (high - low) * message.get("done", 0) / max(1, message.get("total", 1))
+
+
+def _is_newer(path: str, other: Path) -> bool:
+    try:
+        return os.stat(path).st_mtime_ns >= os.stat(other).st_mtime_ns
+    except OSError:
+        return False
