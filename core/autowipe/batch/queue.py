@@ -97,7 +97,10 @@ def read_state(folder: Path, item_id: str) -> State:
 
 def key_of(job: Job, item: Item) -> str:
     """What has to be equal for a result to be this item's: the request and the content of the source."""
-    text = replace(job, plan=None, resume=False, overwrite=False).to_json() + item.fingerprint
+    text = (
+        replace(job, plan=None, save_plan=job.save_plan or job.plan, resume=False, overwrite=False).to_json()
+        + item.fingerprint
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

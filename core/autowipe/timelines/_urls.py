@@ -25,9 +25,20 @@ def like(old: str, path: str, folder: Path) -> str:
         host = "localhost" if old.lower().startswith("file://localhost") else ""
         slashed = path.replace(os.sep, "/")
         return f"file://{host}{'' if slashed.startswith('/') else '/'}{quote(slashed)}"
-    if os.path.isabs(old) or re.match(r"[A-Za-z]:|\\\\", old):
+    if not is_relative(old):
         return path
     try:
         return os.path.relpath(path, folder)
     except ValueError:  # on another Windows drive
         return path
+
+
+def is_relative(text: str) -> bool:
+    """Whether a reference is seen from the folder that its timeline lies in."""
+    is_fixed = ":" in text or text.startswith(("/", "\\"))  # a URL, a drive, a share, or a path from the root
+    return bool(text) and not is_fixed
+
+
+def rebased(text: str, old: Path, new: Path) -> str:
+    """A reference of a timeline in the folder `old`, as one in the folder `new` needs it."""
+    return like(text, os.path.abspath(old / text), new) if is_relative(text) and old != new else text

@@ -165,7 +165,6 @@ def _mobs(file: Any, chain: list[Any], cleaned: Cleaned, folder: Path) -> Any:
         new = mob.copy(root=file)
         digest = hashlib.sha256(f"{mob.mob_id} {cleaned.path}".encode()).digest()
         new.mob_id = aaf2.mobid.MobID(bytes_le=bytes(mob.mob_id.bytes_le)[:16] + digest[:16])
-        new.name = Path(cleaned.path).stem
         for slot in new.slots:
             for leaf, _, _ in _leaves(slot.segment, Fraction(0), False):
                 rate = Fraction(str(slot.edit_rate))

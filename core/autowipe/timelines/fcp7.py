@@ -32,6 +32,8 @@ class Fcp7:
 
     def write(self, path: Path, cleaned: dict[int, Cleaned]) -> None:
         root = copy.deepcopy(self._root)
+        for url in root.iter("pathurl"):
+            url.text = _urls.rebased(url.text or "", self.path.parent, path.parent)
         files = _files(root)
         taken = {e.get("id", "") for e in root.iter()}
         new: dict[tuple[str, str], tuple[str, str]] = {}  # old file id and cleaned path: ids of file and master clip

@@ -41,6 +41,9 @@ class Fcpxml:
 
     def write(self, path: Path, cleaned: dict[int, Cleaned]) -> None:
         root = copy.deepcopy(self._root)
+        for source in root.iter():
+            if "src" in source.attrib:
+                source.set("src", _urls.rebased(source.get("src", ""), self.path.parent, path.parent))
         assets = _assets(root)
         around = _xml.parents(root)
         taken = {e.get("id", "") for e in root.iter()}
@@ -61,10 +64,12 @@ def _assets(root: Element) -> dict[str, Element]:
 
 
 def _clips(root: Element, assets: dict[str, Element]) -> list[Element]:
-    """Everything that shows the picture of an asset, in order."""
+    """Everything on a timeline that shows the picture of an asset, in order; clips of the browser are none of it."""
     return [
         element
-        for element in root.iter()
+        for tag in ("sequence", "multicam")
+        for timeline in root.iter(tag)
+        for element in timeline.iter()
         if element.tag in ("asset-clip", "video")
         and element.get("ref") in assets
         and assets[element.get("ref", "")].get("hasVideo", "1") == "1"
@@ -79,9 +84,11 @@ def _use(
     outer = around[element]
     begin = _seconds(asset.get("start"))
     at = _seconds(element.get("start"), begin)
-    shown = element
-    if outer.tag == "clip":  # the clip shows a part of the medium that lies in it
-        shown = outer
+    shown = outer if outer.tag == "clip" else element
+    is_loose = _is_loose(element, outer, asset)
+    if is_loose:
+        at = _seconds(outer.get("start"))
+    elif shown is outer:  # the clip shows a part of the medium that lies in it
         at += _seconds(outer.get("start")) - _seconds(element.get("offset"))
     length = _seconds(shown.get("duration"), _seconds(asset.get("duration")))
     frame = _frame(shown, around, root)
@@ -97,9 +104,19 @@ def _use(
         at + length + after,
         origin=begin,
         is_whole=any(e.find("timeMap") is not None for e in (element, shown)),
-        is_fixed=element.tag == "asset-clip" and any(child.tag in TIMED for child in element),
+        is_fixed=(shown is element or is_loose) and any(c.tag in TIMED and c is not element for c in shown),
         grid=frame,
     )
+
+
+def _is_loose(element: Element, outer: Element, asset: Element) -> bool:
+    """Whether a clip counts by its medium's clock although the medium lies elsewhere in it, as some programs write."""
+    if outer.tag != "clip":
+        return False
+    begin, length = _seconds(asset.get("start")), _seconds(asset.get("duration"))
+    said = _seconds(outer.get("start"))
+    meant = said - _seconds(element.get("offset")) + _seconds(element.get("start"), begin)
+    return not begin <= meant < begin + length and begin <= said < begin + length
 
 
 def _transitions(element: Element, around: dict[Element, Element]) -> tuple[Fraction, Fraction]:
@@ -181,7 +198,11 @@ def _swap(
         resources.insert(list(resources).index(old) + 1, asset)
     at = _seconds(element.get("start"), _seconds(old.get("start")))
     element.set("ref", new[key])
-    if around[element].tag == "clip":  # its own clock stays; the medium lies in it later, and is shorter
+    outer = around[element]
+    if _is_loose(element, outer, old):
+        outer.set("start", _text(_seconds(outer.get("start")) - (0 if is_clock_kept else offset)))
+        element.set("duration", _text(medium.clock(len(cleaned.range))))
+    elif outer.tag == "clip":  # its own clock stays; the medium lies in it later, and is shorter
         element.set("offset", _text(_seconds(element.get("offset")) + offset - (at - _seconds(old.get("start")))))
         element.set("start", _text(begin))
         element.set("duration", _text(medium.clock(len(cleaned.range))))

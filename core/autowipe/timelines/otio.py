@@ -36,6 +36,7 @@ class Otio:
         import opentimelineio as otio
 
         root = self._root.clone()
+        _rebase(root, self.path.parent, path.parent)
         for clip, use in _uses(root):
             if use.number in cleaned:
                 _swap(clip, use, cleaned[use.number], path.parent)
@@ -52,6 +53,19 @@ def _uses(root: Any) -> Iterator[tuple[Any, Use]]:
             for clip in track.find_clips():
                 yield clip, _use(clip, number, track_number, track)
                 number += 1
+
+
+def _rebase(root: Any, old: Path, new: Path) -> None:
+    """Lets relative references lead where they led from the folder `old`."""
+    import opentimelineio as otio
+
+    for clip in root.find_children(otio.schema.Clip):
+        references = dict(clip.media_references())
+        for reference in references.values():
+            for name in ("target_url", "target_url_base"):
+                if getattr(reference, name, None):
+                    setattr(reference, name, _urls.rebased(getattr(reference, name), old, new))
+        clip.set_media_references(references, clip.active_media_reference_key)
 
 
 def _use(clip: Any, number: int, track_number: int, track: Any) -> Use:
