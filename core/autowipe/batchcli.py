@@ -94,6 +94,75 @@ def add_commands(commands: Any, json_sender: Callable[[], Send], stopper: Callab
     batch.add_argument("--overwrite", action="store_true", help="replace files that AutoWipe did not write")
     batch.add_argument("--json", action="store_true", help="messages on stdout, one JSON object a line")
 
+    _add_farm(commands)
+
+
+def _add_farm(commands: Any) -> None:
+    farm = commands.add_parser("farm", help="share the work of batches between machines")
+    parts = farm.add_subparsers(required=True, metavar="PART")
+
+    up = parts.add_parser("up", help="start a cluster on this machine, to try it")
+    up.set_defaults(command=_farm_up)
+    up.add_argument("--workers", type=_positive, default=2)
+    up.add_argument("--jobs", type=_positive, default=1, help="engines side by side on each worker (default 1)")
+
+    scheduler = parts.add_parser("scheduler", help="run the scheduler of a cluster, encrypted")
+    scheduler.set_defaults(command=_farm_scheduler)
+    scheduler.add_argument("--host", required=True, help="address of this machine in the network")
+    for part in (up, scheduler):
+        part.add_argument("--port", type=_positive, default=8786)
+        part.add_argument(
+            "--dashboard", type=_positive, default=8787, metavar="PORT", help="of the page for this machine"
+        )
+
+    worker = parts.add_parser("worker", help="lend this machine to a cluster")
+    worker.set_defaults(command=_farm_worker)
+    worker.add_argument("scheduler", metavar="ADDRESS", help="of the scheduler, such as tls://host:8786")
+    worker.add_argument("--name", help="as the dashboard shows it")
+    worker.add_argument("--jobs", type=_positive, default=0, help="engines side by side (default: as many as fit)")
+    worker.add_argument("--gpus", type=_count, help="that it lends (default: all)")
+    worker.add_argument("--memory", type=float, metavar="GB", help="that it lends (default: what is free)")
+    worker.add_argument(
+        "--path",
+        dest="paths",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="OLD=NEW",
+        help="paths that begin with OLD elsewhere begin with NEW here (may be given several times)",
+    )
+    for part in (up, scheduler, worker):
+        part.add_argument("--certificate", metavar="FILE.pem", help="shared by all machines of the cluster")
+
+
+def _farm_up(args: argparse.Namespace) -> int:
+    from .batch import cluster
+
+    cluster.up(args.workers, args.port, args.dashboard, args.jobs, args.certificate, _say)
+    return 0
+
+
+def _farm_scheduler(args: argparse.Namespace) -> int:
+    from .batch import cluster
+
+    cluster.scheduler(args.host, args.port, args.certificate, args.dashboard, _say)
+    return 0
+
+
+def _farm_worker(args: argparse.Namespace) -> int:
+    from .batch import cluster
+
+    memory = round(args.memory * 1024) if args.memory else None
+    wish = cluster.WorkerWish(
+        args.scheduler, args.certificate, args.name, args.jobs, args.gpus, memory, tuple(args.paths)
+    )
+    cluster.run_worker(wish, _say)
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
 
 def _batch(args: argparse.Namespace, json_sender: Callable[[], Send], stopper: Callable[..., Any]) -> int:
     from .batch.run import preview, run

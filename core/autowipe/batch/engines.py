@@ -23,10 +23,33 @@ PATIENCE_S = 30.0  # for an engine that was asked to stop, before it is ended
 RETRIED = ("memory", "device", "crash", "internal", "lost")  # codes of failures that another attempt may not meet
 
 
+class Messages:
+    """Reads what an engine says while it says it, here or on another machine that shares the folder."""
+
+    def __init__(self, place: Path, attempt: str) -> None:
+        self.file = place / f"messages-{attempt}.jsonl"
+        self._read = 0
+
+    def news(self) -> Iterator[dict[str, Any]]:
+        """Messages since the last call."""
+        try:
+            with self.file.open("rb") as file:
+                file.seek(self._read)
+                lines = file.readlines()
+        except OSError:
+            return
+        for line in lines:
+            if not line.endswith(b"\n"):
+                break
+            self._read += len(line)
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+
+
 class Engine:
     """A running engine."""
 
-    def __init__(self, place: Path, attempt: int, job: Job, threads: int = 0, gpu: int | None = None) -> None:
+    def __init__(self, place: Path, attempt: str, job: Job, threads: int = 0, gpu: int | None = None) -> None:
         self.attempt, self._place = attempt, place
         file = place / f"job-{attempt}.json"
         file.write_text(job.to_json(), "utf-8")
@@ -36,8 +59,8 @@ class Engine:
                 environment[name] = str(threads)
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = str(gpu)
-        self.messages = place / f"messages-{attempt}.jsonl"
-        with self.messages.open("wb") as out:
+        self.messages = Messages(place, attempt)
+        with self.messages.file.open("wb") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "autowipe", "engine", str(file)],
                 stdin=subprocess.PIPE,
@@ -47,26 +70,12 @@ class Engine:
                 # Ctrl-C in the terminal reaches whoever started the engine, who then stops it.
                 **({"start_new_session": True} if os.name == "posix" else {"creationflags": 0x200}),
             )
-        self._read = 0
         self._began = time.monotonic()
         self._asked: float | None = None
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._began
-
-    def news(self) -> Iterator[dict[str, Any]]:
-        """Messages since the last call."""
-        with self.messages.open("rb") as file:
-            file.seek(self._read)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                self._read += len(line)
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    continue
 
     def ended(self) -> dict[str, Any] | None:
         """Its last message, None while it runs. An engine that died without a word gets an error for it."""

@@ -13,10 +13,11 @@ from ..job import Job
 from ..protocol import BatchItem, Send
 from .engines import RETRIED
 from .gather import Item
-from .queue import Queue, State, clear, hashed, last_message, plan_print
+from .queue import Queue, State, clear, found_result, hashed, plan_print
 
 BUSY_S = 300.0  # how long an engine that somebody else left running is waited for
 BUSY_STEP_S = 1.0
+JOIN = "-join"  # tag of the task that puts an item's parts together
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Keeper:
     def place(self, task: Task) -> Path:
         return self._queue.place(task.item)
 
-    def begin(self, task: Task, where: str = "") -> int | None:
+    def begin(self, task: Task) -> int | None:
         """Notes that an engine is about to start; the attempt's number. None where it is done already after all."""
         state = self._queue.read(task.item)
         if state.key != task.key or state.state not in ("running", "waiting"):
@@ -52,34 +53,32 @@ class Keeper:
         elif self.settle(task, state):
             return None
         attempt = state.attempts + 1
-        begun = State(
-            "running", task.key, attempt, files=state.files, seconds=state.seconds, where=where or platform.node()
-        )
+        begun = State("running", task.key, attempt, files=state.files, seconds=state.seconds, where=platform.node())
         self._queue.write(task.item, begun)
         self._tell(task, "running")
         return attempt
 
     def settle(self, task: Task, state: State) -> bool:
         """Whether an engine finished the task after the batch that started it was killed."""
-        place, job = self.place(task), task.job
-        made = job.output or job.save_plan or ""
-        for attempt in range(state.attempts, 0, -1):
-            said = last_message(place, attempt)
-            if said is None and _is_newer(made, place / f"job-{attempt}.json"):
-                said = {"type": "result", "output": job.output, "text": "Done after the batch was stopped."}
-            if said is not None and said["type"] == "result" and os.path.exists(made):
-                self._done(task, state, said, 0.0)
-                return True
-        return False
+        place, made = self.place(task), task.job.output or task.job.save_plan or ""
+        said = found_result(place, "", made) or found_result(place, JOIN, made)
+        if said is None and _is_newer(made, place / f"job-{state.attempts}.json"):
+            said = {"type": "result", "output": task.job.output, "text": "Done after the batch was stopped."}
+        if said is not None:
+            self._done(task, state, said, 0.0)
+        return said is not None
 
-    def heard(self, task: Task, message: dict[str, Any]) -> None:
-        if message.get("type") == "progress":
-            share = _share(message)
-            self._tell(task, "running", done=share)
+    def say(self, message: BatchItem) -> None:
+        self._send(message)
 
-    def ended(self, task: Task, attempt: int, message: dict[str, Any], seconds: float) -> bool:
+    def heard(self, task: Task, share: float) -> None:
+        """Tells how far a running task is, 0..1."""
+        self._tell(task, "running", done=share)
+
+    def ended(self, task: Task, message: dict[str, Any], seconds: float) -> bool:
         """Notes how an attempt ended. True where the task has to be done again."""
         state = self._queue.read(task.item)
+        state = replace(state, where=message.get("where", state.where))
         if message["type"] == "result":
             self._done(task, state, message, seconds)
             return False
@@ -127,8 +126,10 @@ class Keeper:
 STAGES = {"look": (0.0, 0.15), "measure": (0.15, 0.25), "wipe": (0.25, 1.0)}  # where each begins and ends
 
 
-def _share(message: dict[str, Any]) -> float:
-    """How far an engine is by a progress message, 0..1."""
+def share_of(message: dict[str, Any]) -> float | None:
+    """How far an engine is by a message of it, 0..1; None where that says nothing of it."""
+    if message.get("type") != "progress":
+        return None
     low, high = STAGES.get(message.get("stage", ""), (0.0, 1.0))
     return low + (high - low) * message.get("done", 0) / max(1, message.get("total", 1))
 

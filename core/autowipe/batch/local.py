@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .engines import Engine
-from .keeper import Keeper, Task
+from .keeper import Keeper, Task, share_of
 from .machine import Limits
 
 TICK_S = 0.1  # between two looks at the engines
@@ -56,17 +56,19 @@ class Local:
             attempt = keeper.begin(task)
             if attempt is not None:
                 gpu = self._free_gpu() if task.needs_gpu else None
-                engine = Engine(keeper.place(task), attempt, task.job, self.limits.threads, gpu)
+                engine = Engine(keeper.place(task), str(attempt), task.job, self.limits.threads, gpu)
                 self._running[engine] = (task, gpu)
 
     def _look(self, waiting: deque[Task], keeper: Keeper) -> None:
         for engine, (task, _) in list(self._running.items()):
             end = engine.ended()
-            for message in engine.news():
-                keeper.heard(task, message)
+            for message in engine.messages.news():
+                share = share_of(message)
+                if share is not None:
+                    keeper.heard(task, share)
             if end is not None:
                 del self._running[engine]
-                if keeper.ended(task, engine.attempt, end, engine.seconds):
+                if keeper.ended(task, end, engine.seconds):
                     waiting.append(task)
 
     def _fits(self, task: Task) -> bool:

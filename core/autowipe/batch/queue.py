@@ -111,7 +111,7 @@ def is_done(state: State, key: str, plan: str) -> bool:
     return all(os.path.isfile(path) and os.path.getsize(path) == about[0] for path, about in state.files.items())
 
 
-def last_message(place: Path, attempt: int) -> dict[str, Any] | None:
+def last_message(place: Path, attempt: str) -> dict[str, Any] | None:
     """The result or error that ended an attempt; None while it runs, and where the engine died without a word."""
     try:
         lines = (place / f"messages-{attempt}.jsonl").read_bytes().splitlines()
@@ -124,6 +124,21 @@ def last_message(place: Path, attempt: int) -> dict[str, Any] | None:
             continue
         if isinstance(body, dict) and body.get("type") in LAST_WORDS:
             return body
+    return None
+
+
+def found_result(place: Path, tag: str, made: str) -> dict[str, Any] | None:
+    """The result of an engine that finished after whoever started it had died; None where there is none.
+
+    `tag`: which of an item's tasks, empty for the item as one. `made`: the file that it was to write.
+    """
+    if not os.path.exists(made):
+        return None
+    for file in place.glob(f"messages-*{tag}.jsonl"):
+        attempt = file.stem.removeprefix("messages-")
+        said = last_message(place, attempt) if attempt.removesuffix(tag).isdigit() else None
+        if said is not None and said["type"] == "result":
+            return said
     return None
 
 
