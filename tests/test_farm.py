@@ -89,7 +89,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mark = synth.badge((40, 24))
     for number in range(3):
         burnt = [synth.Burnt(mark, (112, 6), 0, 40, 0.7)]
-        synth.make(folder / f"short{number}.mp4", burnt, count=40, size=(160, 90), keep=False, seed=number)
+        synth.make(
+            folder / f"short{number}.mp4", burnt, count=40, size=(160, 90), rate=4, pan=3, keep=False, seed=number + 1
+        )
     synth.make(
         folder / "long.mp4",
         [synth.Burnt(mark, (112, 6), 0, 108, 0.7)],

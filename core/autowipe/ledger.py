@@ -33,6 +33,12 @@ def check_free(paths: list[str], *, overwrite: bool) -> None:
             )
 
 
+def own(paths: list[str]) -> set[str]:
+    """Those of the files that AutoWipe wrote and that are as it left them."""
+    known = _read()
+    return {path for path in paths if os.path.isfile(path) and known.get(_key(path)) == _state(path)}
+
+
 @contextlib.contextmanager
 def appearing(path: Path) -> Iterator[Path]:
     """A working name beside `path`, renamed to it when the block ends well, else deleted."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-from .. import timelines
+from .. import ledger, timelines
 from ..decode import ClipInfo, fingerprint, open_clip
 from ..encoders import FORMATS
 from ..errors import AutoWipeError, JobError
@@ -166,7 +166,8 @@ def _name_items(found: dict[str, _Found], request: Request, out: Gathered) -> No
             if request.only and not any(fnmatch.fnmatch(n, p) for p in request.only for n in (name, Path(path).name)):
                 continue
             print_of = fingerprint(path)
-            item_id = f"{Path(output).stem}-{hashlib.sha256(f'{path} {part}'.encode()).hexdigest()[:8]}"
+            key = path if len(part) == medium.medium.frames else f"{path} {part.as_list()}"
+            item_id = f"{Path(output).stem}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
             layout = medium.info.layout
             size = (layout.width, layout.height)
             item = Item(item_id, name, medium.medium, part, output, print_of, size, len(wants))
@@ -261,7 +262,7 @@ def _inputs(inputs: tuple[str, ...], output: str) -> list[tuple[str, str]]:
 
 
 def _in_folder(top: Path, output: Path) -> list[tuple[str, str]]:
-    """The clips below a folder, numbered pictures as sequences; what a batch wrote there is left out."""
+    """The clips below a folder, numbered pictures as sequences; what AutoWipe wrote there is left out."""
     out = []
     for folder, folders, files in os.walk(top):
         folders[:] = sorted(
@@ -280,7 +281,8 @@ def _in_folder(top: Path, output: Path) -> list[tuple[str, str]]:
                 digits = len(number[1])
                 pictures[f"{name[: number.start()]}%0{digits}d{name[number.end() :]}"] += 1
         out += [(os.path.join(folder, n), "" if below == "." else below) for n, count in pictures.items() if count > 1]
-    return [(os.path.abspath(path), folder) for path, folder in out]
+    written = ledger.own([path for path, _ in out])
+    return [(os.path.abspath(path), folder) for path, folder in out if path not in written]
 
 
 def cleaned(item: Item) -> timelines.Cleaned:

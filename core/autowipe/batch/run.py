@@ -16,6 +16,7 @@ from .. import ledger
 from ..errors import AutoWipeError, Cancelled
 from ..job import Job
 from ..protocol import BatchItem, Send, Warned
+from ..resume import read_json
 from ..segments import disk_fault
 from ..timelines import Cleaned
 from . import machine
@@ -165,7 +166,7 @@ def _task(request: Request, item: Item, state: State, needs_gpu: bool) -> Task:
     plan, report = _beside(request, item, PLANS, ".json"), _beside(request, item, REPORTS, ".html")
     source_range = None if item.is_whole else item.range
     shared = {**request.options, "source": item.medium.path, "range": source_range, "resume": True}
-    has_plan = os.path.isfile(plan)
+    has_plan = os.path.isfile(plan) and not _is_outdated(plan, item, state)
     if request.plan_only:
         wanted = ("kinds", "search_areas", "hold_outs", "device", "overwrite")
         job = Job(
@@ -184,6 +185,12 @@ def _task(request: Request, item: Item, state: State, needs_gpu: bool) -> Task:
             save_plan=None if has_plan else plan,
         )
     return Task(item, job, key_of(job, item), plan, machine.needs_mb(item), needs_gpu)
+
+
+def _is_outdated(plan: str, item: Item, state: State) -> bool:
+    """Whether a plan was made for an earlier content of the source, and nobody has changed it since."""
+    made_for = (read_json(Path(plan)) or {}).get("source", {}).get("fingerprint")
+    return made_for != item.fingerprint and state.plan == plan_print(plan)
 
 
 def _beside(request: Request, item: Item, folder: str, suffix: str) -> str:
@@ -228,18 +235,16 @@ def _write_timelines(
 def _write(cut: Cut, ready: dict[int, Cleaned], overwrite: bool) -> None:
     """The timeline appears under its name when it is complete."""
     target = Path(cut.output)
-    part = target.with_name(f".part-{target.name}")
-    cut.document.write(part, ready)
-    pairs = [(part, target)]
-    if part.is_dir():  # a bundle
-        target.mkdir(exist_ok=True)
-        pairs = [(file, target / file.relative_to(part)) for file in part.rglob("*") if file.is_file()]
+    part = ledger.working_name(target)
     try:
+        cut.document.write(part, ready)
+        pairs = [(part, target)]
+        if part.is_dir():  # a bundle
+            pairs = [(file, target / file.relative_to(part)) for file in part.rglob("*") if file.is_file()]
         ledger.check_free([str(new) for _, new in pairs], overwrite=overwrite)
-        for old, new in pairs:
+        for _, new in pairs:
             new.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(old, new)
-        ledger.record([str(new) for _, new in pairs])
+        ledger.appear(pairs)
     finally:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
