@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -53,6 +54,11 @@ def add_commands(commands: Any, json_sender: Callable[[], Send], stopper: Callab
         help="media whose paths begin with OLD are at NEW (may be given several times)",
     )
     batch.add_argument("--plan-only", action="store_true", help="write the plans and stop, for a person to look at")
+    batch.add_argument(
+        "--list-jobs",
+        action="store_true",
+        help="write the jobs for another render farm and print their commands as JSON; see plugin/farm",
+    )
     batch.add_argument("--dry-run", action="store_true", help="tell what would be done and how long it would take")
     batch.add_argument(
         "--only",
@@ -131,6 +137,10 @@ def _add_farm(commands: Any) -> None:
         metavar="OLD=NEW",
         help="paths that begin with OLD elsewhere begin with NEW here (may be given several times)",
     )
+    item = parts.add_parser("item", help="run one job of a batch that was written with --list-jobs")
+    item.set_defaults(command=_farm_item)
+    item.add_argument("output", metavar="FOLDER", help="of the batch")
+    item.add_argument("id", help="of the job")
     for part in (up, scheduler, worker):
         part.add_argument("--certificate", metavar="FILE.pem", help="shared by all machines of the cluster")
 
@@ -160,6 +170,14 @@ def _farm_worker(args: argparse.Namespace) -> int:
     return 0
 
 
+def _farm_item(args: argparse.Namespace) -> int:
+    from .batch.worker import carry_out_item
+
+    said = carry_out_item(os.path.abspath(args.output), args.id)
+    _say(said["text"])
+    return 0 if said["type"] == "result" else 1
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -171,6 +189,8 @@ def _batch(args: argparse.Namespace, json_sender: Callable[[], Send], stopper: C
     if args.dry_run:
         print(_preview_text(preview(request)))
         return 0
+    if args.list_jobs:
+        return _list_jobs(request)
     cancelled = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopper(cancelled))
@@ -186,6 +206,23 @@ def _batch(args: argparse.Namespace, json_sender: Callable[[], Send], stopper: C
         if args.json:
             send(Failed(err.code, err.text, err.hint))
         raise
+
+
+def _list_jobs(request: Any) -> int:
+    from .batch.run import hand_out
+
+    jobs = [
+        {
+            "id": task.item.id,
+            "name": task.item.name,
+            "memory_mb": task.memory_mb,
+            "gpu": task.needs_gpu,
+            "command": [sys.executable, "-m", "autowipe", "farm", "item", request.output, task.item.id],
+        }
+        for task in hand_out(request, _Table().show)
+    ]
+    print(json.dumps(jobs, indent=1))
+    return 0
 
 
 def _request(args: argparse.Namespace) -> Any:

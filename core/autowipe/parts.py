@@ -23,7 +23,7 @@ from .errors import JobError
 from .job import Job
 from .matte import Mattes
 from .planfile import read_plan
-from .resume import WorkFolder, folder_of, key_of, read_json
+from .resume import WorkFolder, folder_of, json_of, key_of
 from .timing import FrameRange, Window
 from .windows import windows_of
 
@@ -89,10 +89,10 @@ def take_up(job: Job, work: WorkFolder, fingerprint: str, version: str) -> None:
     for part in job.join:
         of_part = replace(job, part=part, join=())
         folder = folder_of(of_part)
-        state = read_json(folder / "state.json")
+        state = json_of(folder / "state.json")
         if not state or state.get("key") != key_of(of_part, fingerprint, version):
             continue  # it is not there, or of another job: its frames are wiped here
-        tally = read_json(folder / "tally.json")
+        tally = json_of(folder / "tally.json")
         if not tally or tally.get("next") != part.stop:
             continue
         tallies.append(tally["tally"])

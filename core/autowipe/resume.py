@@ -49,7 +49,7 @@ class WorkFolder:
 
     def read(self, name: str) -> Any:
         """A JSON file of the folder, or None when it is missing or damaged."""
-        return read_json(self.path / name)
+        return json_of(self.path / name)
 
     def write(self, name: str, body: Any) -> None:
         """Writes a JSON file so that a kill leaves the old one or the new one, never half of it."""
@@ -94,7 +94,7 @@ def _target(job: Job) -> Path:
     return Path(job.output or job.save_plan or "")
 
 
-def read_json(path: Path) -> Any:
+def json_of(path: Path) -> Any:
     """What a JSON file holds, or None when it is missing or damaged."""
     try:
         return json.loads(path.read_text("utf-8"))

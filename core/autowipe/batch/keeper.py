@@ -44,6 +44,15 @@ class Keeper:
     def place(self, task: Task) -> Path:
         return self._queue.place(task.item)
 
+    def hand_out(self, task: Task) -> bool:
+        """Writes the task's job for somebody else to run. False where it is done already after all."""
+        attempt = self.begin(task)
+        if attempt is None:
+            return False
+        self._queue.write(task.item, replace(self._queue.read(task.item), state="waiting", where=""))
+        (self.place(task) / f"job-{attempt}.json").write_text(task.job.to_json(), "utf-8")
+        return True
+
     def begin(self, task: Task) -> int | None:
         """Notes that an engine is about to start; the attempt's number. None where it is done already after all."""
         state = self._queue.read(task.item)

@@ -16,7 +16,7 @@ from .. import ledger
 from ..errors import AutoWipeError, Cancelled
 from ..job import Job
 from ..protocol import BatchItem, Send, Warned
-from ..resume import read_json
+from ..resume import json_of
 from ..segments import disk_fault
 from ..timelines import Cleaned
 from . import machine
@@ -119,6 +119,22 @@ def run(request: Request, send: Send, cancelled: threading.Event) -> Outcome:
         return Outcome(rows, outcome.lost, outcome.timelines, page, outcome.unwritten)
 
 
+def hand_out(request: Request, send: Send) -> list[Task]:
+    """Writes the jobs of a batch into its queue for a render farm to run, and gives their tasks.
+
+    Each is done by `autowipe farm item OUTPUT ID`; the next `run` takes up what they made.
+    """
+    gathered = gather(request)
+    with Queue(request.output) as queue:
+        keeper = Keeper(queue, send, request.attempts)
+        handed = []
+        for task in _sort(request, gathered, queue.folder).todo:
+            _make_room(task)
+            if keeper.hand_out(task):
+                handed.append(task)
+    return handed
+
+
 def preview(request: Request) -> Preview:
     """What `run` would do, and how long it would take. Nothing is written."""
     gathered = gather(request)
@@ -189,7 +205,7 @@ def _task(request: Request, item: Item, state: State, needs_gpu: bool) -> Task:
 
 def _is_outdated(plan: str, item: Item, state: State) -> bool:
     """Whether a plan was made for an earlier content of the source, and nobody has changed it since."""
-    made_for = (read_json(Path(plan)) or {}).get("source", {}).get("fingerprint")
+    made_for = (json_of(Path(plan)) or {}).get("source", {}).get("fingerprint")
     return made_for != item.fingerprint and state.plan == plan_print(plan)
 
 

@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..errors import JobError
 from ..job import Job
 from . import machine
 from .engines import Engine
 from .keeper import BUSY_S, BUSY_STEP_S
 from .paths import PathMap
-from .queue import found_result
+from .queue import FOLDER, found_result, read_state
 
 TICK_S = 0.1
 
@@ -41,6 +42,20 @@ def carry_out(
         if said.get("code") != "busy" or time.monotonic() - began > BUSY_S:
             return {**said, "seconds": time.monotonic() - began, "where": platform.node()}
         time.sleep(BUSY_STEP_S)
+
+
+def carry_out_item(output: str, item_id: str) -> dict[str, Any]:
+    """Runs the job of an item that was handed out, and gives the engine's last message. Raises JobError."""
+    output = PathMap.of_environment().here(output)
+    attempt = read_state(Path(output) / FOLDER, item_id).attempts
+    place = Path(output) / FOLDER / "jobs" / item_id
+    try:
+        text = (place / f"job-{attempt}.json").read_text("utf-8")
+    except OSError as err:
+        raise JobError(
+            f"{output} has no job {item_id}", code="missing", hint="Write the jobs with autowipe batch --list-jobs."
+        ) from err
+    return carry_out("", str(place), attempt, "", text, 0, False)
 
 
 def stop(batch: str | None) -> int:
