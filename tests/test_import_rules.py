@@ -26,7 +26,7 @@ HEAVY = {"torch", "onnxruntime", "rapidocr"}
 # The engine uses no network, unpickles nothing, and runs in no host.
 NEVER = {"bpy", "DaVinciResolveScript", "plugin", "scipy", "socket", "ssl", "http", "requests", "ftplib"}
 NEVER |= {"urllib.request", "pickle", "shelve", "marshal", "train"}
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "aaf2": "pyaaf2"}
 
 
 @dataclass(frozen=True)

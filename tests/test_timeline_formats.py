@@ -67,6 +67,15 @@ def test_fcp7_speed_and_transitions_are_reckoned_with(fcp7: timelines.Document) 
     assert fast.is_fixed and not one.is_fixed
 
 
+def test_fcp7_media_of_a_slowed_clip_begin_at_their_first_frame(tmp_path: Path) -> None:
+    (tmp_path / "slow.xml").write_text(FCP7.replace("<value>200</value>", "<value>50</value>"))
+
+    slow = timelines.read(tmp_path / "slow.xml").uses[1]
+
+    assert slow.is_fixed
+    assert frames_of(slow, medium(rate="30000/1001")).stop == 80
+
+
 def test_fcp7_keeps_its_effects_its_sound_and_its_document_type(fcp7: timelines.Document, tmp_path: Path) -> None:
     source = medium("/media/a b.mov", "30000/1001", code="01:00:00;00")
 

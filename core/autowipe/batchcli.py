@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .batch.request import ATTEMPTS, HANDLES
-from .errors import AutoWipeError, BatchError
+from .errors import AutoWipeError, BatchError, Cancelled
 from .job import CODECS, DEVICES, ENCODERS, KINDS, QUALITIES, parse_area
 from .protocol import BatchItem, Failed, Message, Send, Warned
 from .timing import parse_rate
 
+AGAIN = "Run the same batch again to go on."
 SAID = ("wipe", "plan", "nothing", "leave")  # actions of a preview, in this order
 ACTIONS = {"wipe": "to wipe", "plan": "to plan", "nothing": "done already", "leave": "failed before (--retry-failed)"}
 
@@ -202,6 +203,8 @@ def _batch(args: argparse.Namespace, json_sender: Callable[[], Send], stopper: C
         if error:
             raise error
         return 0
+    except KeyboardInterrupt:
+        raise Cancelled(hint=AGAIN) from None
     except AutoWipeError as err:
         if args.json:
             send(Failed(err.code, err.text, err.hint))

@@ -149,7 +149,10 @@ class Farm:
     def _submit(self, call: _Call, clip: _Clip, keeper: Keeper) -> None:
         task, place = clip.task, keeper.place(clip.task)
         call.messages = call.messages or Messages(place, f"{clip.attempt}{call.tag}")
-        needs = {"MEMORY": task.memory_mb} | ({"GPU": 1} if task.needs_gpu and self._has("GPU") else {})
+        # What no worker can give would wait for ever: such a clip has a worker to itself.
+        most = max((worker["resources"].get("MEMORY", 0) for worker in self._workers().values()), default=0)
+        needs = {"MEMORY": min(task.memory_mb, most)} if most else {}
+        needs |= {"GPU": 1} if task.needs_gpu and self._has("GPU") else {}
         call.future = self._client.submit(
             carry_out,
             self._batch,
@@ -249,7 +252,8 @@ class Farm:
         return any(worker["resources"].get(resource) for worker in self._workers().values())
 
     def _about(self) -> str:
-        return f"{self._machines()} workers for {self._slots()} engines; dashboard: {self._client.dashboard_link}"
+        count = len(self._workers())
+        return f"{count or 'still no'} workers for {self._slots()} engines; dashboard: {self._client.dashboard_link}"
 
 
 def security_for(address: str, pem: str | None) -> Any:

@@ -166,9 +166,11 @@ def _sort(request: Request, gathered: Gathered, folder: Path) -> _Work:
     for item in gathered.items:
         state = read_state(folder, item.id)
         task = _task(request, item, state, has_gpu or request.options.get("device") == "cuda")
-        is_through = (
-            os.path.isfile(task.plan or "") if request.plan_only else is_done(state, task.key, plan_print(task.plan))
-        )
+        plan = task.plan or ""
+        if request.plan_only:
+            is_through = os.path.isfile(plan) and not _is_outdated(plan, item, state)
+        else:
+            is_through = is_done(state, task.key, plan_print(plan))
         if is_through:
             work.done.append(item)
         elif state.state == "failed" and state.key == task.key and not request.retry_failed:

@@ -101,6 +101,12 @@ def read(path: Path, rate: Fraction | None = None) -> Document:
         )
     try:
         return module.read(path, rate)
+    except ImportError as err:
+        raise JobError(
+            f"this installation cannot read {path.suffix} timelines: {err.name} is missing",
+            code="timeline-missing",
+            hint="Run: python3 install.py, or: pip install 'autowipe[timeline]'",
+        ) from err
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise MediaError(
             f"the timeline {path} cannot be read: {err}", code="timeline", hint="Export it again, or in another format."

@@ -44,11 +44,14 @@ class Aaf:
         import aaf2
 
         shutil.copyfile(self.path, path)
-        with aaf2.open(str(path), "rw") as file:
-            made: dict[tuple[str, str], Any] = {}
-            for number, found in enumerate(list(_clips(file))):
-                if number in cleaned:
-                    _swap(file, found, cleaned[number], made, path.parent)
+        try:
+            with aaf2.open(str(path), "rw") as file:
+                made: dict[tuple[str, str], Any] = {}
+                for number, found in enumerate(list(_clips(file))):
+                    if number in cleaned:
+                        _swap(file, found, cleaned[number], made, path.parent)
+        except aaf2.exceptions.AAFError as err:
+            raise ValueError(str(err)) from err
 
 
 @dataclass

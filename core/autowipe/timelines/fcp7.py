@@ -81,7 +81,7 @@ def _use(item: Element, files: dict[str, Element], number: int, track: int) -> U
         Fraction(length),
         _urls.path_of(url) if url else None,
         first / rate,
-        last * (speed or 1) / rate,
+        last * max(speed or 1, 1) / rate,  # programs differ in whether `out` counts frames of the file or of the clip
         origin=Fraction(0),
         is_whole=speed is None,
         is_fixed=speed != 1,
@@ -108,7 +108,7 @@ def _speed(item: Element) -> Fraction | None:
         if values.get("reverse", "FALSE").upper() == "TRUE":
             return None
         speed = Fraction(values.get("speed") or "100").limit_denominator(10000) / 100
-        return max(speed, Fraction(1)) if speed > 0 else None
+        return speed if speed > 0 else None
     return Fraction(1)
 
 

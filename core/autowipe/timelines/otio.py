@@ -40,7 +40,10 @@ class Otio:
         for clip, use in _uses(root):
             if use.number in cleaned:
                 _swap(clip, use, cleaned[use.number], path.parent)
-        otio.adapters.write_to_file(root, str(path), "otio_json")
+        try:
+            otio.adapters.write_to_file(root, str(path), "otio_json")
+        except otio.exceptions.OTIOError as err:
+            raise ValueError(str(err)) from err
 
 
 def _uses(root: Any) -> Iterator[tuple[Any, Use]]:
