@@ -73,7 +73,7 @@ def add_commands(commands: Any, json_sender: Callable[[], Send], stopper: Callab
         "--attempts", type=_positive, default=ATTEMPTS, help=f"for a clip whose engine dies (default {ATTEMPTS})"
     )
     batch.add_argument("--jobs", type=_positive, default=0, help="engines side by side (default: as many as fit)")
-    batch.add_argument("--gpu-slots", type=_positive, help="engines on GPUs at a time (default: one a GPU)")
+    batch.add_argument("--gpu-slots", type=_positive, help="engines on GPUs at a time (default: 4 a GPU)")
     batch.add_argument("--memory", type=float, metavar="GB", help="for all engines together (default: what is free)")
     batch.add_argument("--scheduler", metavar="ADDRESS", help="share the work among a cluster, such as tls://host:8786")
     batch.add_argument("--certificate", metavar="FILE.pem", help="of the cluster (see autowipe farm --help)")
@@ -127,7 +127,7 @@ def _add_farm(commands: Any) -> None:
     worker.add_argument("scheduler", metavar="ADDRESS", help="of the scheduler, such as tls://host:8786")
     worker.add_argument("--name", help="as the dashboard shows it")
     worker.add_argument("--jobs", type=_positive, default=0, help="engines side by side (default: as many as fit)")
-    worker.add_argument("--gpus", type=_count, help="that it lends (default: all)")
+    worker.add_argument("--gpu-slots", type=_count, help="engines on its GPUs at a time (default: 4 a GPU)")
     worker.add_argument("--memory", type=float, metavar="GB", help="that it lends (default: what is free)")
     worker.add_argument(
         "--path",
@@ -165,7 +165,7 @@ def _farm_worker(args: argparse.Namespace) -> int:
 
     memory = round(args.memory * 1024) if args.memory else None
     wish = cluster.WorkerWish(
-        args.scheduler, args.certificate, args.name, args.jobs, args.gpus, memory, tuple(args.paths)
+        args.scheduler, args.certificate, args.name, args.jobs, args.gpu_slots, memory, tuple(args.paths)
     )
     cluster.run_worker(wish, _say)
     return 0

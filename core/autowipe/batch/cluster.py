@@ -36,7 +36,7 @@ class WorkerWish:
     certificate: str | None = None
     name: str | None = None
     jobs: int = 0  # engines at a time, 0 is as many as the machine carries
-    gpus: int | None = None
+    gpu_slots: int | None = None  # engines on its GPUs at a time, None is as many as share one well
     memory_mb: int | None = None
     paths: tuple[tuple[str, str], ...] = ()
 
@@ -85,9 +85,9 @@ async def _worker(wish: WorkerWish, security: Any, stopped: threading.Event, tel
     from distributed import Worker
 
     _quiet()
-    found = machine.limits(Request((), "", jobs=wish.jobs, memory_mb=wish.memory_mb))
-    gpus = found.gpus if wish.gpus is None else wish.gpus
-    resources = {"MEMORY": float(found.memory_mb)} | ({"GPU": float(gpus)} if gpus else {})
+    found = machine.limits(Request((), "", jobs=wish.jobs, memory_mb=wish.memory_mb, gpu_slots=wish.gpu_slots))
+    slots = found.gpu_slots if found.gpus else 0
+    resources = {"MEMORY": float(found.memory_mb)} | ({"GPU": float(slots)} if slots else {})
     offer = Worker(
         wish.scheduler,
         nthreads=found.jobs,
@@ -98,7 +98,9 @@ async def _worker(wish: WorkerWish, security: Any, stopped: threading.Event, tel
         death_timeout=30,
     )
     async with offer as running:
-        tell(f"Worker {running.name} at {running.address}: {found.jobs} engines, {found.memory_mb} MB, {gpus} GPUs")
+        tell(
+            f"Worker {running.name} at {running.address}: {found.jobs} engines, {found.memory_mb} MB, {found.gpus} GPUs"
+        )
         _stop_on_signal(running, stopped)
         await running.finished()
 

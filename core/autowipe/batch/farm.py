@@ -152,7 +152,7 @@ class Farm:
         # What no worker can give would wait for ever: such a clip has a worker to itself.
         most = max((worker["resources"].get("MEMORY", 0) for worker in self._workers().values()), default=0)
         needs = {"MEMORY": min(task.memory_mb, most)} if most else {}
-        needs |= {"GPU": 1} if task.needs_gpu and self._has("GPU") else {}
+        needs |= {"GPU": 1} if self._wants_gpu(task.job.device) else {}
         call.future = self._client.submit(
             carry_out,
             self._batch,
@@ -248,8 +248,10 @@ class Farm:
     def _machines(self) -> int:
         return max(1, len(self._workers()))
 
-    def _has(self, resource: str) -> bool:
-        return any(worker["resources"].get(resource) for worker in self._workers().values())
+    def _wants_gpu(self, device: str) -> bool:
+        """Whether a task has to go where a GPU is: asked for by name, or everywhere to be had."""
+        have = [bool(worker["resources"].get("GPU")) for worker in self._workers().values()]
+        return any(have) if device == "cuda" else device == "auto" and bool(have) and all(have)
 
     def _about(self) -> str:
         count = len(self._workers())

@@ -263,26 +263,26 @@ def _inputs(inputs: tuple[str, ...], output: str) -> list[tuple[str, str]]:
 
 def _in_folder(top: Path, output: Path) -> list[tuple[str, str]]:
     """The clips below a folder, numbered pictures as sequences; what AutoWipe wrote there is left out."""
-    out = []
-    for folder, folders, files in os.walk(top):
+    out: list[tuple[str, str, str]] = []  # path, a file of it, folder
+    for folder, folders, files in os.walk(os.path.abspath(top)):
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and (Path(folder) / name).resolve() != output.resolve()
         )
-        below = os.path.relpath(folder, top)
-        pictures: dict[str, int] = defaultdict(int)
-        for name in sorted(files):
+        below = os.path.relpath(folder, os.path.abspath(top))
+        below = "" if below == "." else below
+        pictures: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(name for name in files if not name.startswith(".")):
             suffix = os.path.splitext(name)[1].lower()
             number = re.search(r"(\d+)(?=\.[^.]+$)", name)
-            if name.startswith("."):
-                continue
+            path = os.path.join(folder, name)
             if suffix in SUFFIXES:
-                out.append((os.path.join(folder, name), "" if below == "." else below))
+                out.append((path, path, below))
             elif suffix in PICTURES and number:
-                digits = len(number[1])
-                pictures[f"{name[: number.start()]}%0{digits}d{name[number.end() :]}"] += 1
-        out += [(os.path.join(folder, n), "" if below == "." else below) for n, count in pictures.items() if count > 1]
-    written = ledger.own([path for path, _ in out])
-    return [(os.path.abspath(path), folder) for path, folder in out if path not in written]
+                pattern = f"{name[: number.start()]}%0{len(number[1])}d{name[number.end() :]}"
+                pictures[os.path.join(folder, pattern)].append(path)
+        out += [(pattern, found[0], below) for pattern, found in pictures.items() if len(found) > 1]
+    written = ledger.own([file for _, file, _ in out])
+    return [(path, folder) for path, file, folder in out if file not in written]
 
 
 def cleaned(item: Item) -> timelines.Cleaned:

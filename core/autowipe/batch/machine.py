@@ -14,6 +14,7 @@ from .gather import Item
 from .request import Request
 
 CORES_AN_ENGINE = 4  # more cores gain one engine little: decoding, completing and encoding overlap, not more
+ENGINES_A_GPU = 4  # each spends most of its time decoding, completing and encoding on the CPU
 # Peak memory of an engine: `python -m tests.bench` gave 737 MB at 1280x720 for logo and subtitles; this has a margin.
 BASE_MB, MB_A_MEGAPIXEL = 450, 500
 
@@ -36,8 +37,8 @@ class Limits:
 def limits(request: Request) -> Limits:
     """The request's limits, what it leaves open filled in by what the machine has."""
     found = gpus() if request.options.get("device", "auto") in ("auto", "cuda") else 0
-    slots = request.gpu_slots if request.gpu_slots is not None else found
-    jobs = request.jobs or max(1, cores() // CORES_AN_ENGINE, slots)
+    slots = request.gpu_slots if request.gpu_slots is not None else found * ENGINES_A_GPU
+    jobs = request.jobs or max(1, cores() // CORES_AN_ENGINE)
     return Limits(jobs, request.memory_mb or free_memory_mb(), found, slots)
 
 

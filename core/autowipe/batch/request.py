@@ -26,7 +26,7 @@ class Request:
     retry_failed: bool = False
     attempts: int = ATTEMPTS
     jobs: int = 0  # engines side by side, 0 is as many as the machine carries
-    gpu_slots: int | None = None  # engines that use a GPU at a time; None is one a GPU
+    gpu_slots: int | None = None  # engines that use a GPU at a time; None is as many as share one well
     memory_mb: int | None = None  # for all engines; None is what the machine has free
     scheduler: str | None = None  # address of a cluster; None is this machine alone
     certificate: str | None = None  # PEM file of a cluster
