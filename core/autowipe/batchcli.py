@@ -77,23 +77,7 @@ def add_commands(commands: Any, json_sender: Callable[[], Send], stopper: Callab
     batch.add_argument("--memory", type=float, metavar="GB", help="for all engines together (default: what is free)")
     batch.add_argument("--scheduler", metavar="ADDRESS", help="share the work among a cluster, such as tls://host:8786")
     batch.add_argument("--certificate", metavar="FILE.pem", help="of the cluster (see autowipe farm --help)")
-    batch.add_argument("--kinds", metavar="LIST", help=f"kinds to wipe, by commas: {','.join(KINDS)} (default all)")
-    batch.add_argument(
-        "--search-area",
-        dest="search_areas",
-        action="append",
-        default=[],
-        metavar="X,Y,W,H|FILE",
-        help="look for overlays only here (may be given several times)",
-    )
-    batch.add_argument(
-        "--hold-out",
-        dest="hold_outs",
-        action="append",
-        default=[],
-        metavar="X,Y,W,H|FILE",
-        help="never change this area (may be given several times)",
-    )
+    add_finding(batch)
     batch.add_argument("--codec", choices=CODECS, help="auto stays in each source's family at no lower quality")
     batch.add_argument("--encoder", choices=ENCODERS, help="hardware uses the machine's encoder where it has one")
     batch.add_argument("--quality", choices=QUALITIES, help="care taken over each frame")
@@ -102,6 +86,27 @@ def add_commands(commands: Any, json_sender: Callable[[], Send], stopper: Callab
     batch.add_argument("--json", action="store_true", help="messages on stdout, one JSON object a line")
 
     _add_farm(commands)
+
+
+def add_finding(parser: argparse.ArgumentParser) -> None:
+    """The options that say which overlays are looked for, and where; the same for a clip and for a batch."""
+    parser.add_argument("--kinds", metavar="LIST", help=f"kinds to wipe, by commas: {','.join(KINDS)} (default all)")
+    parser.add_argument(
+        "--search-area",
+        dest="search_areas",
+        action="append",
+        default=[],
+        metavar="X,Y,W,H|FILE",
+        help="look for overlays only here (may be given several times)",
+    )
+    parser.add_argument(
+        "--hold-out",
+        dest="hold_outs",
+        action="append",
+        default=[],
+        metavar="X,Y,W,H|FILE",
+        help="never change this area (may be given several times)",
+    )
 
 
 def _add_farm(commands: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from . import __version__, batchcli
 from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError
-from .job import CODECS, DEVICES, ENCODERS, KINDS, QUALITIES, Job, parse_area
+from .job import CODECS, DEVICES, ENCODERS, QUALITIES, Job, parse_area
 from .protocol import Failed, Hello, Message, OverlayFound, Progress, Result, Warned, to_line
 from .timing import parse_range
 
@@ -185,24 +185,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_finding(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--kinds", metavar="LIST", help=f"kinds to wipe, by commas: {','.join(KINDS)} (default all)")
+    batchcli.add_finding(parser)
     parser.add_argument("--range", metavar="START:STOP", help="part of the clip in frames, STOP not included")
-    parser.add_argument(
-        "--search-area",
-        dest="search_areas",
-        action="append",
-        default=[],
-        metavar="X,Y,W,H|FILE",
-        help="look for overlays only here (may be given several times)",
-    )
-    parser.add_argument(
-        "--hold-out",
-        dest="hold_outs",
-        action="append",
-        default=[],
-        metavar="X,Y,W,H|FILE",
-        help="never change this area (may be given several times)",
-    )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
