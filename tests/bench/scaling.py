@@ -1,7 +1,7 @@
 """How a batch scales: measures what an engine costs and simulates clusters with it; runs real ones on this machine.
 
     python -m tests.bench.scaling                      1080p, costs in CPU time, so that a busy machine does no harm
-    python -m tests.bench.scaling --workers 1,2        also a real batch on real clusters of so many workers
+    python -m tests.bench.scaling --workers 1,2        also a real batch on real clusters, a core a worker (Linux)
 
 Costs are CPU seconds of whole engine processes: starting, pass A and pass B for a frame, joining for a frame. The
 simulated cluster hands tasks to free workers in order, as Dask does; a long programme is one task of pass A, parts
@@ -106,29 +106,39 @@ def simulate(cost: Cost) -> list[dict[str, object]]:
 
 
 def real(folder: Path, workers: int, clips: int) -> dict[str, object]:
-    """A batch on a cluster of this machine: wall time, and CPU time of its engines."""
-    source, out = folder / "clips", folder / f"out-{workers}"
+    """Wall time of a batch on a real cluster whose workers have one core each, as machines of their own would."""
+    source, out, pem = folder / "clips", folder / f"out-{workers}", folder / f"{workers}.pem"
     if not source.exists():
         source.mkdir()
         for number in range(clips):
-            overlays = overlays_of("logo", (320, 180), 50)
-            synth.make(source / f"c{number}.mp4", overlays, count=50, size=(320, 180), keep=False, seed=number)
-    pem = folder / f"{workers}.pem"
-    ports = ("--port", 19000 + workers, "--dashboard", 19500 + workers, "--certificate", pem)
-    words = [sys.executable, "-m", "autowipe", "farm", "up", "--workers", workers, *ports]
-    up = subprocess.Popen([str(word) for word in words], stderr=subprocess.PIPE, text=True)
-    assert up.stderr is not None
-    for line in up.stderr:
-        if line.startswith(f"Worker worker-{workers} "):
-            break
-    address = f"tls://127.0.0.1:{19000 + workers}"
+            overlays = overlays_of("logo", (480, 270), 100)
+            clip = source / f"c{number}.mp4"
+            synth.make(clip, overlays, count=100, size=(480, 270), keep=False, seed=number)
+    port, page = 19000 + workers, 19500 + workers
+    address = f"tls://127.0.0.1:{port}"
+    running = [farm("scheduler", "--host", "127.0.0.1", "--port", port, "--dashboard", page, "--certificate", pem)]
+    while not pem.exists():
+        time.sleep(0.1)
+    running += [farm("worker", address, "--jobs", 1, "--certificate", pem, core=number) for number in range(workers)]
+    for process in running:  # each says when it is there
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith(("Scheduler at", "Worker ")):
+            pass
     batch = [sys.executable, "-m", "autowipe", "batch", source, "-o", out, "--scheduler", address, "--certificate", pem]
     began = time.monotonic()
     subprocess.run([str(word) for word in batch], check=True, stderr=subprocess.DEVNULL)
     wall = time.monotonic() - began
-    up.terminate()
-    up.communicate()
+    for process in reversed(running):
+        process.terminate()
+        process.communicate()
     return {"workers": workers, "clips": clips, "wall_s": round(wall, 1), "load": round(os.getloadavg()[0], 1)}
+
+
+def farm(*words: object, core: int | None = None) -> subprocess.Popen[str]:
+    """A process of the cluster, on one core where one is named."""
+    command = [sys.executable, "-m", "autowipe", "farm", *map(str, words)]
+    pin = None if core is None else (lambda: os.sched_setaffinity(0, {core}))
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=pin)
 
 
 def main() -> int:
