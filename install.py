@@ -1,6 +1,7 @@
 """Sets AutoWipe up in this folder, shows it at work, tests it and takes it away again; standard library only.
 
     python3 install.py            makes .venv and installs the engine into it
+    python3 install.py --farm     the same with what is needed to share work between machines
     python3 install.py demo       the same, then wipes the sample clip and says where the result is
     python3 install.py test       the same with the test tools, then runs the tests; further words go to pytest
     python3 install.py doctor     says what is installed, what is wrong and how to mend it
@@ -30,6 +31,7 @@ CUDA_BUILD = "cu130"  # what PyPI's Linux build of the same torch is made for
 SAMPLE = "sample/village.mp4"
 DEMO = {"clip": "demo/village_clean.mp4", "report": "demo/village_report.html"}
 WORKING_FOLDER = "demo/.village_clean.mp4.autowipe"  # left by a demo that was killed
+EVERYONE = ["timeline"]  # parts of pyproject.toml that every installation gets
 CACHES = [".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"]
 EGG_INFO = "core/autowipe.egg-info"  # written by pip for an install from a folder
 
@@ -53,13 +55,14 @@ def main(words=None):
         default="auto",
         help="build of PyTorch (auto: cuda where an NVIDIA GPU is present)",
     )
+    parser.add_argument("--farm", action="store_true", help="install what shares work between machines as well")
     options, rest = parser.parse_known_args(words)
     if rest and options.command != "test":
         parser.error("unknown words: " + " ".join(rest))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # paths that the terminal cannot show
     try:
-        return COMMANDS[options.command](Setup(HERE, options.dry_run, options.torch), rest)
+        return COMMANDS[options.command](Setup(HERE, options.dry_run, options.torch, options.farm), rest)
     except Refusal as reason:
         print(reason, file=sys.stderr)
         return 1
@@ -93,7 +96,7 @@ def demo(setup, _):
 
 
 def test(setup, words):
-    setup.ensure(["dev"])
+    setup.ensure(["dev", "farm"])
     setup.note(CACHES)
     setup.say("Running the tests")
     return 0 if setup.is_dry else setup.start(["-m", "pytest"] + words)
@@ -134,8 +137,9 @@ COMMANDS = {
 class Setup:
     """The engine's environment in one folder: makes it, keeps a record of it, starts programs in it."""
 
-    def __init__(self, root, is_dry, torch):
+    def __init__(self, root, is_dry, torch, farm):
         self.root, self.is_dry, self.torch = root, is_dry, torch
+        self.extras = EVERYONE + (["farm"] if farm else [])
         folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
         self.python = self.path(os.path.join(ENVIRONMENT, folder, name))
 
@@ -168,7 +172,7 @@ class Setup:
             record.update({"stamp": None, "extras": [], "made": made})
             self.make_environment(record)
             record["environment"] = True
-        extras = sorted(set(record["extras"]) | set(extras))
+        extras = sorted(set(record["extras"]) | set(self.extras) | set(extras))
         build = self.torch
         if build == "auto":
             build = "cuda" if has_nvidia_gpu() else "cpu"

@@ -20,13 +20,13 @@ PLAIN = {"errors", "timing", "protocol", "job", "plan"}
 # The files that know FFmpeg. All others see frames and planes.
 MEDIA = {"decode", "siting", "pixels", "encode", "encoders", "segments", "mux", "doctor"}
 # The files that print, exit or read argv.
-SPEAKING = {"cli", "__main__"}
+SPEAKING = {"cli", "batchcli", "__main__"}
 # Seconds to import: never while `autowipe --help` or a job's check waits for it.
 HEAVY = {"torch", "onnxruntime", "rapidocr"}
 # The engine uses no network, unpickles nothing, and runs in no host.
 NEVER = {"bpy", "DaVinciResolveScript", "plugin", "scipy", "socket", "ssl", "http", "requests", "ftplib"}
 NEVER |= {"urllib.request", "pickle", "shelve", "marshal", "train"}
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "aaf2": "pyaaf2"}
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def test_a_dry_run_prints_the_actions_and_makes_nothing(checkout: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    assert "-m venv" in done.stdout and "-e .[dev]" in done.stdout and WISH in done.stdout
+    assert "-m venv" in done.stdout and "-e .[dev,farm,timeline]" in done.stdout and WISH in done.stdout
     assert sorted(path.name for path in checkout.iterdir()) == ["install.py", "pyproject.toml"]
 
 
@@ -136,7 +136,7 @@ def test_a_second_run_does_nothing_again(run: Callable[..., int]) -> None:
 def test_the_test_tools_are_added_once_and_stay(run: Callable[..., int]) -> None:
     run()
     run("test", "-k", "plan")
-    assert texts(run).count("pip install") == 1 and "-e .[dev]" in texts(run)
+    assert texts(run).count("pip install") == 1 and "-e .[dev,farm,timeline]" in texts(run)
     assert texts(run).endswith("-m pytest -k plan")
 
     run("demo")

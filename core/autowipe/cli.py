@@ -14,9 +14,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import __version__
+from . import __version__, batchcli
 from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError
-from .job import CODECS, DEVICES, ENCODERS, KINDS, QUALITIES, Job, parse_area
+from .job import CODECS, DEVICES, ENCODERS, QUALITIES, Job, parse_area
 from .protocol import Failed, Hello, Message, OverlayFound, Progress, Result, Warned, to_line
 from .timing import parse_range
 
@@ -177,30 +177,16 @@ def _parser() -> argparse.ArgumentParser:
     engine.set_defaults(command=_engine)
     engine.add_argument("job", metavar="JOB.json")
 
+    batchcli.add_commands(commands, lambda: _line_sender(_own_stdout()), _stopper)
+
     doctor = commands.add_parser("doctor", help="tell what is installed, what is wrong and how to mend it")
     doctor.set_defaults(command=_doctor)
     return parser
 
 
 def _add_finding(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--kinds", metavar="LIST", help=f"kinds to wipe, by commas: {','.join(KINDS)} (default all)")
+    batchcli.add_finding(parser)
     parser.add_argument("--range", metavar="START:STOP", help="part of the clip in frames, STOP not included")
-    parser.add_argument(
-        "--search-area",
-        dest="search_areas",
-        action="append",
-        default=[],
-        metavar="X,Y,W,H|FILE",
-        help="look for overlays only here (may be given several times)",
-    )
-    parser.add_argument(
-        "--hold-out",
-        dest="hold_outs",
-        action="append",
-        default=[],
-        metavar="X,Y,W,H|FILE",
-        help="never change this area (may be given several times)",
-    )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:

@@ -32,7 +32,7 @@ class Output:
     `warnings` holds (code, text) of everything that the output cannot keep as the source has it.
     """
 
-    def __init__(self, wish: Wish, source_range: FrameRange, work: Path) -> None:
+    def __init__(self, wish: Wish, source_range: FrameRange, work: Path, first: int) -> None:
         like = wish.like
         encoder, self.warnings = choose(wish)
         self._path, self._like, self._range, self._encoder, self._hdr = wish.path, like, source_range, encoder, wish.hdr
@@ -49,7 +49,7 @@ class Output:
         self._change = Converter(
             like.layout, encoder.pix_fmt, is_full=like.full_range, to_limited=encoder.colour_range == LIMITED
         )
-        self._segments = Segments(work, encoder, key=_key(like, source_range), first=source_range.start)
+        self._segments = Segments(work, encoder, key=_key(like, source_range), first=first)
         self._due = self._segments.next_frame
         self._shift = mux.shift_of(like, source_range, wish.muxer)
         self._originals: mux.Originals | None = None
@@ -115,16 +115,18 @@ def open_output(
     hardware: bool,
     quality: str,
     work: Path,
+    first: int | None = None,
 ) -> Output:
     """Begins, or goes on with, the cleaned clip of the frames `source_range` of `like`.
 
-    `work`: folder for the segments, used by this output alone. Raises JobError when the request cannot be met,
-    MediaError when the place cannot be written to.
+    `first`: the frame to begin at where another run writes what is before it. `work`: folder for the segments, used by
+    this output alone. Raises JobError when the request cannot be met, MediaError when the place cannot be written to.
     """
     path = Path(path)
     check_place(path, like)
     hdr, notices = _hdr(like, source_range)
-    output = Output(Wish(like, path, codec, quality, hardware, hdr), source_range, work)
+    wish = Wish(like, path, codec, quality, hardware, hdr)
+    output = Output(wish, source_range, work, source_range.start if first is None else first)
     output.warnings += notices
     return output
 
@@ -133,8 +135,8 @@ class VideoWriter:
     """A video of numpy pictures beside the clip: lossless in .mkv, H.264 in .mp4, ProRes in .mov.
 
     Pictures are (H, W) uint8 where `grey`, else (H, W, 3) uint8 RGB; `size` is their width and height. There is one
-    for each frame of `source_range` of `like`, shown when the output shows that frame. Segments are kept in `work`,
-    which belongs to this video alone.
+    for each frame of `source_range` of `like`, shown when the output shows that frame; from `first` on where another
+    run writes what is before it. Segments are kept in `work`, which belongs to this video alone.
     """
 
     def __init__(
@@ -146,13 +148,15 @@ class VideoWriter:
         source_range: FrameRange,
         grey: bool,
         work: Path,
+        first: int | None = None,
     ) -> None:
         self._path, self._like, self._range = Path(path), like, source_range
         self._format = "gray" if grey else "rgb24"
         check_place(self._path, like)
         self._encoder = _picture_encoder(self._path, size, like.rate, self._format)
         self._shift = mux.shift_of(like, source_range, muxer_of(self._path))
-        self._segments = Segments(work, self._encoder, key=_key(like, source_range), first=source_range.start)
+        begin = source_range.start if first is None else first
+        self._segments = Segments(work, self._encoder, key=_key(like, source_range), first=begin)
 
     @property
     def next_frame(self) -> int:

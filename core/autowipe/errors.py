@@ -6,6 +6,7 @@ AutoWipeError            code, text, hint, exit_code
 ├─ WeightsError      4   a weight is missing, damaged or of another version
 ├─ DeviceError       5   the device is missing or out of memory
 ├─ EngineLinkError   6   the adapter at the other end of the link is gone or speaks another protocol
+├─ BatchError        7   a batch is through, but not all of its clips are clean
 └─ Cancelled       130   the user asked to stop
 """
 
@@ -62,6 +63,15 @@ class EngineLinkError(AutoWipeError):
     exit_code = 6
 
     def __init__(self, text: str, *, code: str = "link", hint: str = "") -> None:
+        super().__init__(text, code=code, hint=hint)
+
+
+class BatchError(AutoWipeError):
+    """A batch is through, but clips failed or are missing."""
+
+    exit_code = 7
+
+    def __init__(self, text: str, *, code: str = "batch", hint: str = "") -> None:
         super().__init__(text, code=code, hint=hint)
 
 

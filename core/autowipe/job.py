@@ -35,6 +35,8 @@ class Job:
     task: str = "wipe"  # "wipe", or "perceive" to stop after the plan
     kinds: tuple[str, ...] = KINDS  # kinds that may be wiped
     range: FrameRange | None = None  # part of the clip; None is the whole
+    part: FrameRange | None = None  # wipe these frames of `range` only, for a run that joins; see parts.py
+    join: tuple[FrameRange, ...] = ()  # take up what the runs of these parts left
     search_areas: tuple[Area, ...] = ()  # overlays are looked for here only; empty is everywhere
     hold_outs: tuple[Area, ...] = ()  # never changed, wins over every matte
     matte_in: str | None = None  # image or video: wipe what it covers, perceive nothing
@@ -60,7 +62,7 @@ class Job:
         for field in fields(self):
             value = getattr(self, field.name)
             if value != field.default:
-                body[field.name] = value.as_list() if isinstance(value, FrameRange) else value
+                body[field.name] = _plain(value)
         return json.dumps(body, indent=1, ensure_ascii=False)
 
     @classmethod
@@ -84,11 +86,20 @@ class Job:
             raise JobError(f"{where}: {err}", hint="Mend that value.") from err
 
 
+def _plain(value: Any) -> Any:
+    """A field's value as JSON has it."""
+    if isinstance(value, FrameRange):
+        return value.as_list()
+    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
+
+
 def _value(key: str, value: Any) -> Any:
-    if key == "range" and value is not None:
-        if not (isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)):
-            raise ValueError(f"range is [start, stop] in frames, not {value!r}")
-        return parse_range(f"{value[0]}:{value[1]}")
+    if key in ("range", "part") and value is not None:
+        return _range(key, value)
+    if key == "join":
+        if not isinstance(value, list):
+            raise ValueError(f"join is a list of [start, stop] in frames, not {value!r}")
+        return tuple(_range(key, entry) for entry in value)
     if key in ("search_areas", "hold_outs"):
         if not isinstance(value, list):
             raise ValueError(f"{key} is a list of [x, y, width, height] or paths, not {value!r}")
@@ -106,6 +117,12 @@ def read_json(text: str, where: str, *, code: str = "job") -> Any:
         return json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as err:
         raise JobError(f"{where} is not valid JSON: {err}", code=code, hint="Check commas and quotes there.") from err
+
+
+def _range(key: str, value: Any) -> FrameRange:
+    if not (isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)):
+        raise ValueError(f"{key} is [start, stop] in frames, not {value!r}")
+    return parse_range(f"{value[0]}:{value[1]}")
 
 
 def parse_area(text: str) -> Area:
@@ -178,6 +195,8 @@ def _check_files(job: Job) -> None:
         raise JobError("no plan file is named", hint="Say where the plan goes with -o PLAN.json.")
     if job.plan and job.matte_in:
         raise JobError("a plan and a matte are both given", hint="Use either --plan or --matte-in.")
+    if (job.part or job.join) and not job.plan:
+        raise JobError("parts of a clip need a plan that they share", hint='Add "plan".')
     sources = {_same(job.source): "source"}
     if job.plan:
         sources[_same(job.plan)] = "plan"

@@ -33,6 +33,12 @@ def check_free(paths: list[str], *, overwrite: bool) -> None:
             )
 
 
+def own(paths: list[str]) -> set[str]:
+    """Those of the files that AutoWipe wrote and that are as it left them."""
+    known = _read()
+    return {path for path in paths if os.path.isfile(path) and known.get(_key(path)) == _state(path)}
+
+
 @contextlib.contextmanager
 def appearing(path: Path) -> Iterator[Path]:
     """A working name beside `path`, renamed to it when the block ends well, else deleted."""
@@ -105,7 +111,7 @@ def _state(path: str) -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
-def _file() -> Path:
+def folder() -> Path:
     """Where each system keeps a program's state for a user."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
@@ -113,4 +119,8 @@ def _file() -> Path:
         base = Path.home() / "Library" / "Application Support"
     else:
         base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "autowipe" / "written.jsonl"
+    return base / "autowipe"
+
+
+def _file() -> Path:
+    return folder() / "written.jsonl"

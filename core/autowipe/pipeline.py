@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import device, kinds, planes
+from . import device, kinds, parts, planes
 from .areas import AreaMask, matte_overlays
 from .composite import composite
 from .decode import Clip, ClipInfo, fingerprint, open_clip
@@ -38,7 +38,6 @@ from .windows import ahead, plates_of, windows_of
 log = logging.getLogger(__name__)
 
 SMALL_WIDTH = 640  # px of the analysis picture: smaller loses thin strokes, larger costs more than decoding
-SEGMENT_S = 10.0  # at least this much footage between two points from which a killed run can go on
 
 T = TypeVar("T")
 
@@ -118,6 +117,7 @@ def _run(job: Job, state: Run, version: str) -> Result:
         if work.is_another:
             state.warn("resume", "what an earlier run left was of another request; this one begins anew")
         hold_outs = AreaMask(job.hold_outs, clip.info, "hold-out")
+        parts.take_up(job, work, print_of + maps, version)
         out = stack.enter_context(_output(job, clip.info, whole, work)) if job.output else None
         side = stack.enter_context(SideFiles(job, clip.info, whole, work))
         names: tuple[str, ...] = (
@@ -141,7 +141,10 @@ def _run(job: Job, state: Run, version: str) -> Result:
         mattes = Mattes(plan.active(wanted), folder, clip.info.layout, hold_outs)
         mattes.check()
         result = carry_out(job, replace(plan, range=whole), mattes, clip, out, side, state)
+        if job.part:
+            return result  # the working folder is what the run that joins takes up
         work.remove()
+        parts.remove(job)
     return result
 
 
@@ -175,7 +178,8 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
     info, whole = clip.info, plan.range
     side.follow(plan)
     run.enter("wipe")
-    is_copy = not mattes.visible(whole) and job.codec == "auto" and copy_untouched(job.output, info, whole)
+    can_copy = not job.part and job.codec == "auto" and not mattes.visible(whole)
+    is_copy = can_copy and copy_untouched(job.output, info, whole)
     if is_copy:
         if side.wants_frames:
             for frame in clip.frames(whole):
@@ -187,9 +191,18 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
         for code, text in out.warnings:
             run.warn(code, text)
         first = min(out.next_frame, side.next_frame)
-        todo = [window for window in windows_of(plan, mattes, info) if window.core.stop > first]
+        every, here = windows_of(plan, mattes, info), job.part or whole
+        ends = parts.segment_ends(every, info.rate)
+        parts.check(job, ends, whole)
+        todo = [window for window in every if first < window.core.stop <= here.stop]
         with closing(ahead(plates_of(todo, mattes, clip, job.quality))) as plates:
-            _wipe(todo, plates, clip, whole, out, side, run)
+            _wipe(todo, ends, plates, clip, here, out, side, run)
+        if job.part:
+            out.cut()
+            side.cut(here.stop)
+            text = f"Frames {here.start} to {here.stop - 1} are wiped and wait to be joined."
+            shares, changed = side.shares(), side.changed_frames
+            return Result(None, None, len(plan.overlays), len(here), changed, shares, {}, text)
         # The clip appears last: when it is there, everything is.
         files = side.finish(run.warnings, run.seconds())
         out.finish()
@@ -209,11 +222,13 @@ def _output(job: Job, info: ClipInfo, whole: FrameRange, work: WorkFolder) -> Ou
         hardware=job.encoder == "hardware",
         quality=job.quality,
         work=work.path / "output",
+        first=(job.part or whole).start,
     )
 
 
 def _wipe(
     todo: list[Window],
+    ends: list[int],
     plates: Iterator[list[Plate]],
     clip: Clip,
     whole: FrameRange,
@@ -224,7 +239,6 @@ def _wipe(
     """Composites the plates of each window over its frames and writes them, in segments."""
     if not todo:
         return
-    since_cut = 0
     frames = clip.frames(FrameRange(todo[0].core.start, whole.stop))
     for window, made in zip(todo, plates, strict=True):
         by_frame: dict[int, list[Plate]] = {}
@@ -242,11 +256,9 @@ def _wipe(
             run.progress("wipe", frame.index + 1 - whole.start, len(whole))
             if frame.index + 1 == window.core.stop:
                 break
-        since_cut += len(window.core)
-        if since_cut >= SEGMENT_S * clip.info.rate and window is not todo[-1]:
+        if window.core.stop in ends:
             out.cut()
             side.cut(window.core.stop)
-            since_cut = 0
 
 
 def _small_frames(clip: Clip, whole: FrameRange, run: Run) -> Iterator[kinds.Small]:

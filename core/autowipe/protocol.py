@@ -5,6 +5,7 @@
     progress  stage, done, total, eta_s   at most ten a second
     overlay   id, kind, events, box, confidence
     warning   code, text
+    item      id, name, state, text, ...  a clip of a batch
     result    output, plan, overlays, ... last line of a run that succeeded
     error     code, text, hint            last line of a run that did not
 
@@ -58,6 +59,18 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class BatchItem:
+    """A clip of a batch; batches alone send it."""
+
+    id: str
+    name: str
+    state: str  # waiting, running, planned, done, failed, missing
+    text: str  # why, or how it ended; may be empty
+    done: float  # share of the work, 0..1
+    frames: int
+
+
+@dataclass(frozen=True)
 class Result:
     output: str | None  # the cleaned file, None where only a plan was made
     plan: str | None
@@ -76,7 +89,7 @@ class Failed:
     hint: str
 
 
-Message = Hello | PlanSize | Progress | OverlayFound | Warned | Result | Failed
+Message = Hello | PlanSize | Progress | OverlayFound | Warned | BatchItem | Result | Failed
 Send = Callable[[Message], None]
 
 _TYPES: dict[type, str] = {
@@ -85,6 +98,7 @@ _TYPES: dict[type, str] = {
     Progress: "progress",
     OverlayFound: "overlay",
     Warned: "warning",
+    BatchItem: "item",
     Result: "result",
     Failed: "error",
 }

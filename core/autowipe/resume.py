@@ -23,9 +23,9 @@ class WorkFolder:
 
     def __init__(self, job: Job, fingerprint: str, version: str) -> None:
         """Raises JobError when another run holds the folder, MediaError when it cannot be made there."""
-        target = Path(job.output or job.save_plan or "")
-        self.path = target.parent / f".{target.name}.autowipe"
-        self._key = _key(job, fingerprint, version)
+        target = _target(job)
+        self.path = folder_of(job)
+        self._key = key_of(job, fingerprint, version)
         try:
             self.path.mkdir(exist_ok=True)
             self._lock = FileLock(self.path / "lock")
@@ -49,10 +49,7 @@ class WorkFolder:
 
     def read(self, name: str) -> Any:
         """A JSON file of the folder, or None when it is missing or damaged."""
-        try:
-            return json.loads((self.path / name).read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
+        return json_of(self.path / name)
 
     def write(self, name: str, body: Any) -> None:
         """Writes a JSON file so that a kill leaves the old one or the new one, never half of it."""
@@ -86,9 +83,28 @@ class WorkFolder:
                 entry.unlink(missing_ok=True)
 
 
-def _key(job: Job, fingerprint: str, version: str) -> str:
+def folder_of(job: Job) -> Path:
+    """The working folder of a job, or of a part of one."""
+    target = _target(job)
+    part = f".{job.part.start}-{job.part.stop}" if job.part else ""
+    return target.parent / f".{target.name}{part}.autowipe"
+
+
+def _target(job: Job) -> Path:
+    return Path(job.output or job.save_plan or "")
+
+
+def json_of(path: Path) -> Any:
+    """What a JSON file holds, or None when it is missing or damaged."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def key_of(job: Job, fingerprint: str, version: str) -> str:
     """What must be equal for a run to go on where another stopped: the request, the source's content, the engine."""
-    text = replace(job, resume=False, overwrite=False).to_json() + fingerprint + version
+    text = replace(job, resume=False, overwrite=False, join=()).to_json() + fingerprint + version
     for path in (job.plan, job.matte_in, *(a for a in (*job.search_areas, *job.hold_outs) if isinstance(a, str))):
         if path is not None and os.path.isfile(path):
             text += hashlib.sha256(Path(path).read_bytes()).hexdigest()

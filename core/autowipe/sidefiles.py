@@ -30,6 +30,7 @@ class SideFiles:
 
     def __init__(self, job: Job, info: ClipInfo, whole: FrameRange, work: WorkFolder) -> None:
         self._job, self._info, self._range, self._work = job, info, whole, work
+        self._first = (job.part or whole).start
         self._kinds = KINDS if job.matte_in else job.kinds
         self._size = (info.layout.width, info.layout.height)
         self._before: np.ndarray | None = None
@@ -51,6 +52,7 @@ class SideFiles:
                 source_range=self._range,
                 grey=name == "matte",
                 work=self._work.path / name,
+                first=self._first,
             )
             self._videos[name] = self._stack.enter_context(writer)
         return self
@@ -61,7 +63,7 @@ class SideFiles:
     def follow(self, plan: Plan) -> None:
         """Takes the plan that is carried out: call it before the first frame."""
         self._plan = plan
-        state = self._work.read("tally.json") or {"next": self._range.start, "tally": None}
+        state = self._work.read("tally.json") or {"next": self._first, "tally": None}
         self._counted = int(state["next"])
         self._tally = Tally(plan.active(self._kinds), state["tally"])
         self._stills = Stills(self._work.path / "stills", plan, self._kinds)

@@ -81,6 +81,23 @@ def timecode(frame: int, rate: Fraction) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{frames:02d}"
 
 
+def read_timecode(text: str, rate: Fraction) -> int:
+    """The frame that a timecode names, counted from 00:00:00:00; the inverse of `timecode`.
+
+    Drop-frame numbering is told by a `;`, `.` or `,` before the frames. Raises ValueError where it is no timecode.
+    """
+    match = re.fullmatch(r"(\d+)[:;.,](\d\d)[:;.,](\d\d)([:;.,])(\d+)", text.strip())
+    if not match:
+        raise ValueError(f"a timecode is HH:MM:SS:FF, not {text!r}")
+    hours, minutes, seconds, frames = (int(match[i]) for i in (1, 2, 3, 5))
+    nominal = max(1, round(rate))
+    total_minutes = 60 * hours + minutes
+    number = (60 * total_minutes + seconds) * nominal + frames
+    if match[4] != ":" and nominal % 30 == 0:
+        number -= nominal // 15 * (total_minutes - total_minutes // 10)
+    return number
+
+
 @dataclass(frozen=True)
 class Window:
     """Consecutive frames of one shot worked on together: `core` is written, `span` is read around it."""
