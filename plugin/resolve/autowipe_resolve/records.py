@@ -1,0 +1,112 @@
+"""A file beside each cleaned clip says what it stands in for; with it a later run finds results and their originals.
+
+    {"autowipe_result": 1, "output": ..., "job": {...}, "source": [bytes, time], "is_placed": true,
+     "way": "above" or "take", "timeline": ..., "result": ..., "track": 2, "first": 12, "start": 86400, "stop": 86448,
+     "original": {"id": ..., "path": ..., "name": ..., "was_enabled": true}, "markers": ["autowipe ..."]}
+
+A duplicated or re-opened timeline has new identities; then the media and the place on the timeline tell.
+"""
+
+import json
+import os
+
+from .host import ask, identity_of, items_of, media_of, path_of, start_of, stop_of
+
+SUFFIX = ".autowipe.json"
+
+
+def record_path(output):
+    return os.path.splitext(output)[0] + SUFFIX
+
+
+def read(output):
+    """The record of a cleaned clip, None for any other file."""
+    try:
+        with open(record_path(output), encoding="utf-8") as file:
+            record = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and record.get("autowipe_result") == 1 else None
+
+
+def write(record):
+    """Raises OSError where the folder cannot be written to."""
+    path = record_path(record["output"])
+    part = path + ".part"
+    with open(part, "w", encoding="utf-8") as file:
+        json.dump(record, file, indent=1, ensure_ascii=False)
+    os.replace(part, path)
+
+
+def stamp_of(path):
+    """Tells whether a file is still the same: its size in bytes and time of change."""
+    state = os.stat(path)
+    return [state.st_size, state.st_mtime]
+
+
+class Result:
+    """A cleaned clip on the timeline: the item that shows it, and its record."""
+
+    def __init__(self, track, item, media, record, take=0):
+        self.track, self.item, self.media, self.record, self.take = track, item, media, record, take
+
+    def original(self, session):
+        """Track and item that this stands in for, (None, None) where the user has taken it away."""
+        if self.take:
+            return self.track, self.item
+        track, item = session.find(self.record["original"]["id"])
+        if item is not None:
+            return track, item
+        start, stop = start_of(self.item), stop_of(self.item)
+        for track in reversed(range(1, self.track)):
+            for item in session.items(track):
+                is_same = path_of(media_of(item)) == self.record["original"]["path"]
+                if is_same and start_of(item) <= start and stop <= stop_of(item):
+                    return track, item
+        return None, None
+
+
+class Results:
+    """All cleaned clips on a timeline."""
+
+    def __init__(self, session):
+        self.found = []
+        for track in session.tracks():
+            for item in session.items(track):
+                self.found += _results_of(track, item)
+        self.by_result = {identity_of(result.item): result for result in self.found}
+
+    def of(self, session, item, start, stop):
+        """Those that stand in for an item within these record frames."""
+        wanted = identity_of(item)
+        return [
+            result
+            for result in self.found
+            if identity_of(result.original(session)[1]) == wanted
+            and (result.take or (start_of(result.item) < stop and start < stop_of(result.item)))
+        ]
+
+
+def _results_of(track, item):
+    takes = int(ask(item, "GetTakesCount") or 0)
+    if takes:
+        found = []
+        for index in range(1, takes + 1):
+            take = ask(item, "GetTakeByIndex", index)
+            media = take.get("mediaPoolItem") if isinstance(take, dict) else None
+            record = read(path_of(media)) if path_of(media) else None
+            if record is not None:
+                found.append(Result(track, item, media, record, index))
+        return found
+    media = media_of(item)
+    path = path_of(media)
+    record = read(path) if path else None
+    return [] if record is None else [Result(track, item, media, record)]
+
+
+def bin_of(pool, name):
+    """The media pool's folder of a name, None where there is none yet."""
+    for folder in items_of(ask(ask(pool, "GetRootFolder"), "GetSubFolderList")):
+        if ask(folder, "GetName") == name:
+            return folder
+    return None
