@@ -67,7 +67,9 @@ class Manners:
 
     version: tuple[int, ...] = (21, 0, 4)
     is_studio: bool = True
-    end_frame: str = "exclusive"  # clipInfo and takes: "exclusive" as measured on 19 to 21, "inclusive" as in the manual
+    end_frame: str = (
+        "exclusive"  # clipInfo and takes: "exclusive" as measured on 19 to 21, "inclusive" as in the manual
+    )
     marks: str = "absolute"  # a render's MarkIn and MarkOut: "absolute" (clamped below), or "relative"
     mark_out: str = "inclusive"
     source_end: str = "by rate"  # GetSourceEndFrame: exclusive where the rates are equal; or "inclusive" throughout
@@ -797,7 +799,9 @@ def state_of(studio: Studio) -> dict[str, Any]:
         "current": project.current.name if project.current else None,
         "timelines": [_timeline_state(timeline) for timeline in project.timelines],
         "folder": project.pool.folder.name,
-        "pool": {folder.name: [clip.path for clip in folder.clips] for folder in [project.pool.root, *_folders(project)]},
+        "pool": {
+            folder.name: [clip.path for clip in folder.clips] for folder in [project.pool.root, *_folders(project)]
+        },
         "queue": [dict(job) for job in project.queue],
         "deliver": _deliver_state(project.settings),
         "presets": sorted(project.presets),

@@ -158,5 +158,3 @@ def worst(seen: list[np.ndarray], wanted: list[np.ndarray]) -> list[float]:
     """Mean absolute difference of each frame, in levels."""
     assert len(seen) == len(wanted)
     return [float(np.abs(a.astype(int) - b).mean()) for a, b in zip(seen, wanted, strict=True)]
-
-

@@ -9,7 +9,7 @@ from conftest import ROOT
 FILES = sorted((ROOT / "plugin").rglob("*.py"))
 HOSTS = {
     "blender": {"bpy", "gpu", "gpu_extras", "blf", "mathutils", "addon_utils"},
-    "resolve": {"DaVinciResolveScript"},
+    "resolve": {"DaVinciResolveScript", "autowipe_resolve", "labels"},
 }
 SHARED = "autowipe_link"
 LATER = {"capture_output", "dirs_exist_ok", "missing_ok", "kw_only"}  # keywords of calls that came after 3.6

@@ -130,8 +130,8 @@ def _lead(session, clip):
     """The source frame at the item's start. GetLeftOffset is exact, GetSourceStartFrame at times one off."""
     offset = number(ask(clip.item, "GetLeftOffset"))
     start = number(ask(clip.item, "GetSourceStartFrame"))
-    if start is None:
-        return offset if clip.rate == session.rate else None
+    if start is None or number(ask(clip.item, "GetSourceEndFrame")) is None:
+        return None  # before Resolve 19 nothing tells a clip that plays backwards
     lead = offset if offset is not None and abs(offset - start) <= 1 else start
     seconds = number(ask(clip.item, "GetSourceStartTime"))
     if seconds is not None and clip.rate != session.rate and _counts_from_zero(clip.media):
@@ -156,12 +156,7 @@ def _is_retimed(session, clip, step):
     if None not in times and times != [0, 0]:
         return abs((times[1] - times[0]) * float(clip.rate) - wanted) > ODD_EXACT
     frames = [number(ask(clip.item, name)) for name in ("GetSourceStartFrame", "GetSourceEndFrame")]
-    if None not in frames:
-        return frames == [0, 0] and clip.duration > 1 or abs(frames[1] - frames[0] - wanted) > ODD_FRAMES
-    # Before Resolve 19: both offsets count in frames as they play, so that they add up to the file at 100 % only.
-    offsets = [number(ask(clip.item, name), 0) for name in ("GetLeftOffset", "GetRightOffset")]
-    length = number(ask(clip.media, "GetClipProperty", "Frames"), 0)
-    return step != 1 or abs(sum(offsets) + clip.duration - length) > ODD_FRAMES
+    return frames == [0, 0] and clip.duration > 1 or abs(frames[1] - frames[0] - wanted) > ODD_FRAMES
 
 
 def _additions(session, clip):

@@ -168,7 +168,7 @@ class OwnWindow:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environment,
-                **flags
+                **flags,
             )
         except OSError:
             return None

@@ -44,9 +44,11 @@ def _bring_back(session, result):
             raise Refused("Resolve would not go back to the first take of {}; choose it by hand.".format(name))
     else:
         if not remove(session, result.item):
-            raise Refused("Resolve would not take the result of {} away; unlock its track V{} and run again.".format(
-                name, result.track
-            ))
+            raise Refused(
+                "Resolve would not take the result of {} away; unlock its track V{} and run again.".format(
+                    name, result.track
+                )
+            )
         if original is not None and result.record["original"]["was_enabled"]:
             if not set_enabled(session, original, True):
                 raise Refused("Resolve would not switch {} on again; do it by hand (key D).".format(name))

@@ -200,7 +200,9 @@ class Run:
         rate = clip.rate if is_source else self.session.rate
         lead = clip.lead if is_source else 0
         srt = record["job"].get("srt")
-        return place.Cleaned(record["output"], record["first"], record["last"], lead, rate, record["events"], srt), record
+        return place.Cleaned(
+            record["output"], record["first"], record["last"], lead, rate, record["events"], srt
+        ), record
 
 
 class _OtherLength(Exception):
