@@ -44,14 +44,36 @@ MAY_BE_LEFT_OUT = {"subframe_precision", "Bool", "subTrackType", "newTrackOption
 
 
 @cache
-def documented() -> dict[str, dict[str, tuple[int, int]]]:
-    """Class → call → the fewest and the most arguments that it takes."""
+def _stub() -> ast.Module:
     spec = importlib.util.find_spec(STUBS)
     if spec is None or not spec.submodule_search_locations:
         raise LookupError(f"the tests of the Resolve adapter need {STUBS}: python3 install.py test installs it")
-    text = (Path(spec.submodule_search_locations[0]) / "fusionscript.pyi").read_text("utf-8")
+    return ast.parse((Path(spec.submodule_search_locations[0]) / "fusionscript.pyi").read_text("utf-8"))
+
+
+@cache
+def keys_of(name: str) -> set[str]:
+    """The keys of a dictionary that a call takes, such as MediaPoolClipInfo."""
+    node = next(node for node in _stub().body if isinstance(node, ast.ClassDef) and node.name == name)
+    return {field.target.id for field in node.body if isinstance(field, ast.AnnAssign)}  # type: ignore[union-attr]
+
+
+@cache
+def values_of(name: str) -> list[str]:
+    """The texts that an argument may be, such as those of ClipColor."""
+    for node in _stub().body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            if isinstance(node.value, ast.Name):
+                return values_of(node.value.id)
+            return list(ast.literal_eval(node.value.slice))  # type: ignore[attr-defined]
+    raise LookupError(name)
+
+
+@cache
+def documented() -> dict[str, dict[str, tuple[int, int]]]:
+    """Class → call → the fewest and the most arguments that it takes."""
     found: dict[str, dict[str, tuple[int, int]]] = {}
-    for node in ast.parse(text).body:
+    for node in _stub().body:
         if isinstance(node, ast.ClassDef):
             calls = found.setdefault(node.name, {})
             for call in node.body:

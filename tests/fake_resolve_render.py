@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import numpy as np
+from fake_resolve_api import keys_of
 
 FORMATS = {"mov": "mov", "mp4": "mp4", "mxf": "mxf"}  # name → extension
 CODECS = {
@@ -23,12 +24,6 @@ CODECS = {
 }
 NOT_IN_PRESETS = {"SelectAllFrames", "MarkIn", "MarkOut", "TargetDir", "CustomName", "mode"}
 POLLS = 3  # questions after which a render is done
-KNOWN_SETTINGS = set(
-    "SelectAllFrames MarkIn MarkOut TargetDir CustomName UniqueFilenameStyle ExportVideo ExportAudio FormatWidth "
-    "FormatHeight FrameRate PixelAspectRatio VideoQuality AudioCodec AudioBitDepth AudioSampleRate ColorSpaceTag "
-    "GammaTag ExportAlpha EncodingProfile MultiPassEncode AlphaMode NetworkOptimization ClipStartFrame "
-    "TimelineStartTimecode ReplaceExistingFilesInPlace ExportSubtitle SubtitleFormat".split()
-)
 
 
 @lru_cache(maxsize=64)
@@ -155,7 +150,7 @@ class Deliver:
         self._to_deliver()
         if not isinstance(settings, dict) or not settings:
             return False
-        wrong = set(settings) - KNOWN_SETTINGS
+        wrong = set(settings) - keys_of("RenderSettings")
         if wrong:
             self.studio.door.misuse.append(f"SetRenderSettings does not know {sorted(wrong)}")
             return False

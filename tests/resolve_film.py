@@ -11,8 +11,10 @@ from typing import Any
 import media
 import numpy as np
 from conftest import ROOT
-from fake_resolve import Item, Manners, PoolItem, Studio, Timeline
+from fake_resolve import Manners, Studio
+from fake_resolve_media import PoolItem
 from fake_resolve_render import picture
+from fake_resolve_timeline import Item, Timeline
 from marking_engine import mark, messages
 
 sys.path[:0] = [str(ROOT / "plugin"), str(ROOT / "plugin" / "resolve")]  # as install.py lays them side by side
@@ -22,7 +24,7 @@ SIZE = (96, 64)
 
 
 class Film:
-    """Names of items: plain, gap (nothing), other rate, on top, graded, mirrored, retimed, fusion, compound, offline."""
+    """A project with one timeline; `items` are its clips by name."""
 
     def __init__(
         self, folder: Path, manners: Manners | None = None, rate: str = "23.976", *, start: int | None = None, tracks=1

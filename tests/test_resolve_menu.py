@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fake_resolve import state_of
+from fake_resolve_state import state_of
 from fake_resolve_ui import Screen, UIManager, Window
 from resolve_film import ROOT, Film, expected, worst
 
@@ -163,7 +163,7 @@ def test_the_three_menu_scripts_run_as_resolve_runs_them(film: Film, home: Path,
     for name, actions in scripts.items():
         text = (ROOT / "plugin" / "resolve" / "menu" / f"{name}.py").read_text("utf-8")
         script = tmp_path / "script.py"
-        script.write_text(text.replace('FOLDER = ""', f"FOLDER = {ascii(str(folder))}"), "utf-8")
+        script.write_text(text.replace('FOLDER = ""', f"FOLDER = {str(folder)!a}"), "utf-8")
         names = menu(film, *actions)
         runpy.run_path(str(script), init_globals=names)
         if actions:

@@ -2,10 +2,14 @@
 
 Loaded by install.py, for its commands resolve, doctor and uninstall; standard library only, Python 3.6 grammar.
 
+    run(setup, ["--everyone"], Refusal)   installs; ["--remove"] removes; the record lies with install.py's own
+    tell(setup)                           what doctor says about Resolve
+
     <Fusion>/Scripts/Utility/AutoWipe/   three menu scripts: Workspace > Scripts > AutoWipe, on all pages
     <Fusion>/AutoWipe/                   the adapter itself, and engine.json, which says where the engine is
 """
 
+import argparse
 import json
 import os
 import platform
@@ -19,6 +23,55 @@ PACKAGE = "autowipe_resolve"
 LINK = "autowipe_link.py"
 UNFILLED = 'FOLDER = ""'
 OURS = "from autowipe_resolve.main import main"  # a line that every menu script of ours has
+
+
+def run(setup, words, refusal):
+    """Carries out `install.py resolve WORDS`; the exit code. Raises `refusal` with a sentence."""
+    parser = argparse.ArgumentParser(prog="install.py resolve", description="AutoWipe in DaVinci Resolve's menu.")
+    parser.add_argument("--everyone", action="store_true", help="for all users of this machine; wants its rights")
+    parser.add_argument(
+        "--fusion", metavar="FOLDER", help="Resolve's folder Fusion, where it is not in its usual place"
+    )
+    parser.add_argument("--remove", action="store_true", help="take the scripts out of all menus they were put in")
+    options = parser.parse_args(words)
+    record = setup.read() or {}
+    installed = record.setdefault("hosts", {}).setdefault("resolve", {})
+    try:
+        if options.remove:
+            for fusion in sorted(installed):
+                remove(installed[fusion], setup.say, setup.is_dry)
+            record["hosts"].pop("resolve")
+        else:
+            fusion = options.fusion or fusion_folder(sys.platform, os.environ, options.everyone)
+            if not fusion:
+                raise refusal("This system does not say where Resolve's scripts go; name the folder with --fusion.")
+            fusion = os.path.abspath(fusion)
+            installed[fusion] = install(fusion, setup.root, setup.say, setup.is_dry)
+    except Foreign as err:
+        raise refusal(str(err)) from err
+    except OSError as err:
+        hint = "" if os.name == "nt" else ": sudo python3 install.py resolve --everyone"
+        raise refusal(
+            "{} cannot be written to ({}). For all users, administrator's rights are needed{}.".format(
+                err.filename, err.strerror, hint
+            )
+        ) from err
+    if not setup.is_dry:
+        setup.write(record)
+    if not options.remove and not setup.is_dry:
+        print("In Resolve: Workspace > Scripts > AutoWipe. If it is not there: python3 install.py doctor")
+    return 0
+
+
+def tell(setup):
+    """Prints what is so and what is wrong about Resolve; 1 where something keeps the adapter from working."""
+    installed = (setup.read() or {}).get("hosts", {}).get("resolve", {})
+    lines = check(sorted(installed))
+    for state, text, mend in lines:
+        print("{}  Resolve: {}".format({"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}[state], text))
+        if mend:
+            print("      -> " + mend)
+    return 1 if any(state == "fail" for state, _, _ in lines) else 0
 
 
 def fusion_folder(system, environment, is_for_all):

@@ -194,7 +194,7 @@ def _is_graded(item):
 def _has_transition(session, clip):
     """A transition is an item without media and properties that lies over one of the clip's ends."""
     for other in session.items(clip.track):
-        if media_of(other) is None and not ask(other, "GetProperty"):
-            if start_of(other) < clip.stop and clip.start < stop_of(other):
-                return True
+        is_effect = media_of(other) is None and not ask(other, "GetProperty")
+        if is_effect and start_of(other) < clip.stop and clip.start < stop_of(other):
+            return True
     return False

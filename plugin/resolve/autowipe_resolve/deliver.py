@@ -70,9 +70,9 @@ def _settings(session, clip, folder, name, before):
             did(project, "LoadRenderPreset", base)
     for kind, codec in CODECS:
         offered = ask(project, "GetRenderCodecs", kind)
-        if isinstance(offered, dict) and codec in offered.values():
-            if did(project, "SetCurrentRenderFormatAndCodec", kind, codec):
-                break
+        is_offered = isinstance(offered, dict) and codec in offered.values()
+        if is_offered and did(project, "SetCurrentRenderFormatAndCodec", kind, codec):
+            break
     else:
         raise Refused("Resolve's Deliver page offers no codec that AutoWipe knows; choose to work from the source.")
     did(project, "SetCurrentRenderMode", 1)

@@ -17,7 +17,7 @@ def start(job, name="clip"):
     try:
         return Engine(autowipe_link.EngineRun(autowipe_link.find_engine(), job, folder, name))
     except autowipe_link.LinkError as err:
-        raise Refused("{} {}".format(err.text, err.hint).strip())
+        raise Refused("{} {}".format(err.text, err.hint).strip()) from err
 
 
 def window_command():

@@ -1,12 +1,14 @@
-"""The dialogue: in Resolve's own windows where the edition has them, else in a window of the engine's Python, else none.
+"""The dialogue: in Resolve's own windows where the edition has them, else in a window of the engine's Python.
 
-All three ask for settings, show progress, take a cancel and tell the end in a sentence:
+Where there is neither, a settings file and a progress file do. All three ask for settings, show progress, take a
+cancel and tell the end in a sentence:
 
     ask(offer) → settings or None     show(text, share) → False to stop     tell(text)     close()
 
 An offer is {"title", "picks": [{"way", "text", "lines"}], "settings"}; its first pick is the one proposed.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -117,10 +119,8 @@ class ResolveWindows:
 
     def _pump(self):
         """One round of events; a timer inside RunLoop never fires for a Python script in Resolve 21."""
-        try:
+        with contextlib.suppress(KeyError):  # an event that nobody listens to
             self.dispatcher.StepLoop()
-        except KeyError:
-            pass  # an event that nobody listens to
         time.sleep(0.05)
 
     def _shut(self):
@@ -229,10 +229,8 @@ class OwnWindow:
         self._wait("ok")
 
     def close(self):
-        try:
+        with contextlib.suppress(OSError):
             self.process.stdin.close()
-        except OSError:
-            pass
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:

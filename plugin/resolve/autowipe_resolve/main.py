@@ -8,6 +8,7 @@
 (Studio): python main.py selection, with the folder of this package on PYTHONPATH.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -84,10 +85,8 @@ def _keep(given, command):
     kept = dict(given, folder="" if given["folder"].startswith(settings.films_folder()) else given["folder"])
     if command == "timeline":
         kept["way"] = settings.load()["way"]
-    try:
+    with contextlib.suppress(OSError):  # a home that cannot be written to is no reason not to work
         settings.save(kept)
-    except OSError:
-        pass  # a home that cannot be written to is no reason not to work
 
 
 def _folder_name(session):

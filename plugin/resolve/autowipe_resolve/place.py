@@ -4,6 +4,7 @@ Nothing that Resolve says about a placed clip is believed: the track is listed a
 source frame are compared. Whether an end frame is counted in or not differs between versions, so both are tried.
 """
 
+import functools
 import math
 import os
 import uuid
@@ -80,7 +81,7 @@ def place(session, clip, cleaned, record, *, way="above", with_markers=True):
         except (Refused, OSError) as err:
             undo.run()
             if isinstance(err, OSError):
-                raise Refused("The folder {} cannot be written to: {}.".format(err.filename, err.strerror))
+                raise Refused("The folder {} cannot be written to: {}.".format(err.filename, err.strerror)) from err
             raise
         finally:
             if page and page != "edit":
@@ -173,7 +174,7 @@ def _above(session, clip, cleaned, media, undo):
         if start < last <= most or (last == start == 0):
             item = _append(session, media, track, clip.start, start, last)
             if item is not None and duration_of(item) == clip.frames and _shows(item, clip, cleaned, session):
-                undo.add(lambda: remove(session, item))
+                undo.add(functools.partial(remove, session, item))
                 _switch_off(session, clip, undo)
                 if clip.route == "source":
                     did(clip.item, "CopyGrades", [item])  # a grade that no call can see comes along

@@ -1,5 +1,7 @@
 """Takes results away and switches their originals on again; cleaned files stay on disk and in their bin."""
 
+import contextlib
+
 from . import records
 from .host import Refused, ask, did, identity_of
 from .place import drop_take, remove, remove_empty_track, set_enabled, take_markers_away
@@ -49,11 +51,9 @@ def _bring_back(session, result):
                     name, result.track
                 )
             )
-        if original is not None and result.record["original"]["was_enabled"]:
-            if not set_enabled(session, original, True):
-                raise Refused("Resolve would not switch {} on again; do it by hand (key D).".format(name))
+        is_off = original is not None and result.record["original"]["was_enabled"]
+        if is_off and not set_enabled(session, original, True):
+            raise Refused("Resolve would not switch {} on again; do it by hand (key D).".format(name))
     take_markers_away(session, result.record)
-    try:
+    with contextlib.suppress(OSError):  # a disk that is read-only now; the timeline is right all the same
         records.write(dict(result.record, is_placed=False, markers=[]))
-    except OSError:
-        pass  # media on a disk that is read-only now; the timeline is right all the same

@@ -24,10 +24,6 @@ CHOICES = {
     "quality": ("draft", "normal", "best"),
     "codec": ("auto", "prores", "dnxhr", "h264", "hevc"),
 }
-COLOURS = (
-    "Orange Apricot Yellow Lime Olive Green Teal Navy Blue Purple Violet Pink Tan Beige Brown Chocolate "
-    "Cyan Red Fuchsia Rose Lavender Sky Mint Lemon Sand Cocoa Cream"
-).split()
 
 
 def settings_folder(system=sys.platform, environment=os.environ):

@@ -27,7 +27,7 @@ class Run:
         except OSError as err:
             raise Refused(
                 "The folder {} cannot be made: {}. Choose another.".format(self.settings["folder"], err.strerror)
-            )
+            ) from err
         ready = []
         for index, clip in enumerate(self.clips):
             if clip.problem:
@@ -105,7 +105,7 @@ class Run:
                             "Resolve rendered {} frames of {} instead of {}; the timeline is as before.".format(
                                 other.frames, clip.name, clip.frames
                             )
-                        )
+                        ) from other
                 finally:
                     if os.path.exists(source):
                         os.remove(source)
@@ -114,7 +114,7 @@ class Run:
                 for step in self._wipe(clip, clip.path, [clip.first, clip.last], 0):
                     yield step
             except _OtherLength as other:
-                raise Refused("{} has {} frames fewer than Resolve says.".format(clip.name, other.frames))
+                raise Refused("{} has {} frames fewer than Resolve says.".format(clip.name, other.frames)) from other
 
     def _wipe(self, clip, source, frames, share_before):
         job, record = self._job(clip, source, frames)
@@ -151,7 +151,9 @@ class Run:
         try:
             records.write(record)
         except OSError as err:
-            raise Refused("The folder {} cannot be written to: {}.".format(self.settings["folder"], err.strerror))
+            raise Refused(
+                "The folder {} cannot be written to: {}.".format(self.settings["folder"], err.strerror)
+            ) from err
         yield None, self._cleaned(clip, record)
 
     def _job(self, clip, source, frames):
