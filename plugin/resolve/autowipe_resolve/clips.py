@@ -38,8 +38,8 @@ class Clip:
     """What is to be cleaned: record frames of one item, and the source frames behind them.
 
     `route` is "source" or "deliver", `why` says in words what keeps it from the first; `problem` is a sentence where
-    neither will do. `first` and `last` are the source frames that the engine cleans (half-open, handles included),
-    `lead` is the source frame that shows at `start`, as a float.
+    neither will do. `is_take` says that the result becomes a take of the item. `first` and `last` are the source frames
+    that the engine cleans (half-open, handles included), `lead` is the source frame that shows at `start`, a float.
     """
 
     def __init__(self, session, span):
@@ -53,6 +53,7 @@ class Clip:
         self.rate = None
         self.first = self.last = 0
         self.lead = 0.0
+        self.is_take = False
         self.why = []
         self.problem = ""
 
@@ -72,11 +73,11 @@ class Clip:
             return "{}: left out, {}".format(self.name, self.problem)
         if self.why:
             return "{}: through Deliver, because {}".format(self.name, " and ".join(self.why))
-        return "{}: straight from its source".format(self.name)
+        return "{}: straight from its source{}".format(self.name, ", as a take" if self.is_take else "")
 
 
-def look_at(session, span, *, handles, route="auto"):
-    """Reads an item; never raises, see Clip.problem."""
+def look_at(session, span, *, handles, route="auto", way="above"):
+    """Reads an item; never raises, see Clip.problem. As a take, an item keeps what Resolve adds to its source."""
     clip = Clip(session, span)
     if session.is_locked(span.track):
         clip.problem = "its track V{} is locked; unlock it and run again".format(span.track)
@@ -100,7 +101,9 @@ def look_at(session, span, *, handles, route="auto"):
         clip.why.append("it is a still or an image sequence")
     else:
         _source_range(session, clip, handles)
-    clip.why += _additions(session, clip)
+    clip.is_take = way == "take" and route == "auto" and clip.is_whole and not clip.why
+    if not clip.is_take:
+        clip.why += _additions(session, clip)
     if route == "deliver":
         clip.why.append("you asked for it")
     return clip

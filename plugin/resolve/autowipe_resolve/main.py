@@ -52,10 +52,9 @@ def _remove(session, command, front):
     found = pick.picks(session, chosen["colour"], is_timeline=command == "timeline")
     if not found:
         raise Refused(
-            "There is no clip to work on. Select clips, set in and out marks, give clips the colour {}, or put the "
-            "playhead on one.".format(chosen["colour"])
+            "There is no clip to work on. Select clips, set in and out marks, give clips a colour, or put the playhead "
+            "on one."
         )
-    found.sort(key=lambda one: one.way != chosen["way"])  # the way of the last run first, else in the usual order
     looked = {one.way: work.look(session, one, chosen) for one in found}
     offer = {"title": TITLES[command], "settings": chosen}
     offer["picks"] = [
@@ -64,10 +63,12 @@ def _remove(session, command, front):
     given = front.ask(offer)
     if given is None:
         return "", 130
+    one = next((one for one in found if one.way == given.get("way")), found[0])
     given = settings.checked(dict(chosen, **given))
     given["folder"] = os.path.abspath(os.path.expanduser(given["folder"] or chosen["folder"]))
-    _keep(given, command)
-    one = next((one for one in found if one.way == given["way"]), found[0])
+    if one.way.startswith(pick.COLOUR):
+        given["colour"] = one.way[len(pick.COLOUR) :]
+    _keep(given)
     run = work.Run(session, work.look(session, one, given), given, engine.start)
     steps = run.steps()
     try:
@@ -80,11 +81,9 @@ def _remove(session, command, front):
     return run.said(), 1 if run.problems else 0
 
 
-def _keep(given, command):
-    """Settings are kept for the next run, but for the folder of the project, and the way where there was no choice."""
+def _keep(given):
+    """Settings are kept for the next run, but for a folder that goes by the project's name."""
     kept = dict(given, folder="" if given["folder"].startswith(settings.films_folder()) else given["folder"])
-    if command == "timeline":
-        kept["way"] = settings.load()["way"]
     with contextlib.suppress(OSError):  # a home that cannot be written to is no reason not to work
         settings.save(kept)
 

@@ -1,13 +1,14 @@
 """Which timeline items a command works on, and in words, why these.
 
-In this order: what is selected, where this Resolve can say so (21.0.4 and later); else what lies between the in and out
-marks; else clips of a chosen colour or flag; else the clip under the playhead. For the whole timeline: everything.
+In this order: what is selected, where this Resolve can say so (21.0.4 and later); else what lies between the in and
+out marks; else clips of the colour or flag that was chosen last; else the clip under the playhead. All ways that find
+a clip are offered, every other colour and flag too. For the whole timeline: everything.
 """
 
 from .host import ask, duration_of, has, identity_of, items_of, start_of, stop_of
 from .records import Results
 
-WAYS = ("selected", "marked", "coloured", "playhead", "timeline")
+COLOUR = "colour "  # ways that go by a colour or flag: COLOUR + its name
 
 
 class Span:
@@ -31,12 +32,16 @@ class Pick:
 
 
 def picks(session, colour, *, is_timeline=False):
-    """The ways that find something, the first to be taken unless the user says otherwise."""
+    """The ways that find something, the first to be taken unless the user says otherwise; `colour` was the last one."""
+    if is_timeline:
+        ways = [_timeline(session)]
+    else:
+        coloured = sorted(_coloured(session), key=lambda pick: pick.way != COLOUR + colour)
+        first = [pick for pick in coloured if pick.way == COLOUR + colour]
+        ways = [_selected(session), _marked(session)] + first + [_playhead(session)] + coloured[len(first) :]
     results = Results(session)
-    ways = (_timeline,) if is_timeline else (_selected, _marked, _coloured, _playhead)
     found = []
-    for way in ways:
-        pick = way(session, colour)
+    for pick in ways:
         if pick is not None:
             pick.spans = _originals(session, results, pick.spans)
             if pick.spans:
@@ -44,7 +49,7 @@ def picks(session, colour, *, is_timeline=False):
     return found
 
 
-def _selected(session, _):
+def _selected(session):
     if not has(session.timeline, "GetSelectedClips"):
         return None
     chosen = {identity_of(item) for item in items_of(ask(session.timeline, "GetSelectedClips"))}
@@ -52,7 +57,7 @@ def _selected(session, _):
     return Pick("selected", "{} selected".format(count(spans)), spans)
 
 
-def _marked(session, _):
+def _marked(session):
     marks = ask(session.timeline, "GetMarkInOut")
     marks = marks.get("video", {}) if isinstance(marks, dict) else {}
     if not marks:
@@ -69,24 +74,25 @@ def _marked(session, _):
     return Pick("marked", "{} between the in and out marks".format(count(spans)), spans)
 
 
-def _coloured(session, colour):
-    if not colour:
-        return None
-    spans = [
-        span
-        for span in _all(session)
-        if ask(span.item, "GetClipColor") == colour or colour in items_of(ask(span.item, "GetFlagList"))
+def _coloured(session):
+    found = {}
+    for span in _all(session):
+        for name in [ask(span.item, "GetClipColor")] + items_of(ask(span.item, "GetFlagList")):
+            if name and span not in found.setdefault(name, []):
+                found[name].append(span)
+    return [
+        Pick(COLOUR + name, "{} with the colour or flag {}".format(count(spans), name), spans)
+        for name, spans in sorted(found.items())
     ]
-    return Pick("coloured", "{} with the colour or flag {}".format(count(spans), colour), spans)
 
 
-def _playhead(session, _):
+def _playhead(session):
     item = ask(session.timeline, "GetCurrentVideoItem")
     spans = [span for span in _all(session) if item is not None and identity_of(span.item) == identity_of(item)]
     return Pick("playhead", "the clip under the playhead", spans)
 
 
-def _timeline(session, _):
+def _timeline(session):
     spans = _visible(session)
     return Pick("timeline", "{} on the whole timeline".format(count(spans)), spans)
 

@@ -57,7 +57,7 @@ class Undo:
             self._steps.pop()()
 
 
-def place(session, clip, cleaned, record, *, way="above", with_markers=True):
+def place(session, clip, cleaned, record, *, with_markers=True):
     """Puts a cleaned clip over its original. Returns the record, written. Raises Refused with all undone.
 
     Deleting wants the Edit page, and the page is as before afterwards.
@@ -71,7 +71,7 @@ def place(session, clip, cleaned, record, *, way="above", with_markers=True):
             _follow_moves(session, clip)
             media = import_media(session, cleaned, clip.media, undo)
             _take_old_away(session, clip, undo)
-            if way == "take" and clip.is_whole:
+            if clip.is_take:
                 placed = _as_take(session, clip, cleaned, media, undo)
             else:
                 placed = _above(session, clip, cleaned, media, undo)
@@ -118,8 +118,9 @@ def import_media(session, cleaned, like, undo):
                 "Resolve would not import {}. Choose the codec prores or dnxhr and run again.".format(cleaned.output)
             )
         undo.add(lambda: did(session.pool, "DeleteClips", [media]))
-        if cleaned.srt and os.path.isfile(cleaned.srt):
-            _import(session, cleaned.srt)
+        text = _import(session, cleaned.srt) if cleaned.srt and os.path.isfile(cleaned.srt) else None
+        if text is not None:
+            undo.add(lambda: did(session.pool, "DeleteClips", [text]))
     finally:
         if before is not None:
             did(session.pool, "SetCurrentFolder", before)

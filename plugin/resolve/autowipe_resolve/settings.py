@@ -6,8 +6,7 @@ import sys
 
 KINDS = ("logo", "dynamic", "subtitle", "watermark")
 DEFAULTS = {
-    "way": "",  # of choosing clips: selected, marked, coloured, playhead; "" takes the first that finds some
-    "colour": "Orange",  # clip colour or flag that marks clips, where nothing is selected
+    "colour": "Orange",  # clip colour or flag that marks clips, where nothing is selected or between marks
     "kinds": list(KINDS),
     "route": "auto",  # "auto", or "deliver" to let Resolve render every clip first
     "place": "above",  # "above": a new clip on the track above; "take": a take of the clip itself

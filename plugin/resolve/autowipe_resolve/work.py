@@ -53,7 +53,7 @@ class Run:
                 try:
                     self._place(clip, made)
                 except place.NotExact:
-                    if clip.route == "deliver":
+                    if clip.route == "deliver" or clip.is_take:
                         raise
                     clip.why.append("its frames cannot be placed exactly")
                     for text, share in self._clean(clip):
@@ -67,8 +67,7 @@ class Run:
 
     def _place(self, clip, made):
         cleaned, record = made
-        way, markers = self.settings["place"], self.settings["markers"]
-        place.place(self.session, clip, cleaned, record, way=way, with_markers=markers)
+        place.place(self.session, clip, cleaned, record, with_markers=self.settings["markers"])
 
     def said(self):
         """What happened, in a sentence or two."""
@@ -234,4 +233,5 @@ def _clips(names):
 
 def look(session, pick, settings):
     """All clips of a pick, looked at."""
-    return [clips.look_at(session, span, handles=settings["handles"], route=settings["route"]) for span in pick.spans]
+    chosen = {"handles": settings["handles"], "route": settings["route"], "way": settings["place"]}
+    return [clips.look_at(session, span, **chosen) for span in pick.spans]
