@@ -27,10 +27,17 @@ class Film:
     """A project with one timeline; `items` are its clips by name."""
 
     def __init__(
-        self, folder: Path, manners: Manners | None = None, rate: str = "23.976", *, start: int | None = None, tracks=1
+        self,
+        folder: Path,
+        manners: Manners | None = None,
+        rate: str = "23.976",
+        *,
+        start: int | None = None,
+        tracks: int = 1,
+        size: tuple[int, int] = SIZE,
     ) -> None:
         self.folder = folder
-        self.studio = Studio(manners, rate=rate, size=SIZE)
+        self.studio = Studio(manners, rate=rate, size=size)
         self.timeline = Timeline(self.studio.project, "Reel 1", rate, start=start, tracks=tracks)
         self.items: dict[str, Item] = {}
 
@@ -50,7 +57,11 @@ class Film:
                 view[:] = np.minimum(view // 2 + seed, 255)
 
             media.write_clip(path, frames=frames, size=SIZE, codec="qtrle", pix_fmt="rgb24", rate=rate, change=tint)
-        pool = PoolItem(str(path), rate, frames)
+        return self.found(path.name, frames=frames, rate=rate)
+
+    def found(self, name: str, *, frames: int, rate: Fraction | int | None = None) -> PoolItem:
+        """A file of the folder as a clip of the media pool."""
+        pool = PoolItem(str(self.folder / name), Fraction(rate or self.timeline.rate), frames)
         self.studio.project.pool.root.clips.append(pool)
         return pool
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import synth
 from fake_resolve_state import state_of
 from fake_resolve_ui import Screen, UIManager, Window
 from resolve_film import ROOT, Film, expected, worst
@@ -247,3 +248,26 @@ def test_the_window_outside_resolve_asks_shows_and_cancels(home: Path) -> None:
     finally:
         front.close()
     assert process.returncode == 0
+
+
+def test_the_engine_itself_cleans_a_trimmed_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one test with the engine of this checkout: menu, link, engine, Resolve's half faked."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("AUTOWIPE_ENGINE", sys.executable)
+    badge = synth.Burnt(synth.badge((60, 30)), (240, 10), 0, 90)
+    truth = synth.make(tmp_path / "clip.mp4", [badge], count=90, size=(320, 180))
+    film = Film(tmp_path, rate="25", size=(320, 180))
+    film.put("clip", 0, 40, 30, pool=film.found("clip.mp4", frames=90))
+    film.timeline.selected = [film.items["clip"]]
+    before = film.shown()
+    names = menu(film, start)
+
+    code = main.main("selection", names)
+
+    assert code == 0, names["bmd"].told
+    after, clean, masks = film.shown(), truth.clean[30:70], truth.masks[30:70]
+    assert synth.psnr(after, clean, masks) > synth.psnr(before, clean, masks) + 10
+    assert film.timeline.markers[0]["name"] == "Removed logo"
+    assert film.studio.door.misuse == []
