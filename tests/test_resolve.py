@@ -20,7 +20,7 @@ from fake_resolve_timeline import Item, Timeline, Track
 from marking_engine import mark
 from resolve_film import ROOT, Film, Marking, begin, expected, feature, run_all, session, worst
 
-from autowipe_resolve import clips, host, pick, records, restore  # isort: skip
+from autowipe_resolve import check, clips, host, pick, records, restore  # isort: skip
 
 ADAPTER = ROOT / "plugin" / "resolve" / "autowipe_resolve"
 CLOSE = 1.0  # mean levels by which ProRes and 10 bits may differ; the mark alone makes 1.2 and more
@@ -611,6 +611,12 @@ def test_the_adapter_asks_for_documented_calls_only() -> None:
 
     assert len(asked) > 40
     assert not asked - known
+
+
+def test_what_the_check_page_reads_is_documented() -> None:
+    read = {"Timeline": check.CALLS["timeline"], "Project": check.CALLS["project"]}
+    for name, calls in {**read, "TimelineItem": (*check.CALLS["item"], *check.READ)}.items():
+        assert set(calls) <= set(documented()[name])
 
 
 def test_the_fake_has_documented_calls_only() -> None:

@@ -12,7 +12,12 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from conftest import ROOT
 
-MENU = ["Remove overlays from selection.py", "Remove overlays from timeline (batch).py", "Restore originals.py"]
+MENU = [
+    "Check this Resolve.py",
+    "Remove overlays from selection.py",
+    "Remove overlays from timeline (batch).py",
+    "Restore originals.py",
+]
 
 
 class Refusal(Exception):
@@ -115,14 +120,14 @@ def test_the_menus_folder_goes_when_it_is_empty(installer: ModuleType, setup: Si
 def test_a_script_of_the_users_with_our_name_is_left_alone(
     installer: ModuleType, setup: SimpleNamespace, tmp_path: Path
 ) -> None:
-    theirs = tmp_path / "Scripts" / "Utility" / "AutoWipe" / MENU[2]
+    theirs = tmp_path / "Scripts" / "Utility" / "AutoWipe" / MENU[3]
     theirs.parent.mkdir(parents=True)
     theirs.write_text("print('theirs')")
 
     with pytest.raises(Refusal, match="is there and not AutoWipe's; move it away first"):
         installer.run(setup, ["--fusion", str(tmp_path)], Refusal)
 
-    assert files(tmp_path) == {f"Scripts/Utility/AutoWipe/{MENU[2]}"}
+    assert files(tmp_path) == {f"Scripts/Utility/AutoWipe/{MENU[3]}"}
 
 
 def test_a_dry_run_makes_nothing(installer: ModuleType, setup: SimpleNamespace, tmp_path: Path) -> None:

@@ -173,6 +173,19 @@ def test_the_three_menu_scripts_run_as_resolve_runs_them(film: Film, home: Path,
     assert max(worst(film.shown(), before)) == 0
 
 
+def test_the_check_page_tells_facts_and_changes_nothing(film: Film, home: Path) -> None:
+    was = state_of(film.studio)
+    names = menu(film)
+
+    assert main.main("check", names) == 0
+
+    page = (home / "config" / "autowipe" / "resolve" / "check.txt").read_text("utf-8")
+    assert "Resolve: DaVinci Resolve Studio [21, 0, 4, 0, 0]" in page and "taken as 24, starts at 86400" in page
+    assert "V1: first: straight from its source" in page and "GetSourceEndFrame 20" in page
+    assert "Missing on item: GetSpeed" in page
+    assert state_of(film.studio) == was and film.studio.door.misuse == []
+
+
 def test_without_resolve_it_is_said_what_to_do(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main("selection", {}, fronts.SettingsFile()) == 1
     said = capsys.readouterr().out

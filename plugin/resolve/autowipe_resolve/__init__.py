@@ -9,6 +9,7 @@
     place     a cleaned clip → the media pool and the timeline, read back and verified, undone when it fails
     records   a file beside each cleaned clip that says what it stands in for
     restore   takes results away and switches the originals on again
+    check     a page of facts about this Resolve, for a report
     fronts    the dialogue in Resolve's own windows, in a window of the engine's Python, or a settings file
     settings  what the user chose, kept between runs
 

@@ -3,6 +3,7 @@
     main("selection", names)   removes overlays from what is selected, marked, coloured or under the playhead
     main("timeline", names)    the same for all clips of the timeline
     main("restore", names)     takes results away again; those of the selected clips, or all
+    main("check", names)       writes a page of facts about this Resolve, for a report
 
 `names` are the globals of the menu script: Resolve puts `resolve`, `fusion` and `bmd` there. From outside Resolve
 (Studio): python main.py selection, with the folder of this package on PYTHONPATH.
@@ -14,7 +15,7 @@ import sys
 import time
 import traceback
 
-from . import engine, fronts, pick, restore, settings, work
+from . import check, engine, fronts, pick, restore, settings, work
 from .host import Refused, Session, ask, has, identity_of, items_of, reach
 
 TITLES = {"selection": "Remove overlays from selection", "timeline": "Remove overlays from timeline"}
@@ -25,8 +26,12 @@ def main(command, names, front=None):
     try:
         resolve = reach(names)
         front = front or fronts.choose(names, resolve, *engine.window_command())
-        session = Session(resolve)
-        text, code = _restore(session) if command == "restore" else _remove(session, command, front)
+        if command == "check":
+            text, code = "The page is {}. Nothing was changed.".format(check.write(resolve, names)), 0
+        elif command == "restore":
+            text, code = _restore(Session(resolve))
+        else:
+            text, code = _remove(Session(resolve), command, front)
     except Refused as err:
         text, code = str(err), 1
     except Exception:  # a mistake of ours: a sentence for the user, the rest for the log
