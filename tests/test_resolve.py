@@ -422,23 +422,23 @@ def test_a_selected_result_stands_for_its_original(film: Film) -> None:
     assert [host.identity_of(span.item) for span in spans] == [film.items["first"].id]
 
 
-@pytest.mark.parametrize("what", ["title", "locked track", "missing file"])
+@pytest.mark.parametrize("what", ["title", "locked track", "missing file", "switched off", "track off"])
 def test_what_cannot_be_cleaned_is_left_out_with_its_reason(film: Film, what: str) -> None:
     item = film.items["second"]
+    film.timeline.selected = [item]
     if what == "title":
         item.media = None
-        film.timeline.selected = [item]
-    elif what == "locked track":
-        film.timeline.video[0].is_locked = True
-        film.timeline.selected = [item]
-    else:
-        film.timeline.selected = [item]
+    elif what == "missing file":
         Path(item.media.path).unlink()
+    item.is_enabled = what != "switched off"
+    film.timeline.video[0].is_enabled = what != "track off"
+    film.timeline.video[0].is_locked = what == "locked track"
     was = state_of(film.studio)
 
     run = run_all(film, is_timeline=False)
 
-    reason = {"title": "has no media", "locked track": "V1 is locked; unlock it", "missing file": "relink it"}[what]
+    reasons = {"title": "has no media", "locked track": "V1 is locked; unlock it", "missing file": "relink it"}
+    reason = reasons.get(what, "it is switched off")
     assert reason in run.said() and run.said().startswith("second was left out: ")
     assert state_of(film.studio) == was
 
@@ -545,12 +545,12 @@ def test_one_clip_in_trouble_does_not_keep_the_others(tmp_path: Path) -> None:
     assert run.said().startswith("1 clip cleaned and placed. fails: ")
 
 
-def test_a_clip_that_moved_meanwhile_is_followed_and_one_that_was_cut_is_not(film: Film) -> None:
+def test_a_clip_that_moved_meanwhile_is_followed_and_one_that_was_slipped_is_not(film: Film) -> None:
     run, steps = begin(film)
     for text, _ in steps:
         if text.startswith("Placing first"):
             film.items["first"].start += 40
-            film.items["second"].duration -= 2
+            film.items["second"].source += 2
 
     assert [place_of(item) for item in results(film)] == [(film.start + 40, 12)]
     assert run.problems == ["second was cut or deleted in the meantime; run it again on what is there now."]

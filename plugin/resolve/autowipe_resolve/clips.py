@@ -8,7 +8,7 @@ Fusion, a transition, a nested timeline.
 import math
 import os
 
-from .host import ask, duration_of, exact_rate, has, identity_of, items_of, media_of, number, path_of, start_of, stop_of
+from .host import ask, duration_of, exact_rate, has, identity_of, items_of, media_of, number, path_of, start_of
 
 # What an item's properties are when nothing is done to it.
 NEUTRAL = {
@@ -50,6 +50,8 @@ class Clip:
         self.media = media_of(span.item)
         self.path = path_of(self.media)
         self.was_enabled = ask(span.item, "GetClipEnabled") is not False
+        self.is_replaced = span.is_replaced  # by the result of an earlier run
+        self.offset = ask(span.item, "GetLeftOffset")
         self.rate = None
         self.first = self.last = 0
         self.lead = 0.0
@@ -81,6 +83,9 @@ def look_at(session, span, *, handles, route="auto", way="above"):
     clip = Clip(session, span)
     if session.is_locked(span.track):
         clip.problem = "its track V{} is locked; unlock it and run again".format(span.track)
+        return clip
+    if not session.is_shown(span.track) or not (clip.was_enabled or span.is_replaced):
+        clip.problem = "it is switched off; switch it on and run again"
         return clip
     if clip.media is None:
         clip.problem = "it is a title, generator or effect and has no media"
@@ -196,8 +201,4 @@ def _is_graded(item):
 
 def _has_transition(session, clip):
     """A transition is an item without media and properties that lies over one of the clip's ends."""
-    for other in session.items(clip.track):
-        is_effect = media_of(other) is None and not ask(other, "GetProperty")
-        if is_effect and start_of(other) < clip.stop and clip.start < stop_of(other):
-            return True
-    return False
+    return any(start < clip.stop and clip.start < stop for start, stop in session.effects(clip.track))

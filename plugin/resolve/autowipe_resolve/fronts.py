@@ -246,7 +246,6 @@ class SettingsFile:
         self.is_running = False
 
     def ask(self, offer):
-        stored.save(offer["settings"], self.folder)  # so that there is a file to edit before the next run
         print("AutoWipe: settings from " + stored.settings_file(self.folder))
         print("AutoWipe: " + offer["picks"][0]["text"])
         for line in offer["picks"][0]["lines"]:

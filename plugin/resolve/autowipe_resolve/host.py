@@ -1,8 +1,8 @@
 """The one door to Resolve's scripting API: reaches Resolve, asks it without ever raising, knows the timeline's clock.
 
 Resolve answers None, False, '' or [] instead of raising, says yes to hasattr for every name, and returns text where an
-error is meant. So every call goes through `ask`, which looks a name up in dir() first, and `did`, which takes nothing
-but True for done. What was done is read back by the caller.
+error is meant. So every call goes through `ask`, for which a missing call answers None, and `did`, which takes nothing
+but True for done. What was done is read back by the caller. Each call crosses to another process: few are better.
 """
 
 import os
@@ -16,12 +16,8 @@ class Refused(Exception):
 
 def ask(thing, name, *args):
     """The answer of a call, None where this Resolve does not have it or the object is gone."""
-    if thing is None or name not in dir(thing):
-        return None
-    call = getattr(thing, name)
-    if not callable(call):
-        return None
-    return call(*args)
+    call = getattr(thing, name, None)
+    return call(*args) if callable(call) else None
 
 
 def did(thing, name, *args):
@@ -30,6 +26,7 @@ def did(thing, name, *args):
 
 
 def has(thing, name):
+    """Whether this Resolve has a call; only dir() knows, a build that makes up calls for any name included."""
     return thing is not None and name in dir(thing)
 
 
@@ -114,6 +111,7 @@ class Session:
         if self.timeline is None:
             raise Refused("No timeline is open. Open one on the Edit page, then run this again.")
         self.version = _version(resolve)
+        self._effects = {}
         self.start = int(ask(self.timeline, "GetStartFrame") or 0)
         self.rate = exact_rate(ask(self.timeline, "GetSetting", "timelineFrameRate"))
         if self.rate is None:
@@ -135,9 +133,15 @@ class Session:
         return range(1, int(ask(self.timeline, "GetTrackCount", "video") or 0) + 1)
 
     def items(self, track):
-        """What lies on a video track, by record frame."""
-        found = items_of(ask(self.timeline, "GetItemListInTrack", "video", track))
-        return sorted(found, key=start_of)
+        """What lies on a video track."""
+        return items_of(ask(self.timeline, "GetItemListInTrack", "video", track))
+
+    def effects(self, track):
+        """Record frames (start, stop) of the transitions, titles and generators on a track, read once."""
+        if track not in self._effects:
+            found = [item for item in self.items(track) if media_of(item) is None and not ask(item, "GetProperty")]
+            self._effects[track] = [(start_of(item), stop_of(item)) for item in found]
+        return self._effects[track]
 
     def is_locked(self, track):
         return did(self.timeline, "GetIsTrackLocked", "video", track)

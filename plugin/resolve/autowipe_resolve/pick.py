@@ -18,6 +18,7 @@ class Span:
         self.track, self.item = track, item
         self.start = start_of(item) if start is None else max(start, start_of(item))
         self.stop = stop_of(item) if stop is None else min(stop, stop_of(item))
+        self.is_replaced = False  # by the result of an earlier run
 
     @property
     def is_whole(self):
@@ -43,7 +44,7 @@ def picks(session, colour, *, is_timeline=False):
     found = []
     for pick in ways:
         if pick is not None:
-            pick.spans = _originals(session, results, pick.spans)
+            pick.spans = _originals(results, pick.spans)
             if pick.spans:
                 found.append(pick)
     return found
@@ -116,15 +117,15 @@ def _visible(session):
     ]
 
 
-def _originals(session, results, spans):
+def _originals(results, spans):
     """A result of an earlier run stands for its original, so that a second run works on the source again."""
     chosen = {}
     for span in spans:
         result = results.by_result.get(identity_of(span.item))
         if result is not None:
-            track, item = result.original(session)
-            if item is None:
+            if result.original is None:
                 continue
-            span = Span(track, item, span.start, span.stop)
+            span = Span(result.original_track, result.original, span.start, span.stop)
+        span.is_replaced = identity_of(span.item) in results.originals
         chosen.setdefault((identity_of(span.item), span.start), span)
     return list(chosen.values())

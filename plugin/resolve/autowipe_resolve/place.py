@@ -92,7 +92,7 @@ def place(session, clip, cleaned, record, *, with_markers=True):
 def _follow_moves(session, clip):
     """While the engine worked, the user may have moved or cut the clip."""
     track, item = session.find(clip.id)
-    if item is None or duration_of(item) != clip.duration:
+    if item is None or duration_of(item) != clip.duration or ask(item, "GetLeftOffset") != clip.offset:
         raise Refused("{} was cut or deleted in the meantime; run it again on what is there now.".format(clip.name))
     if session.is_locked(track):
         raise Refused("The track V{} of {} is locked; unlock it and run again.".format(track, clip.name))
@@ -322,7 +322,7 @@ def drop_take(item, index, before):
 
 def _take_old_away(session, clip, undo):
     """The result of an earlier run makes room; it comes back if this run fails."""
-    for old in records.Results(session).of(session, clip.item, clip.start, clip.stop):
+    for old in records.Results(session).of(clip.item, clip.start, clip.stop):
         if old.take:
             before = old.record.get("take_before", 1)
             drop_take(old.item, old.take, before)

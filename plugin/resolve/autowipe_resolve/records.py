@@ -49,42 +49,47 @@ class Result:
 
     def __init__(self, track, item, media, record, take=0):
         self.track, self.item, self.media, self.record, self.take = track, item, media, record, take
-
-    def original(self, session):
-        """Track and item that this stands in for, (None, None) where the user has taken it away."""
-        if self.take:
-            return self.track, self.item
-        track, item = session.find(self.record["original"]["id"])
-        if item is not None:
-            return track, item
-        start, stop = start_of(self.item), stop_of(self.item)
-        for track in reversed(range(1, self.track)):
-            for item in session.items(track):
-                is_same = path_of(media_of(item)) == self.record["original"]["path"]
-                if is_same and start_of(item) <= start and stop <= stop_of(item):
-                    return track, item
-        return None, None
+        self.original = self.original_track = None  # what this stands in for; None where the user has taken it away
 
 
 class Results:
-    """All cleaned clips on a timeline."""
+    """All cleaned clips on a timeline, each with its original; a picture of now, to be made anew after a change."""
 
     def __init__(self, session):
-        self.found = []
+        self.found, self._items = [], {}
         for track in session.tracks():
             for item in session.items(track):
+                self._items[identity_of(item)] = (track, item)
                 self.found += _results_of(track, item)
+        for result in self.found:
+            result.original_track, result.original = self._original(result)
         self.by_result = {identity_of(result.item): result for result in self.found}
+        self.originals = {identity_of(result.original) for result in self.found if result.original is not None}
 
-    def of(self, session, item, start, stop):
+    def of(self, item, start, stop):
         """Those that stand in for an item within these record frames."""
         wanted = identity_of(item)
         return [
             result
             for result in self.found
-            if identity_of(result.original(session)[1]) == wanted
+            if result.original is not None
+            and identity_of(result.original) == wanted
             and (result.take or (start_of(result.item) < stop and start < stop_of(result.item)))
         ]
+
+    def _original(self, result):
+        if result.take:
+            return result.track, result.item
+        known = self._items.get(result.record["original"]["id"])
+        if known is not None:
+            return known
+        start, stop = start_of(result.item), stop_of(result.item)
+        below = [(track, item) for track, item in self._items.values() if track < result.track]
+        for track, item in sorted(below, key=lambda pair: -pair[0]):
+            is_there = start_of(item) <= start and stop <= stop_of(item)
+            if is_there and path_of(media_of(item)) == result.record["original"]["path"]:
+                return track, item
+        return None, None
 
 
 def _results_of(track, item):

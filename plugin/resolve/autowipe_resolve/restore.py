@@ -17,7 +17,7 @@ def restore(session, chosen=None):
         if page != "edit":
             did(session.resolve, "OpenPage", "edit")
         try:
-            results = [result for result in records.Results(session).found if _is_meant(session, result, chosen)]
+            results = [result for result in records.Results(session).found if _is_meant(result, chosen)]
             if not results:
                 raise Refused("There is nothing to restore: no cleaned clip of AutoWipe lies on this timeline.")
             for result in results:
@@ -31,16 +31,13 @@ def restore(session, chosen=None):
     return len(results)
 
 
-def _is_meant(session, result, chosen):
-    if chosen is None:
-        return True
-    original = result.original(session)[1]
-    return identity_of(result.item) in chosen or identity_of(original) in chosen
+def _is_meant(result, chosen):
+    return chosen is None or identity_of(result.item) in chosen or identity_of(result.original) in chosen
 
 
 def _bring_back(session, result):
     name = result.record["original"]["name"]
-    _, original = result.original(session)
+    original = result.original
     if result.take:
         if not drop_take(result.item, result.take, result.record.get("take_before", 1)):
             raise Refused("Resolve would not go back to the first take of {}; choose it by hand.".format(name))

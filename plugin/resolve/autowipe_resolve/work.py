@@ -188,13 +188,9 @@ class Run:
             "id": clip.id,
             "path": clip.path,
             "name": clip.name,
-            "was_enabled": clip.was_enabled or self._has_result(clip),
+            "was_enabled": clip.was_enabled or clip.is_replaced,
         }
         return job, record
-
-    def _has_result(self, clip):
-        """A clip that an earlier run switched off counts as switched on."""
-        return bool(records.Results(self.session).of(self.session, clip.item, clip.start, clip.stop))
 
     def _cleaned(self, clip, record):
         is_source = clip.route == "source"
