@@ -118,6 +118,7 @@ class Project(Deliver, Thing):
         self.pool = MediaPool(self)
         self.timelines: list[Timeline] = []
         self.current: Timeline | None = None
+        self.colour = {"colorScienceMode": "davinciYRGB", "colorSpaceOutput": "Rec.709 Gamma 2.4"}
         self.set_up_deliver()
 
     def GetName(self):
@@ -145,7 +146,7 @@ class Project(Deliver, Thing):
         return True
 
     def GetSetting(self, name=None):
-        return self.timelines[0].GetSetting(name) if self.timelines else ""
+        return self.colour.get(name, "") if name else dict(self.colour)
 
 
 class MediaPool(Thing):

@@ -77,6 +77,7 @@ class Timeline(Thing):
         self.playhead = self.start
         self.selected: list[Item] = []
         self.deletes = 0
+        self.nodes, self.grade = 1, Fraction(0)
         project.timelines.append(self)
         project.current = project.current or self
 
@@ -230,6 +231,9 @@ class Timeline(Thing):
                     return item
         return None
 
+    def GetNodeGraph(self):
+        return Graph(self)
+
     def GetSelectedClips(self):
         return list(self.selected)
 
@@ -246,9 +250,11 @@ class Timeline(Thing):
 
 
 class Graph(Thing):
+    """The nodes of a clip, or of a timeline as a whole."""
+
     api = "Graph"
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item | Timeline) -> None:
         self.item = item
 
     def GetNumNodes(self):
@@ -289,7 +295,7 @@ class Item(Thing):
         self.id = uuid.uuid4().hex
         self.is_enabled = True
         self.properties = dict(PLAIN) if kind == "video" else {}
-        self.nodes, self.grade, self.fusion = 1, Fraction(1) * 0, 0
+        self.nodes, self.grade, self.fusion = 1, Fraction(0), 0
         self.colour, self.flags = "", []
         self.links: list[Item] = []
         self.is_linked = True

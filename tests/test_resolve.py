@@ -200,6 +200,48 @@ def test_any_clip_can_be_asked_to_go_through_deliver(film: Film) -> None:
     assert not list((film.folder / "clean").glob("autowipe_*"))  # the renders are gone, the cleaned clips stay
 
 
+def test_what_deliver_rendered_is_read_as_what_it_is(film: Film) -> None:
+    film.studio.project.colour["colorScienceMode"] = "davinciYRGBColorManagedv2"
+    film.items["first"].properties["FlipX"] = True
+    for item in film.items.values():
+        item.media.other["Input Color Space"] = "S-Gamut3.Cine/S-Log3"
+
+    run_all(film)
+
+    read = {Path(item.media.path).stem: item.media.properties()["Input Color Space"] for item in results(film)}
+    assert read == {"first_clean": "Rec.709 Gamma 2.4", "second_clean": "S-Gamut3.Cine/S-Log3"}
+
+
+def test_a_grade_on_the_whole_timeline_keeps_clips_from_deliver(film: Film) -> None:
+    film.timeline.grade = Fraction(1, 5)
+    film.items["first"].properties["FlipX"] = True
+
+    run = run_all(film)
+
+    assert run.done == ["second"] and "the timeline itself has a grade" in run.said()
+
+
+def test_raw_files_are_read_by_resolve(film: Film) -> None:
+    raw = film.folder / "A001.braw"
+    raw.write_bytes(b"raw")
+    film.items["first"].media.path = str(raw)
+    now = session(film)
+
+    assert clips.look_at(now, pick.Span(1, now.items(1)[0]), handles=0).why == ["Resolve alone reads its raw file"]
+
+
+def test_a_render_of_the_users_is_waited_for(film: Film) -> None:
+    film.studio.project.rendering = "the user's"
+    film.items["first"].properties["FlipX"] = True
+    film.timeline.selected = [film.items["first"]]
+    was = state_of(film.studio)
+
+    run = run_all(film, is_timeline=False)
+
+    assert "Resolve is rendering already" in run.said()
+    assert state_of(film.studio) == was
+
+
 def test_a_transition_sends_a_clip_through_deliver(film: Film) -> None:
     transition = Item(film.timeline, None, film.start + 9, 6)
     transition.properties = {}

@@ -8,7 +8,7 @@ Fusion, a transition, a nested timeline.
 import math
 import os
 
-from .host import ask, duration_of, exact_rate, has, identity_of, items_of, media_of, number, path_of, start_of
+from .host import ask, duration_of, exact_rate, has, identity_of, is_graded, media_of, number, path_of, start_of
 
 # What an item's properties are when nothing is done to it.
 NEUTRAL = {
@@ -30,6 +30,8 @@ NEUTRAL = {
     "Distortion": 0,
     "Scaling": 0,
 }
+# Cameras' raw files, which Resolve alone reads.
+RAW = {".braw", ".r3d", ".ari", ".arx", ".crm", ".rmf", ".cine", ".dng", ".nev", ".rdi"}
 ODD_FRAMES = 1.5  # source frames by which whole-frame answers of Resolve may be off
 ODD_EXACT = 0.26  # the same for answers in seconds
 
@@ -104,6 +106,8 @@ def look_at(session, span, *, handles, route="auto", way="above"):
         clip.why.append("it is a nested timeline")
     elif not os.path.isfile(clip.path) or "Still" in kind or "Image" in kind:
         clip.why.append("it is a still or an image sequence")
+    elif os.path.splitext(clip.path)[1].lower() in RAW:
+        clip.why.append("Resolve alone reads its raw file")
     else:
         _source_range(session, clip, handles)
     clip.is_take = way == "take" and route == "auto" and clip.is_whole and not clip.why
@@ -111,6 +115,8 @@ def look_at(session, span, *, handles, route="auto", way="above"):
         clip.why += _additions(session, clip)
     if route == "deliver":
         clip.why.append("you asked for it")
+    if clip.why and session.is_graded():
+        clip.problem = "the timeline itself has a grade, which Deliver would put on it twice; switch that off first"
     return clip
 
 
@@ -177,7 +183,7 @@ def _additions(session, clip):
         changed.append("RetimeProcess")
     if changed:
         found.append("it has a transform ({})".format(", ".join(changed)))
-    if _is_graded(clip.item):
+    if ask(clip.item, "GetColorGroup") is not None or is_graded(clip.item):
         found.append("it has a grade")
     if ask(clip.item, "GetFusionCompCount"):
         found.append("it has a Fusion composition")
@@ -188,15 +194,6 @@ def _additions(session, clip):
 
 def _plain(value):
     return number(value, 0) if not isinstance(value, bool) else int(value)
-
-
-def _is_graded(item):
-    graph = ask(item, "GetNodeGraph")
-    nodes = number(ask(graph if graph is not None else item, "GetNumNodes"), 0)
-    if nodes > 1 or ask(item, "GetColorGroup") is not None:
-        return True
-    holder = graph if graph is not None else item
-    return bool(nodes) and bool(ask(holder, "GetLUT", 1) or items_of(ask(graph, "GetToolsInNode", 1)))
 
 
 def _has_transition(session, clip):

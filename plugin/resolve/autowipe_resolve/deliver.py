@@ -37,6 +37,8 @@ def render(session, clip, folder, *, longer=0):
     `longer` adds frames at the end, for a Resolve that takes the out mark as the first frame that is not wanted.
     Closing the generator stops the render and removes its file. Raises Refused.
     """
+    if did(session.project, "IsRenderingInProgress"):
+        raise Refused("Resolve is rendering already; run this again when it has finished.")
     with session.current():
         before = _Before(session)
         name = "autowipe_" + uuid.uuid4().hex[:8]

@@ -111,7 +111,7 @@ class Session:
         if self.timeline is None:
             raise Refused("No timeline is open. Open one on the Edit page, then run this again.")
         self.version = _version(resolve)
-        self._effects = {}
+        self._effects, self._graded = {}, None
         self.start = int(ask(self.timeline, "GetStartFrame") or 0)
         self.rate = exact_rate(ask(self.timeline, "GetSetting", "timelineFrameRate"))
         if self.rate is None:
@@ -156,6 +156,12 @@ class Session:
                 if identity_of(item) == identity:
                     return track, item
         return None, None
+
+    def is_graded(self):
+        """Whether the timeline as a whole has a grade."""
+        if self._graded is None:
+            self._graded = has(self.timeline, "GetNodeGraph") and is_graded(self.timeline)
+        return self._graded
 
     def current(self):
         """A block in which this timeline is the current one: appending and rendering know no other."""
@@ -202,6 +208,14 @@ def duration_of(item):
 
 def stop_of(item):
     return start_of(item) + duration_of(item)
+
+
+def is_graded(thing):
+    """Whether the node graph of a clip or timeline does anything, as far as calls can tell."""
+    graph = ask(thing, "GetNodeGraph")
+    holder = thing if graph is None else graph  # before Resolve 19 the clip itself answers
+    nodes = number(ask(holder, "GetNumNodes"), 0)
+    return nodes > 1 or bool(nodes) and bool(ask(holder, "GetLUT", 1) or items_of(ask(graph, "GetToolsInNode", 1)))
 
 
 def media_of(item):

@@ -36,10 +36,14 @@ class NotExact(Refused):
 
 
 class Cleaned:
-    """What the engine made of a clip: `output` holds source frames `first` to `last`, `lead` shows at the start."""
+    """What the engine made of a clip: `output` holds frames `first` to `last`, of which `lead` shows at the start.
 
-    def __init__(self, output, first, last, lead, rate, events=(), srt=None):
-        self.output, self.first, self.last, self.lead, self.rate = output, first, last, lead, rate
+    They are frames of the source, at its rate and read as it is, or those that Resolve rendered (`is_source` False).
+    """
+
+    def __init__(self, output, frames, lead, rate, is_source, events=(), srt=None):
+        self.output, self.lead, self.rate, self.is_source = output, lead, rate, is_source
+        self.first, self.last = frames
         self.events, self.srt = events, srt
 
 
@@ -131,7 +135,7 @@ def import_media(session, cleaned, like, undo):
                 cleaned.output, held, cleaned.last - cleaned.first
             )
         )
-    _read_alike(media, cleaned, like)
+    _read_alike(session, media, cleaned, like)
     return media
 
 
@@ -144,19 +148,19 @@ def _import(session, path):
     return made[0] if made else None
 
 
-def _read_alike(media, cleaned, like):
+def _read_alike(session, media, cleaned, like):
     """Resolve reads the cleaned file as it reads the source: its rate above all, which decides what shows when."""
-    rate = exact_rate(ask(media, "GetClipProperty", "FPS"))
-    if cleaned.rate is not None and rate != cleaned.rate:
-        wanted = ask(like, "GetClipProperty", "FPS")
-        did(media, "SetClipProperty", "FPS", wanted)
+    if exact_rate(ask(media, "GetClipProperty", "FPS")) != cleaned.rate:
+        if cleaned.is_source:
+            did(media, "SetClipProperty", "FPS", ask(like, "GetClipProperty", "FPS"))
         if exact_rate(ask(media, "GetClipProperty", "FPS")) != cleaned.rate:
             raise Refused("Resolve reads {} at another rate than its source.".format(cleaned.output))
-    if cleaned.rate is not None:
-        for name in COPIED:
-            value = ask(like, "GetClipProperty", name)
-            if value and value != ask(media, "GetClipProperty", name):
-                did(media, "SetClipProperty", name, value)
+    wanted = {name: ask(like, "GetClipProperty", name) for name in COPIED} if cleaned.is_source else {}
+    if not cleaned.is_source and "ColorManaged" in str(ask(session.project, "GetSetting", "colorScienceMode")):
+        wanted = {"Input Color Space": ask(session.project, "GetSetting", "colorSpaceOutput")}  # what Deliver rendered
+    for name, value in wanted.items():
+        if value and value != ask(media, "GetClipProperty", name):
+            did(media, "SetClipProperty", name, value)
 
 
 # Above the original
@@ -354,8 +358,6 @@ def _old_again(session, record, media, track, start, first, length):
 
 def _mark(session, clip, cleaned, undo):
     """Timeline markers where overlays were, one a frame at most: a frame that has a marker of the user's keeps it."""
-    if cleaned.rate is None:
-        return []
     made = []
     step = float(cleaned.rate / session.rate)
     for event in cleaned.events:

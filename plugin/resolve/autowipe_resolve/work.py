@@ -10,6 +10,9 @@ import re
 from . import clips, deliver, place, records
 from .host import Refused
 
+# File endings that the engine writes, by codec; the first where the source's own will not do.
+ENDINGS = {"prores": (".mov",), "dnxhr": (".mov", ".mxf"), "h264": (".mp4", ".mov"), "hevc": (".mp4", ".mov")}
+KNOWN = (".mov", ".mp4", ".m4v", ".qt", ".mkv", ".webm", ".avi", ".mxf", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg")
 RENDER_SHARE, ENGINE_SHARE = 0.3, 0.95  # of a clip's progress
 
 
@@ -158,11 +161,11 @@ class Run:
     def _job(self, clip, source, frames):
         """The engine's job and the record of what it is for; those of a stopped run where they are the same."""
         settings = self.settings
-        ending = os.path.splitext(source)[1] or ".mov"
+        ending = os.path.splitext(source)[1].lower()
         job = {"autowipe_job": 1, "source": source, "kinds": settings["kinds"], "quality": settings["quality"]}
         job.update(codec=settings["codec"], resume=True)
-        if settings["codec"] in ("prores", "dnxhr"):
-            ending = ".mov"
+        fitting = ENDINGS.get(settings["codec"], KNOWN)
+        ending = ending if ending in fitting else fitting[0]
         if frames is not None:
             job["range"] = frames
         key = dict(job, source=clip.path or clip.name, span=[clip.start, clip.stop], route=clip.route, item=clip.id)
@@ -197,9 +200,8 @@ class Run:
         rate = clip.rate if is_source else self.session.rate
         lead = clip.lead if is_source else 0
         srt = record["job"].get("srt")
-        return place.Cleaned(
-            record["output"], record["first"], record["last"], lead, rate, record["events"], srt
-        ), record
+        frames = record["first"], record["last"]
+        return place.Cleaned(record["output"], frames, lead, rate, is_source, record["events"], srt), record
 
 
 class _OtherLength(Exception):
