@@ -558,6 +558,22 @@ def test_trouble_ends_in_a_sentence_and_changes_nothing(tmp_path: Path, case: st
     assert film.studio.door.misuse == []
 
 
+def test_a_disk_that_fills_up_while_placing_undoes_it_all(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
+    was = state_of(film.studio)
+    write = records.write
+
+    def full(record: dict) -> None:
+        if record["is_placed"]:
+            raise OSError(28, "No space left on device", record["output"])
+        write(record)
+
+    monkeypatch.setattr(records, "write", full)
+    run = run_all(film)
+
+    assert len(run.problems) == 2 and "No space left on device" in run.problems[0]
+    assert state_of(film.studio) == was
+
+
 @pytest.mark.parametrize("at", ["Resolve renders it", "working", "Placing"])
 def test_a_cancel_changes_nothing(tmp_path: Path, at: str) -> None:
     film = Film(tmp_path, Manners(), rate="24")

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import fake_resolve
 import pytest
 import synth
 from fake_resolve_state import state_of
@@ -171,6 +172,26 @@ def test_the_three_menu_scripts_run_as_resolve_runs_them(film: Film, home: Path,
             assert max(worst(film.shown(), expected(before, film, "first", "second"))) == 0
     assert names["bmd"].told == ["\n2 clips restored. The cleaned files are kept.\nOK"]
     assert max(worst(film.shown(), before)) == 0
+
+
+def test_the_same_script_runs_from_outside(film: Film, home: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    module = tmp_path / "scripting" / "Modules" / "DaVinciResolveScript.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("import fake_resolve\n\ndef scriptapp(name):\n    return fake_resolve.RUNNING[name]\n")
+    monkeypatch.setenv("RESOLVE_SCRIPT_API", str(tmp_path / "scripting"))
+    monkeypatch.setattr(fake_resolve, "RUNNING", {"Resolve": film.studio.handle}, raising=False)
+    monkeypatch.setattr(fronts.OwnWindow, "open", classmethod(lambda cls, *_: None))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = film.shown()
+    script = ROOT / "plugin" / "resolve" / "menu" / "Remove overlays from selection.py"
+
+    try:
+        runpy.run_path(str(script))
+    finally:
+        sys.modules.pop("DaVinciResolveScript", None)
+
+    assert "1 clip cleaned and placed." in capsys.readouterr().out
+    assert max(worst(film.shown(), expected(before, film, "first"))) == 0
 
 
 def test_the_check_page_tells_facts_and_changes_nothing(film: Film, home: Path) -> None:

@@ -22,9 +22,9 @@ from .labels import KINDS, LABELS
 READY_S = 20  # for the engine's Python to open a window
 
 
-def choose(names, resolve, python, environment):
+def choose(names, python, environment):
     """The first front that works here; `python` is the engine's interpreter, None where there is none."""
-    front = ResolveWindows.open(names, resolve)
+    front = ResolveWindows.open(names)
     if front is None and python:
         front = OwnWindow.open(python, environment)
     return front or SettingsFile()
@@ -34,13 +34,11 @@ class ResolveWindows:
     """Windows of Resolve's UIManager: Studio, and the free edition up to 19.0."""
 
     @classmethod
-    def open(cls, names, resolve):
+    def open(cls, names):
         bmd = names.get("bmd")
         fusion = names.get("fusion") or names.get("fu")
-        if fusion is None and "Fusion" in dir(resolve):
-            fusion = resolve.Fusion()
         ui = getattr(fusion, "UIManager", None) if fusion is not None else None
-        if ui is None or bmd is None or getattr(bmd, "UIDispatcher", None) is None:
+        if ui is None or getattr(bmd, "UIDispatcher", None) is None:
             return None
         return cls(ui, bmd.UIDispatcher(ui))
 

@@ -5,13 +5,12 @@
     main("restore", names)     takes results away again; those of the selected clips, or all
     main("check", names)       writes a page of facts about this Resolve, for a report
 
-`names` are the globals of the menu script: Resolve puts `resolve`, `fusion` and `bmd` there. From outside Resolve
-(Studio): python main.py selection, with the folder of this package on PYTHONPATH.
+`names` are the globals of the menu script: Resolve puts `resolve`, `fusion` and `bmd` there. Started by a Python
+outside, where Studio allows that, the script finds none of them and asks Resolve's own module for it.
 """
 
 import contextlib
 import os
-import sys
 import time
 import traceback
 
@@ -25,7 +24,7 @@ def main(command, names, front=None):
     """Runs one command; 0 done, 1 not done, 130 cancelled."""
     try:
         resolve = reach(names)
-        front = front or fronts.choose(names, resolve, *engine.window_command())
+        front = front or fronts.choose(names, *engine.window_command())
         if command == "check":
             text, code = "The page is {}. Nothing was changed.".format(check.write(resolve, names)), 0
         elif command == "restore":
@@ -107,7 +106,3 @@ def _log():
     except OSError:
         return "the console"
     return path
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "selection", {}))
