@@ -352,19 +352,50 @@ def test_a_second_run_replaces_the_first(film: Film) -> None:
     assert max(worst(film.shown(), before)) == 0
 
 
-def test_a_second_run_that_fails_leaves_the_first(film: Film) -> None:
+@pytest.mark.parametrize("way", ["above", "take"])
+def test_a_second_run_that_fails_leaves_the_first(film: Film, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    run_all(film, place=way)
+    seen, markers = film.shown(), dict(film.timeline.markers)
+    write = records.write
+
+    def full(record: dict) -> None:
+        if record["is_placed"]:
+            raise OSError(28, "No space left on device", record["output"])
+        write(record)
+
+    monkeypatch.setattr(records, "write", full)
+    run = run_all(film, place=way)
+
+    assert len(run.problems) == 2 and not run.done
+    assert max(worst(film.shown(), seen)) == 0
+    assert [item.is_enabled for item in film.items.values()] == [way == "take"] * 2
+    assert film.timeline.markers == markers
+
+
+def test_a_second_run_over_a_take_works_on_the_source_again(film: Film) -> None:
+    before = film.shown()
+    run_all(film, place="take")
+    film.items["first"].source += 2  # trimmed at its head since
+    film.items["first"].start += 2
+    film.items["first"].duration -= 2
+
+    run_all(film, place="take")
+
+    assert [len(item.takes) for item in film.items.values()] == [2, 2]
+    jobs = [records.read(str(path)) for path in sorted((film.folder / "clean").glob("*_clean_2.mov"))]
+    assert [(Path(job["job"]["source"]).name, job["lead"]) for job in jobs] == [("first.mov", 10), ("second.mov", 4)]
+    assert max(worst(film.shown()[2:], expected(before, film, "first", "second")[2:])) == 0
+
+
+def test_a_second_run_on_a_part_replaces_all_of_the_first(film: Film) -> None:
+    before = film.shown()
     run_all(film)
-    seen = film.shown()
-    film.studio.manners.appends = False
+    film.timeline.marks = {"in": 2, "out": 5}
 
-    run, steps = begin(film)
-    for text, _ in steps:
-        if text.startswith("Placing"):
-            film.studio.manners.appends = False
-    film.studio.manners.appends = True
+    run_all(film, is_timeline=False)
 
-    assert run.problems and not run.done
-    assert [item.is_enabled for item in film.items.values()] == [False, False] or max(worst(film.shown(), seen)) == 0
+    assert max(worst(film.shown(), expected(before, film, "first", "second"))) == 0
+    assert [place_of(item) for item in results(film)] == [(film.start + 12, 10), (film.start, 12)]
 
 
 def test_results_are_found_on_a_copy_of_the_timeline_too(film: Film) -> None:

@@ -6,7 +6,8 @@
     clips     an item → its source range, and which of the two ways out it takes
     deliver   the second way out: a record range rendered by Resolve, with everything put back afterwards
     work      the run: renders, engine jobs, placing; step by step, so that a dialogue can follow and cancel
-    place     a cleaned clip → the media pool and the timeline, read back and verified, undone when it fails
+    place     a cleaned clip → the timeline, over its original, read back and verified, undone when it fails
+              pool, takes, markers, edits: its parts
     records   a file beside each cleaned clip that says what it stands in for
     restore   takes results away and switches the originals on again
     check     a page of facts about this Resolve, for a report

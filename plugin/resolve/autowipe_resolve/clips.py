@@ -57,9 +57,19 @@ class Clip:
         self.rate = None
         self.first = self.last = 0
         self.lead = 0.0
+        self.known_lead = None  # of the item's first frame, where an earlier run has read it
         self.is_take = False
         self.why = []
         self.problem = ""
+
+    def show_through(self, old):
+        """Looks at the take that the result of an earlier run stands in for."""
+        record = old.record
+        take = ask(self.item, "GetTakeByIndex", record.get("take_before", 1))
+        self.media = take.get("mediaPoolItem") if isinstance(take, dict) else None
+        self.path = path_of(self.media)
+        # Where the clip was trimmed since, its offset in the cleaned file has moved by as much as in its source.
+        self.known_lead = record["lead"] + number(self.offset, 0) - math.floor(record["lead"] - record["first"])
 
     @property
     def frames(self):
@@ -83,6 +93,8 @@ class Clip:
 def look_at(session, span, *, handles, route="auto", way="above"):
     """Reads an item; never raises, see Clip.problem. As a take, an item keeps what Resolve adds to its source."""
     clip = Clip(session, span)
+    if span.take is not None:
+        clip.show_through(span.take)
     if session.is_locked(span.track):
         clip.problem = "its track V{} is locked; unlock it and run again".format(span.track)
         return clip
@@ -126,8 +138,8 @@ def _source_range(session, clip, handles):
         clip.why.append("Resolve does not say its rate")
         return
     step = float(clip.rate / session.rate)  # source frames for one record frame
-    lead = _lead(session, clip)
-    if lead is None or _is_retimed(session, clip, step):
+    lead = _lead(session, clip) if clip.known_lead is None else clip.known_lead
+    if lead is None or (clip.known_lead is None and _is_retimed(session, clip, step)):
         clip.why.append("it is retimed" if lead is not None else "Resolve does not say its source frames")
         return
     clip.lead = lead + (clip.start - clip.item_start) * step

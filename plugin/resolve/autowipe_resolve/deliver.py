@@ -9,8 +9,8 @@ import glob
 import os
 import uuid
 
+from .edits import set_enabled
 from .host import Refused, ask, did, items_of
-from .place import set_enabled
 
 # Format, codec as Resolve calls them (not as its pages show them); the first that this Resolve has.
 CODECS = (

@@ -19,6 +19,16 @@ class Span:
         self.start = start_of(item) if start is None else max(start, start_of(item))
         self.stop = stop_of(item) if stop is None else min(stop, stop_of(item))
         self.is_replaced = False  # by the result of an earlier run
+        self.take = None  # that result, where it is a take
+
+    def take_up(self, old):
+        """Reaches as far as the result of an earlier run that is going to be replaced."""
+        self.is_replaced = True
+        if old.take:
+            self.take = old
+        else:
+            self.start = max(start_of(self.item), min(self.start, start_of(old.item)))
+            self.stop = min(stop_of(self.item), max(self.stop, stop_of(old.item)))
 
     @property
     def is_whole(self):
@@ -126,6 +136,7 @@ def _originals(results, spans):
             if result.original is None:
                 continue
             span = Span(result.original_track, result.original, span.start, span.stop)
-        span.is_replaced = identity_of(span.item) in results.originals
+        for old in results.of(span.item, span.start, span.stop):
+            span.take_up(old)
         chosen.setdefault((identity_of(span.item), span.start), span)
     return list(chosen.values())

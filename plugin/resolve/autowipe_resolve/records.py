@@ -1,7 +1,7 @@
 """A file beside each cleaned clip says what it stands in for; with it a later run finds results and their originals.
 
     {"autowipe_result": 1, "output": ..., "job": {...}, "source": [bytes, time], "is_placed": true,
-     "way": "above" or "take", "timeline": ..., "result": ..., "track": 2, "first": 12, "start": 86400, "stop": 86448,
+     "way": "above" or "take", "timeline": ..., "result": ..., "track": 2, "first": 12, "last": 84, "lead": 24,
      "original": {"id": ..., "path": ..., "name": ..., "was_enabled": true}, "markers": ["autowipe ..."]}
 
 A duplicated or re-opened timeline has new identities; then the media and the place on the timeline tell.
@@ -64,17 +64,17 @@ class Results:
         for result in self.found:
             result.original_track, result.original = self._original(result)
         self.by_result = {identity_of(result.item): result for result in self.found}
-        self.originals = {identity_of(result.original) for result in self.found if result.original is not None}
+        self._by_original = {}
+        for result in self.found:
+            if result.original is not None:
+                self._by_original.setdefault(identity_of(result.original), []).append(result)
 
     def of(self, item, start, stop):
         """Those that stand in for an item within these record frames."""
-        wanted = identity_of(item)
         return [
             result
-            for result in self.found
-            if result.original is not None
-            and identity_of(result.original) == wanted
-            and (result.take or (start_of(result.item) < stop and start < stop_of(result.item)))
+            for result in self._by_original.get(identity_of(item), [])
+            if result.take or (start_of(result.item) < stop and start < stop_of(result.item))
         ]
 
     def _original(self, result):

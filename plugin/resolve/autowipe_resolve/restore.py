@@ -3,8 +3,10 @@
 import contextlib
 
 from . import records
+from .edits import remove, remove_empty_track, set_enabled
 from .host import Refused, ask, did, identity_of
-from .place import drop_take, remove, remove_empty_track, set_enabled, take_markers_away
+from .markers import take_markers_away
+from .takes import drop_take
 
 
 def restore(session, chosen=None):

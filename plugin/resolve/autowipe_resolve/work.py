@@ -187,6 +187,7 @@ class Run:
         record = {"autowipe_result": 1, "output": job["output"], "job": job, "key": key, "stamp": stamp}
         record.update(is_done=False, is_placed=False, events=[])
         record["first"], record["last"] = frames if frames is not None else (0, clip.frames)
+        record["lead"] = clip.lead if frames is not None else 0
         record["original"] = {
             "id": clip.id,
             "path": clip.path,
@@ -198,10 +199,9 @@ class Run:
     def _cleaned(self, clip, record):
         is_source = clip.route == "source"
         rate = clip.rate if is_source else self.session.rate
-        lead = clip.lead if is_source else 0
         srt = record["job"].get("srt")
         frames = record["first"], record["last"]
-        return place.Cleaned(record["output"], frames, lead, rate, is_source, record["events"], srt), record
+        return place.Cleaned(record["output"], frames, record["lead"], rate, is_source, record["events"], srt), record
 
 
 class _OtherLength(Exception):
