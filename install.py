@@ -105,7 +105,7 @@ def test(setup, words):
 
 def resolve(setup, words):
     setup.ensure([])
-    return host_installer(setup, "resolve").run(setup, words, Refusal)
+    return setup.host("install_resolve").run(setup, words, Refusal)
 
 
 def doctor(setup, _):
@@ -114,7 +114,7 @@ def doctor(setup, _):
     if setup.is_dry:
         return 0
     code = setup.start(["-m", "autowipe", "doctor"])
-    return max(code, host_installer(setup, "resolve").tell(setup))
+    return max(code, setup.host("install_resolve").tell(setup))
 
 
 def uninstall(setup, _):
@@ -122,8 +122,8 @@ def uninstall(setup, _):
     if record is None:
         print("Nothing to remove: install.py has made nothing here.")
         return 0
-    for host in record.get("hosts", {}):
-        host_installer(setup, host).run(setup, ["--remove"], Refusal)
+    if record.get("hosts", {}).get("resolve"):
+        setup.host("install_resolve").run(setup, ["--remove"], Refusal)
     for name in record["made"]:
         setup.remove(name)
     for top in ("core", "weights", "tests", "sample"):
@@ -146,15 +146,6 @@ COMMANDS = {
 }
 
 
-def host_installer(setup, host):
-    """The file beside a host's adapter that puts it into the host."""
-    path = setup.path("plugin/{0}/install_{0}.py".format(host))
-    spec = importlib.util.spec_from_file_location("install_" + host, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class Setup:
     """The engine's environment in one folder: makes it, keeps a record of it, starts programs in it."""
 
@@ -169,6 +160,13 @@ class Setup:
 
     def command(self):
         return os.path.join(os.path.dirname(self.python), "autowipe")
+
+    def host(self, name):
+        """The file of plugin/ that knows how to put an adapter into a program."""
+        spec = importlib.util.spec_from_file_location(name, self.path("plugin/{}.py".format(name)))
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
 
     def say(self, text):
         print(("Would do: " if self.is_dry else "") + text, flush=True)

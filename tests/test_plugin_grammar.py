@@ -9,6 +9,7 @@ from conftest import ROOT
 FILES = sorted((ROOT / "plugin").rglob("*.py"))
 HOSTS = {
     "blender": {"bpy", "gpu", "gpu_extras", "blf", "mathutils", "addon_utils"},
+    "farm": {"batch_jobs", "outline"},
     "resolve": {"DaVinciResolveScript", "autowipe_resolve", "labels"},
 }
 SHARED = "autowipe_link"

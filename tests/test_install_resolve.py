@@ -26,7 +26,7 @@ class Refusal(Exception):
 
 @pytest.fixture
 def installer() -> ModuleType:
-    path = ROOT / "plugin" / "resolve" / "install_resolve.py"
+    path = ROOT / "plugin" / "install_resolve.py"
     spec = importlib.util.spec_from_file_location("install_resolve", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

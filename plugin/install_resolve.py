@@ -111,12 +111,12 @@ def install(fusion, engine, say, is_dry):
     package = os.path.join(target, PACKAGE)
     if os.path.isdir(package):
         shutil.rmtree(package)  # modules that a newer version no longer has must not stay
-    shutil.copytree(os.path.join(HERE, PACKAGE), package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copyfile(os.path.join(os.path.dirname(HERE), LINK), os.path.join(target, LINK))
+    shutil.copytree(os.path.join(HERE, "resolve", PACKAGE), package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(os.path.join(HERE, LINK), os.path.join(target, LINK))
     _write(os.path.join(target, "engine.json"), json.dumps({"engine": engine}, indent=1) + "\n")
     os.makedirs(menu, exist_ok=True)
     for name in _menu_scripts():
-        text = _read(os.path.join(HERE, MENU, name))
+        text = _read(os.path.join(HERE, "resolve", MENU, name))
         _write(os.path.join(menu, name), text.replace(UNFILLED, "FOLDER = " + ascii(target)))
     return [target] + [os.path.join(menu, name) for name in _menu_scripts()]
 
@@ -184,8 +184,8 @@ def _check_files(fusion):
         engine = ""
     if not os.path.exists(engine):
         return ("fail", "the engine that {} names is not there".format(target), again)
-    for name in sorted(os.listdir(os.path.join(HERE, PACKAGE))):
-        mine, theirs = os.path.join(HERE, PACKAGE, name), os.path.join(target, PACKAGE, name)
+    for name in sorted(os.listdir(os.path.join(HERE, "resolve", PACKAGE))):
+        mine, theirs = os.path.join(HERE, "resolve", PACKAGE, name), os.path.join(target, PACKAGE, name)
         if name.endswith(".py") and (not os.path.isfile(theirs) or _read(mine) != _read(theirs)):
             return ("warn", "the adapter in {} is of another version".format(target), again)
     return ("ok", "the adapter is in " + target, "")
@@ -270,7 +270,7 @@ def _registered():
 
 
 def _menu_scripts():
-    return sorted(name for name in os.listdir(os.path.join(HERE, MENU)) if name.endswith(".py"))
+    return sorted(name for name in os.listdir(os.path.join(HERE, "resolve", MENU)) if name.endswith(".py"))
 
 
 def _read(path):
