@@ -72,6 +72,18 @@ def place_of(item: Item) -> tuple[int, int]:
     return item.start, item.duration
 
 
+def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on there is no room for the record of a placed clip."""
+    write = records.write
+
+    def full(record: dict) -> None:
+        if record["is_placed"]:
+            raise OSError(28, "No space left on device", record["output"])
+        write(record)
+
+    monkeypatch.setattr(records, "write", full)
+
+
 # What comes back
 
 
@@ -356,14 +368,7 @@ def test_a_second_run_replaces_the_first(film: Film) -> None:
 def test_a_second_run_that_fails_leaves_the_first(film: Film, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     run_all(film, place=way)
     seen, markers = film.shown(), dict(film.timeline.markers)
-    write = records.write
-
-    def full(record: dict) -> None:
-        if record["is_placed"]:
-            raise OSError(28, "No space left on device", record["output"])
-        write(record)
-
-    monkeypatch.setattr(records, "write", full)
+    fill_the_disk(monkeypatch)
     run = run_all(film, place=way)
 
     assert len(run.problems) == 2 and not run.done
@@ -591,14 +596,7 @@ def test_trouble_ends_in_a_sentence_and_changes_nothing(tmp_path: Path, case: st
 
 def test_a_disk_that_fills_up_while_placing_undoes_it_all(film: Film, monkeypatch: pytest.MonkeyPatch) -> None:
     was = state_of(film.studio)
-    write = records.write
-
-    def full(record: dict) -> None:
-        if record["is_placed"]:
-            raise OSError(28, "No space left on device", record["output"])
-        write(record)
-
-    monkeypatch.setattr(records, "write", full)
+    fill_the_disk(monkeypatch)
     run = run_all(film)
 
     assert len(run.problems) == 2 and "No space left on device" in run.problems[0]

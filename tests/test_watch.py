@@ -10,6 +10,7 @@ from pathlib import Path
 import media
 import opentimelineio as otio
 import pytest
+from autowipe import cli
 from autowipe.batch import watch as watching
 from autowipe.batch.request import Request
 from autowipe.batch.run import Outcome
@@ -158,6 +159,11 @@ def test_twins_that_are_put_back_are_not_cleaned_again(drop: Path, batches: list
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="is not a folder"):
         look(tmp_path / "nowhere")
+
+
+def test_a_wrong_option_is_told_before_anything_is_watched(drop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["watch", str(drop), "--once", "--kinds", "ghost"]) == 2
+    assert "kind 'ghost' is not known" in capsys.readouterr().err
 
 
 def test_what_is_done_is_kept_in_a_file(drop: Path, batches: list[str]) -> None:
