@@ -4,6 +4,7 @@
     python3 install.py --farm     the same with what is needed to share work between machines
     python3 install.py demo       the same, then wipes the sample clip and says where the result is
     python3 install.py test       the same with the test tools, then runs the tests; further words go to pytest
+    python3 install.py resolve    puts the scripts into DaVinci Resolve's menu; further words: --help
     python3 install.py doctor     says what is installed, what is wrong and how to mend it
     python3 install.py uninstall  removes what this file made, nothing else
 
@@ -46,7 +47,7 @@ def main(words=None):
         "command",
         nargs="?",
         default="install",
-        choices=["install", "demo", "test", "doctor", "uninstall"],
+        choices=["install", "demo", "test", "resolve", "doctor", "uninstall"],
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument(
@@ -57,7 +58,7 @@ def main(words=None):
     )
     parser.add_argument("--farm", action="store_true", help="install what shares work between machines as well")
     options, rest = parser.parse_known_args(words)
-    if rest and options.command != "test":
+    if rest and options.command not in ("test", "resolve"):
         parser.error("unknown words: " + " ".join(rest))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # paths that the terminal cannot show
@@ -102,10 +103,18 @@ def test(setup, words):
     return 0 if setup.is_dry else setup.start(["-m", "pytest"] + words)
 
 
+def resolve(setup, words):
+    setup.ensure([])
+    return setup.host("install_resolve").run(setup, words, Refusal)
+
+
 def doctor(setup, _):
     if not os.path.exists(setup.path(RECORD)):
         raise Refusal("AutoWipe is not installed here yet; run: python3 install.py")
-    return 0 if setup.is_dry else setup.start(["-m", "autowipe", "doctor"])
+    if setup.is_dry:
+        return 0
+    code = setup.start(["-m", "autowipe", "doctor"])
+    return max(code, setup.host("install_resolve").tell(setup))
 
 
 def uninstall(setup, _):
@@ -113,6 +122,8 @@ def uninstall(setup, _):
     if record is None:
         print("Nothing to remove: install.py has made nothing here.")
         return 0
+    if record.get("hosts", {}).get("resolve"):
+        setup.host("install_resolve").run(setup, ["--remove"], Refusal)
     for name in record["made"]:
         setup.remove(name)
     for top in ("core", "weights", "tests", "sample"):
@@ -129,6 +140,7 @@ COMMANDS = {
     "install": install,
     "demo": demo,
     "test": test,
+    "resolve": resolve,
     "doctor": doctor,
     "uninstall": uninstall,
 }
@@ -149,6 +161,13 @@ class Setup:
     def command(self):
         return os.path.join(os.path.dirname(self.python), "autowipe")
 
+    def host(self, name):
+        """The file of plugin/ that knows how to put an adapter into a program."""
+        spec = importlib.util.spec_from_file_location(name, self.path("plugin/{}.py".format(name)))
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
     def say(self, text):
         print(("Would do: " if self.is_dry else "") + text, flush=True)
 
@@ -162,6 +181,7 @@ class Setup:
                 "install into it yourself: " + quoted([self.python, "-m", "pip", "install", "-e", "."])
             )
         made = [] if record is None else record["made"]
+        hosts = {} if record is None else record.get("hosts", {})
         if record is not None and not self.is_sound(record):
             self.say("Removing an environment that was left half made or has moved")
             if not self.is_dry:
@@ -169,7 +189,7 @@ class Setup:
             record = None
         if record is None:
             record = {"root": self.root, "doing": None, "environment": False, "torch": None}
-            record.update({"stamp": None, "extras": [], "made": made})
+            record.update({"stamp": None, "extras": [], "made": made, "hosts": hosts})
             self.make_environment(record)
             record["environment"] = True
         extras = sorted(set(record["extras"]) | set(self.extras) | set(extras))

@@ -20,7 +20,7 @@ PLAIN = {"errors", "timing", "protocol", "job", "plan"}
 # The files that know FFmpeg. All others see frames and planes.
 MEDIA = {"decode", "siting", "pixels", "encode", "encoders", "segments", "mux", "doctor"}
 # The files that print, exit or read argv.
-SPEAKING = {"cli", "batchcli", "__main__"}
+SPEAKING = {"cli", "batchcli", "watchcli", "__main__"}
 # Seconds to import: never while `autowipe --help` or a job's check waits for it.
 HEAVY = {"torch", "onnxruntime", "rapidocr"}
 # The engine uses no network, unpickles nothing, and runs in no host.

@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import __version__, batchcli
+from . import __version__, batchcli, watchcli
 from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError
 from .job import CODECS, DEVICES, ENCODERS, QUALITIES, Job, parse_area
 from .protocol import Failed, Hello, Message, OverlayFound, Progress, Result, Warned, to_line
@@ -178,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument("job", metavar="JOB.json")
 
     batchcli.add_commands(commands, lambda: _line_sender(_own_stdout()), _stopper)
+    watchcli.add_command(commands, _stopper)
 
     doctor = commands.add_parser("doctor", help="tell what is installed, what is wrong and how to mend it")
     doctor.set_defaults(command=_doctor)
