@@ -9,7 +9,8 @@ enum {
     MOST_BODY = 1 << 20,  /* bytes: what is larger is no message of ours */
     CONNECT_MS = 200,     /* a listening engine takes the line at once */
     HANDSHAKE_S = 5,      /* a busy machine may be slow to answer */
-    START_AGAIN_S = 30,   /* an engine that ends at once is not started for every frame */
+    START_S = 20,         /* that an engine may take to listen: its libraries are large */
+    GIVE_UP_S = 30,       /* after one that did not come: not every frame is to wait for it */
     SLICE_MS = 20,        /* between two questions whether the host still wants the frame */
     MOST_WORDS = 16,      /* of the command that starts the engine */
     FILE_SIZE = 4096      /* of endpoint and engine.txt */
@@ -17,7 +18,8 @@ enum {
 
 static autowipe_lock lock = AUTOWIPE_LOCK;
 static autowipe_line *free_lines = NULL;
-static double last_start = -1e9;
+static double last_start = -1e9;     /* of the engine that is being started */
+static double given_up_until = -1e9; /* no engine comes before */
 
 void autowipe_put_u32(autowipe_packing *packing, uint32_t value)
 {
@@ -267,6 +269,16 @@ static int wait_slice(const autowipe_patience *patience)
     return AUTOWIPE_FINE;
 }
 
+/* Ends a start: so that the next frame starts an engine at once, or after GIVE_UP_S where none came. */
+static void give_up(int is_long)
+{
+    autowipe_lock_take(&lock);
+    last_start = -1e9;
+    if (is_long)
+        given_up_until = autowipe_now() + GIVE_UP_S;
+    autowipe_lock_give(&lock);
+}
+
 int autowipe_line_take(autowipe_line **line, int may_start, const autowipe_patience *patience, char why[AUTOWIPE_TEXT])
 {
     for (;;) {
@@ -286,29 +298,35 @@ int autowipe_line_take(autowipe_line **line, int may_start, const autowipe_patie
     int how = connect_line(line, patience, why);
     if (how != AUTOWIPE_NO_ENGINE)
         return how;
-    autowipe_lock_take(&lock);
-    double since = autowipe_now() - last_start;
-    int starts = may_start && since > START_AGAIN_S;
-    if (starts)
-        last_start = autowipe_now(), since = 0;
-    autowipe_lock_give(&lock);
     snprintf(why, AUTOWIPE_TEXT, "AutoWipe's engine is not running. The picture is unchanged.");
-    if (!may_start || (starts && start_engine(why) != 0))
-        return AUTOWIPE_NO_ENGINE;
-    /* Also waits for an engine that another render has just started. */
-    while (since < START_AGAIN_S && how == AUTOWIPE_NO_ENGINE) {
+    if (!may_start)
+        return how;
+    autowipe_lock_take(&lock);
+    double now = autowipe_now();
+    int is_given_up = now < given_up_until, is_starting = now < last_start + START_S;
+    if (!is_given_up && !is_starting)
+        last_start = now;
+    double end = last_start + START_S; /* several renders wait for the one that is starting */
+    autowipe_lock_give(&lock);
+    if (is_given_up || (!is_starting && start_engine(why) != 0)) {
+        give_up(!is_given_up);
+        return how;
+    }
+    while (how == AUTOWIPE_NO_ENGINE && autowipe_now() < end) {
         int waited = wait_slice(patience);
         if (waited == AUTOWIPE_STOPPED)
             return waited;
         if (waited != AUTOWIPE_FINE)
             break;
         how = connect_line(line, patience, why);
-        autowipe_lock_take(&lock);
-        since = autowipe_now() - last_start;
-        autowipe_lock_give(&lock);
     }
-    if (how == AUTOWIPE_NO_ENGINE)
+    if (how == AUTOWIPE_NO_ENGINE) {
         snprintf(why, AUTOWIPE_TEXT, "AutoWipe's engine did not start in time. The picture is unchanged.");
+        if (autowipe_now() >= end)
+            give_up(1);
+    } else {
+        give_up(0);
+    }
     return how;
 }
 

@@ -42,8 +42,8 @@ typedef struct autowipe_line {
 
 enum { AUTOWIPE_FINE = 0, AUTOWIPE_NO_ENGINE, AUTOWIPE_TOO_SLOW, AUTOWIPE_STOPPED, AUTOWIPE_LOST };
 
-/* A line that is free, or a new one. With `may_start` the engine is started where there is none, at most once in
-   half a minute, and waited for. Says in `why` what is wrong where the return value is not AUTOWIPE_FINE. */
+/* A line that is free, or a new one. With `may_start` the engine is started where there is none, and waited
+   for; where none came, half a minute passes before the next. Says in `why` what is wrong where the return value is not AUTOWIPE_FINE. */
 int autowipe_line_take(autowipe_line **line, int may_start, const autowipe_patience *patience, char why[AUTOWIPE_TEXT]);
 /* Keeps the line for the next one, or gives it up where its state is not known. */
 void autowipe_line_give(autowipe_line *line, int is_sound);

@@ -13,22 +13,22 @@ typedef struct {
 #define FLAG "OfxParamTypeBoolean"
 #define NUMBER "OfxParamTypeDouble"
 #define WHOLE "OfxParamTypeInteger"
-#define TEXT "OfxParamTypeString"
+#define STRING "OfxParamTypeString"
 #define BUTTON "OfxParamTypePushButton"
 
 /* Names are kept in projects: they never change. */
 static const row ROWS[AUTOWIPE_PARAM_COUNT] = {
-    [AUTOWIPE_PLAN] = {"planFile", TEXT, "Plan file",
+    [AUTOWIPE_PLAN] = {"planFile", STRING, "Plan file",
                        "The plan that Analyse or `autowipe perceive CLIP -o PLAN.json` made for this clip. Without one, "
                        "what stays in place is learned from the frames as they are rendered.",
                        .is_file = 1, .re_renders = 1},
     [AUTOWIPE_OFFSET] = {"frameOffset", WHOLE, "Frame offset",
                          "Frame of the plan's clip that is shown at time 0: how much was trimmed off its start.", 0,
                          -10000000, 10000000, .re_renders = 1},
-    [AUTOWIPE_MEDIA] = {"mediaFile", TEXT, "Clip to analyse",
+    [AUTOWIPE_MEDIA] = {"mediaFile", STRING, "Clip to analyse",
                         "The file that this clip plays. Left empty, Analyse reads the frames from this program.",
                         .is_file = 1},
-    [AUTOWIPE_ANALYSE_BUTTON] = {"analyse", BUTTON, "Analyse", "Looks for overlays and makes a plan."},
+    [AUTOWIPE_ANALYSE_BUTTON] = {"analyse", BUTTON, "Analyse", "Looks for overlays and makes a plan.", .re_renders = 0},
     [AUTOWIPE_LOGO] = {"logo", FLAG, "Logos", "Wipe logos, bugs and score bars that stay in place.", 1, .re_renders = 1},
     [AUTOWIPE_DYNAMIC] = {"dynamic", FLAG, "Moving marks", "Wipe logos and effect text that blink or move.", 1,
                           .re_renders = 1},
@@ -47,12 +47,13 @@ static const row ROWS[AUTOWIPE_PARAM_COUNT] = {
                           .is_animated = 1, .re_renders = 1},
     [AUTOWIPE_WAIT] = {"wait", NUMBER, "Longest wait (s)",
                        "How long a frame may wait for the engine before the source is passed on unchanged.", 60, 0,
-                       3600},
+                       3600, .re_renders = 0},
     [AUTOWIPE_MUST_WIPE] = {"failWithoutEngine", FLAG, "Fail the final render if the engine is missing",
-                            "Off, a frame that could not be wiped is passed on unchanged, with a message."},
-    [AUTOWIPE_STATUS_LINE] = {"status", TEXT, "Engine", "What the engine said last."},
+                            "Off, a frame that could not be wiped is passed on unchanged, with a message.",
+                            .re_renders = 0},
+    [AUTOWIPE_STATUS_LINE] = {"status", STRING, "Engine", "What the engine said last.", .re_renders = 0},
     [AUTOWIPE_ENGINE_BUTTON] = {"startEngine", BUTTON, "Start engine",
-                                "Starts the engine if need be and says how it is."},
+                                "Starts the engine if need be and says how it is.", .re_renders = 0},
     [AUTOWIPE_FROM_FRAMES] = {"fromFrames", FLAG, "From frames", "", .is_hidden = 1, .re_renders = 1},
 };
 

@@ -218,7 +218,7 @@ void autowipe_shared_close(autowipe_shared *shared)
 
 static int is_hosts_own(const char *setting)
 {
-    static const char *const starts[] = {"PYTHON", "LD_", "DYLD_", "QT_", "AUTOWIPE_OFX_"};
+    static const char *const starts[] = {"PYTHON", "LD_", "DYLD_", "QT_"};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         if (strncmp(setting, starts[i], strlen(starts[i])) == 0)
             return 1;

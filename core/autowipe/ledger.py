@@ -100,7 +100,7 @@ def _state(path: str) -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
-def _file() -> Path:
+def state_folder() -> Path:
     """Where each system keeps a program's state for a user."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
@@ -108,4 +108,8 @@ def _file() -> Path:
         base = Path.home() / "Library" / "Application Support"
     else:
         base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "autowipe" / "written.jsonl"
+    return base / "autowipe"
+
+
+def _file() -> Path:
+    return state_folder() / "written.jsonl"

@@ -1,0 +1,136 @@
+"""Brings what was made from a clip's file into the picture that a host shows of it: size, place and colours.
+
+A host may have scaled the clip, put bars beside it, or taken it into its own colour space. How it did so is measured
+on the picture around the overlays; a picture that cannot be explained is another frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+SAME = 1.5 / 255  # median difference: the host shows the file's own values, but for rounding
+EXPLAINED = 0.02  # of the host's contrast: the median that a colour transform leaves; another frame leaves 0.1 and more
+FLAT = 0.01  # contrast of a picture that says nothing
+COARSE = 48  # px across, of pictures that are compared after scaling
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a host shows the clip: host px = px * scale + shift, RGB by `colour`."""
+
+    scale: tuple[float, float]
+    shift: tuple[float, float]  # px
+    colour: np.ndarray | None  # (terms, 3) of `_terms`; None: as the file has it
+    low: np.ndarray  # (3,) what the host's picture holds at least and at most, so that no colour is extrapolated
+    high: np.ndarray
+
+    def colours(self, rgb: np.ndarray) -> np.ndarray:
+        """(..., 3) float32 as the host has them."""
+        if self.colour is None:
+            return rgb
+        flat = _terms(rgb.reshape(-1, 3)) @ self.colour
+        room = 0.25 * (self.high - self.low)
+        return np.clip(flat, self.low - room, self.high + room).reshape(rgb.shape).astype(np.float32)
+
+
+def places(size: tuple[int, int], host: tuple[int, int]) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """Ways in which a picture of `size` may lie in one of `host` px: scale and shift; the likeliest first."""
+    sx, sy = host[0] / size[0], host[1] / size[1]
+    found = [((sx, sy), (0.0, 0.0))]
+    if abs(sx / sy - 1) > 0.01:  # bars, cropped, or stretched
+        for scale in (min(sx, sy), max(sx, sy)):
+            shift = ((host[0] - scale * size[0]) / 2, (host[1] - scale * size[1]) / 2)
+            found.insert(len(found) - 1, ((scale, scale), shift))
+    return found
+
+
+def fit_same(ours: np.ndarray, theirs: np.ndarray, is_clear: np.ndarray) -> Fit | None:
+    """The fit of pictures of the same size, sampled at the same px. None where they show different frames.
+
+    ours: (h, w, 3) uint8 RGB; theirs: (h, w, 3) float32; is_clear: (h, w) bool, where no overlay lies.
+    """
+    return _fit(ours[is_clear] / np.float32(255), theirs[is_clear], (1.0, 1.0), (0.0, 0.0), EXPLAINED)
+
+
+def fit_scaled(
+    ours: np.ndarray, step: int, theirs: np.ndarray, their_step: int, is_clear: np.ndarray, host: tuple[int, int]
+) -> Fit | None:
+    """The same for pictures of different size, compared coarsely.
+
+    `step`, `their_step`: px between two samples; `host`: width and height of the host's picture, px.
+    """
+    size = (ours.shape[1] * step, ours.shape[0] * step)
+    across = COARSE, max(2, round(COARSE * size[1] / size[0]))
+    a = cv2.resize(ours.astype(np.float32) / 255, across, interpolation=cv2.INTER_AREA)
+    clear = cv2.resize(is_clear.astype(np.float32), across, interpolation=cv2.INTER_AREA) > 0.9
+    best: tuple[float, Fit] | None = None
+    for scale, shift in places(size, host):
+        cell = (size[0] / across[0] * scale[0] / their_step, size[1] / across[1] * scale[1] / their_step)
+        smooth = cv2.blur(np.ascontiguousarray(theirs), (max(1, round(cell[0])), max(1, round(cell[1]))))
+        x = (np.arange(across[0], dtype=np.float32) + 0.5) * cell[0] + shift[0] / their_step - 0.5
+        y = (np.arange(across[1], dtype=np.float32) + 0.5) * cell[1] + shift[1] / their_step - 0.5
+        inside = ((x >= 0) & (x < theirs.shape[1]))[None] & ((y >= 0) & (y < theirs.shape[0]))[:, None]
+        grid = np.broadcast_to(x, across[::-1]).copy(), np.broadcast_to(y[:, None], across[::-1]).copy()
+        b = cv2.remap(smooth, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        use = clear & inside
+        if use.sum() < 0.2 * use.size:
+            continue
+        fit = _fit(a[use], b[use], scale, shift, 3 * EXPLAINED)
+        if fit is not None:
+            error = float(np.median(np.abs(fit.colours(a[use]) - b[use])))
+            if best is None or error < 0.8 * best[0]:
+                best = (error, fit)
+    return None if best is None else best[1]
+
+
+def _fit(
+    ours: np.ndarray, theirs: np.ndarray, scale: tuple[float, float], shift: tuple[float, float], most: float
+) -> Fit | None:
+    if len(ours) < 64 or not np.isfinite(theirs).all():
+        return None
+    low, high = theirs.min(0), theirs.max(0)
+    if np.median(np.abs(ours - theirs)) <= SAME * (1 if most == EXPLAINED else 3):
+        return Fit(scale, shift, None, low, high)
+    contrast = np.subtract(*np.percentile(theirs, (95, 5))) / 2
+    if contrast < FLAT:
+        return None
+    use = np.ones(len(ours), bool)
+    colour = np.zeros((10, 3))
+    for _ in range(3):  # without those that fit worst: edges, and what the host has laid over
+        colour, *_ = np.linalg.lstsq(_terms(ours[use]), theirs[use].astype(np.float64), rcond=None)
+        error = np.abs(_terms(ours) @ colour - theirs).max(1)
+        use = error <= max(1e-6, 3 * float(np.median(error)))
+    if np.median(error) > most * contrast:
+        return None
+    return Fit(scale, shift, colour, low, high)
+
+
+def _terms(rgb: np.ndarray) -> np.ndarray:
+    """(n, 10): a matrix and, for each channel, a curve of third degree."""
+    rgb = rgb.astype(np.float64)
+    return np.concatenate([np.ones((len(rgb), 1)), rgb, rgb**2, rgb**3], axis=1)
+
+
+def warp(
+    rgb: np.ndarray, labels: np.ndarray, box: tuple[int, int, int, int], fit: Fit, host: tuple[int, int]
+) -> tuple[tuple[int, int, int, int], np.ndarray, np.ndarray] | None:
+    """A region of the clip, and its labels, in host px: box, (h, w, 3) RGB, (h, w) labels; None outside the picture."""
+    (sx, sy), (tx, ty) = fit.scale, fit.shift
+    x0, y0 = max(0, int(np.floor(box[0] * sx + tx))), max(0, int(np.floor(box[1] * sy + ty)))
+    x1 = min(host[0], int(np.ceil((box[0] + box[2]) * sx + tx)))
+    y1 = min(host[1], int(np.ceil((box[1] + box[3]) * sy + ty)))
+    if x1 <= x0 or y1 <= y0:
+        return None
+    if sx < 1 or sy < 1:
+        rgb = cv2.blur(rgb, (max(1, round(1 / sx)), max(1, round(1 / sy))), borderType=cv2.BORDER_REPLICATE)
+    x = (np.arange(x0, x1, dtype=np.float32) + 0.5 - tx) / sx - 0.5 - box[0]
+    y = (np.arange(y0, y1, dtype=np.float32) + 0.5 - ty) / sy - 0.5 - box[1]
+    grid = np.broadcast_to(x, (len(y), len(x))).copy(), np.broadcast_to(y[:, None], (len(y), len(x))).copy()
+    picture = cv2.remap(rgb, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    reach = (2 * int(np.ceil(0.5 / min(1, sx))) + 1, 2 * int(np.ceil(0.5 / min(1, sy))) + 1)
+    wider = cv2.dilate(labels, np.ones(reach[::-1], np.uint8))
+    moved = cv2.remap(wider, *grid, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return (x0, y0, x1 - x0, y1 - y0), picture, moved
