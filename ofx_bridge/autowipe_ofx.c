@@ -268,7 +268,7 @@ static autowipe_request request_of(const instance *self, const autowipe_values *
     return made;
 }
 
-/* Puts the engine's plates over what is in `out`. Says in `why` what kept it from that: 1 where it was wiped. */
+/* The source, with the engine's plates over it. Says in `why` what kept it from that: 1 where it was wiped. */
 static int wipe(rendering *now, const autowipe_values *values, const autowipe_picture *out, autowipe_how *how,
                 char why[AUTOWIPE_TEXT])
 {
@@ -281,11 +281,11 @@ static int wipe(rendering *now, const autowipe_values *values, const autowipe_pi
     autowipe_source pictures = {fetch_source, release_source, NULL, now};
     autowipe_line *line = NULL;
     autowipe_answer *answer = malloc(sizeof *answer);
-    if (!answer)
-        return 0;
-    int state = autowipe_line_take(&line, 1, &patience, why);
-    if (state == AUTOWIPE_FINE) {
+    int state = answer ? autowipe_line_take(&line, 1, &patience, why) : AUTOWIPE_NO_ENGINE;
+    if (state == AUTOWIPE_FINE)
         state = autowipe_ask(line, AUTOWIPE_RENDER, &request);
+    autowipe_picture_copy(out, source, how); /* while the engine thinks */
+    if (line) {
         if (state == AUTOWIPE_FINE)
             state = autowipe_hear(line, &pictures, &patience, answer);
         if (state == AUTOWIPE_LOST)
@@ -321,7 +321,6 @@ static int render_picture(instance *self, double time, const autowipe_values *va
 {
     autowipe_picture source, mask = {.handle = NULL};
     autowipe_picture_fetch(self->source, time, &source);
-    autowipe_picture_copy(out, &source, how);
     rendering now = {self, time, &source};
     int is_done = 1;
     if (source.handle && values->opacity > 0 && values->kinds) {
@@ -330,8 +329,10 @@ static int render_picture(instance *self, double time, const autowipe_values *va
         how->mask = mask.handle ? &mask : NULL;
         is_done = wipe(&now, values, out, how, why);
         autowipe_picture_release(&mask);
-    } else if (how->view != AUTOWIPE_CLEAN) {
-        autowipe_picture_composite(out, &source, NULL, 0, how);
+    } else {
+        autowipe_picture_copy(out, &source, how);
+        if (how->view != AUTOWIPE_CLEAN)
+            autowipe_picture_composite(out, &source, NULL, 0, how);
     }
     autowipe_picture_release(&source);
     return is_done;
@@ -370,7 +371,7 @@ static int show_progress(void *about, double share, const char *text)
     return suite && suite->progressUpdate && suite->progressUpdate(now->self->effect, share) == kOfxStatReplyNo;
 }
 
-/* Main thread. Says in `answer->text` how it went. */
+/* Main thread; for a button. Says in `answer->text` how it went. */
 static int speak(instance *self, uint32_t type, const autowipe_request *request, double wait_s, autowipe_answer *answer)
 {
     rendering now = {self, request->time, NULL};

@@ -111,6 +111,7 @@ class Library:
             ("mini_abort_in", None, [pointer, number]),
             ("mini_message", text, [pointer]),
             ("mini_fetches", number, [pointer]),
+            ("mini_seconds", number, [pointer]),
         ):
             function = getattr(self.c, name)
             function.restype, function.argtypes = result, arguments
@@ -213,6 +214,11 @@ class Effect:
     @property
     def fetches(self) -> int:
         return int(self.c.mini_fetches(self.handle))
+
+    @property
+    def seconds(self) -> float:
+        """That the plug-in took for the last render; fetching pictures, which the host does, not counted."""
+        return self.c.mini_seconds(self.handle)
 
     def close(self) -> None:
         if self.handle:

@@ -133,10 +133,11 @@ class Listener:
         if transport == "auto":
             transport = "unix" if hasattr(socket, "AF_UNIX") else "tcp"
         self._folder, self._token = folder, secrets.token_hex(32)
+        self._address: Path | None = None  # of a socket file
         self._file = folder / "endpoint"
         try:
             if transport == "unix":
-                address = folder / "engine.sock"
+                self._address = address = folder / "engine.sock"
                 address.unlink(missing_ok=True)
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 self._socket.bind(str(address))
@@ -193,6 +194,8 @@ class Listener:
         with contextlib.suppress(OSError):
             if self._token in self._file.read_text("utf-8"):
                 self._file.unlink()
+                if self._address is not None:
+                    self._address.unlink()
 
 
 class Packing:

@@ -30,7 +30,7 @@ from .windows import plates_of, windows_of
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 600 << 20  # of finished frames held by one plan: some windows of them
-SAMPLE_PX = 240  # columns, at most, of the coarse picture by which a frame is known again
+SAMPLE_PX = 120  # columns, at most, of the coarse picture by which a frame is known again
 AROUND_PX = 4  # chroma that is brought to luma size looks so far
 
 

@@ -70,7 +70,7 @@ struct OfxImageEffect {
     clip *clips;
     pthread_mutex_t lock;
     char message[TEXT];
-    double abort_at;
+    double abort_at, seconds;
     atomic_int fetches;
 };
 
@@ -92,6 +92,7 @@ static char the_error[TEXT];
 static _Thread_local mini_effect *rendering = NULL; /* what this thread renders */
 static _Thread_local const mini_how *how_now = NULL;
 static _Thread_local double time_now = 0;
+static _Thread_local double own_seconds = 0; /* that this host took while the plug-in rendered */
 static _Thread_local char lent[TEXT]; /* the string handed out last: the next one takes its place */
 static mini_host *only_host = NULL;
 
@@ -479,7 +480,9 @@ static OfxStatus clip_image(OfxImageClipHandle one, OfxTime time, const OfxRectD
     const float *rgba = picture_at(one, host->ignores_time && rendering ? time_now : time);
     if (!rgba)
         return kOfxStatFailed;
+    double start = now();
     *out = make_picture(host, how_now ? how_now : &PLAIN, one->width, one->height, rgba);
+    own_seconds += now() - start;
     return kOfxStatOK;
 }
 
@@ -499,8 +502,10 @@ static OfxStatus clip_release(OfxPropertySetHandle picture)
     if (!picture)
         return kOfxStatErrBadHandle;
     atomic_fetch_sub(&picture->host->pictures, 1);
+    double start = now();
     if (picture != output_now)
         free_picture(picture);
+    own_seconds += now() - start;
     return kOfxStatOK;
 }
 
@@ -845,7 +850,13 @@ int mini_render(mini_effect *effect, double time, const mini_how *how, float *rg
     atomic_fetch_sub(&host->pictures, 1);
     rendering = effect, time_now = time, how_now = how, output_now = output;
     act(host, "OfxImageEffectActionBeginSequenceRender", effect, &in, NULL);
+    own_seconds = 0;
+    double start = now();
     OfxStatus status = act(host, "OfxImageEffectActionRender", effect, &in, NULL);
+    double took = now() - start - own_seconds;
+    pthread_mutex_lock(&effect->lock);
+    effect->seconds = took;
+    pthread_mutex_unlock(&effect->lock);
     act(host, "OfxImageEffectActionEndSequenceRender", effect, &in, NULL);
     rendering = NULL, how_now = NULL, output_now = NULL;
     void *data = NULL;
@@ -941,3 +952,4 @@ void mini_abort_in(mini_effect *effect, double seconds)
 
 const char *mini_message(mini_effect *effect) { return effect->message; }
 double mini_fetches(mini_effect *effect) { return effect->fetches; }
+double mini_seconds(mini_effect *effect) { return effect->seconds; }

@@ -62,5 +62,6 @@ int mini_is_identity(mini_effect *effect, double time);
 void mini_abort_in(mini_effect *effect, double seconds); /* from now; negative is never */
 const char *mini_message(mini_effect *effect);           /* shown last; "" when taken away */
 double mini_fetches(mini_effect *effect);                /* pictures fetched so far */
+double mini_seconds(mini_effect *effect);                /* that the plug-in took for the last render, without ours */
 
 #endif
