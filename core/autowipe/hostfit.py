@@ -14,7 +14,7 @@ import numpy as np
 SAME = 1.5 / 255  # median difference: the host shows the file's own values, but for rounding
 EXPLAINED = 0.02  # of the host's contrast: the median that a colour transform leaves; another frame leaves 0.1 and more
 FLAT = 0.01  # contrast of a picture that says nothing
-COARSE = 48  # px across, of pictures that are compared after scaling
+COARSE = 32  # px across, of pictures that are compared after scaling
 
 
 @dataclass(frozen=True)
@@ -64,26 +64,34 @@ def fit_scaled(
     """
     size = (ours.shape[1] * step, ours.shape[0] * step)
     across = COARSE, max(2, round(COARSE * size[1] / size[0]))
-    a = cv2.resize(ours.astype(np.float32) / 255, across, interpolation=cv2.INTER_AREA)
-    clear = cv2.resize(is_clear.astype(np.float32), across, interpolation=cv2.INTER_AREA) > 0.9
+    middle = [(np.arange(n, dtype=np.float32) + 0.5) * length / n for n, length in zip(across, size, strict=True)]
+    cell = size[0] / across[0]  # px
+    a, _ = _at(ours.astype(np.float32) / 255, step, cell, middle)
+    clear = _at(is_clear.astype(np.float32), step, cell, middle)[0] > 0.9
     best: tuple[float, Fit] | None = None
     for scale, shift in places(size, host):
-        cell = (size[0] / across[0] * scale[0] / their_step, size[1] / across[1] * scale[1] / their_step)
-        smooth = cv2.blur(np.ascontiguousarray(theirs), (max(1, round(cell[0])), max(1, round(cell[1]))))
-        x = (np.arange(across[0], dtype=np.float32) + 0.5) * cell[0] + shift[0] / their_step - 0.5
-        y = (np.arange(across[1], dtype=np.float32) + 0.5) * cell[1] + shift[1] / their_step - 0.5
-        inside = ((x >= 0) & (x < theirs.shape[1]))[None] & ((y >= 0) & (y < theirs.shape[0]))[:, None]
-        grid = np.broadcast_to(x, across[::-1]).copy(), np.broadcast_to(y[:, None], across[::-1]).copy()
-        b = cv2.remap(smooth, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        there = [m * s + t for m, s, t in zip(middle, scale, shift, strict=True)]
+        b, inside = _at(np.ascontiguousarray(theirs), their_step, cell * scale[0], there)
         use = clear & inside
         if use.sum() < 0.2 * use.size:
             continue
-        fit = _fit(a[use], b[use], scale, shift, 3 * EXPLAINED)
+        fit = _fit(a[use], b[use], scale, shift, 4 * EXPLAINED)
         if fit is not None:
             error = float(np.median(np.abs(fit.colours(a[use]) - b[use])))
             if best is None or error < 0.8 * best[0]:
                 best = (error, fit)
     return None if best is None else best[1]
+
+
+def _at(picture: np.ndarray, step: int, cell: float, places: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Means of about `cell` px around places, and whether these lie in the picture; every `step`-th px is there."""
+    reach = 2 * int(cell / step / 2) + 1
+    smooth = cv2.blur(picture, (reach, reach))
+    x, y = ((place - 0.5) / step for place in places)  # a sample is the middle of its px
+    inside = ((x > -1) & (x < picture.shape[1]))[None] & ((y > -1) & (y < picture.shape[0]))[:, None]
+    shape = (len(y), len(x))
+    grid = np.broadcast_to(x, shape).copy(), np.broadcast_to(y[:, None], shape).copy()
+    return cv2.remap(smooth, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), inside
 
 
 def _fit(

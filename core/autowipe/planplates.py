@@ -30,7 +30,7 @@ from .windows import plates_of, windows_of
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 600 << 20  # of finished frames held by one plan: some windows of them
-SAMPLE_PX = 120  # columns, at most, of the coarse picture by which a frame is known again
+SAMPLE_PX = 160  # columns, at most, of the coarse picture by which a frame is known again
 AROUND_PX = 4  # chroma that is brought to luma size looks so far
 
 
@@ -52,8 +52,8 @@ class Frame:
     """A frame of the plan's clip."""
 
     regions: list[Finished]
-    sample: np.ndarray  # (h, w, 3) uint8 RGB: every `PlanPlates.step`-th px, as the source has it
-    is_clear: np.ndarray  # (h, w) bool: where no overlay lies over the sample
+    samples: np.ndarray  # (2, h, w, 3) uint8 RGB: every `PlanPlates.step`-th px of the source; the px below those
+    is_clear: np.ndarray  # (h, w) bool: where no overlay lies over the samples
 
 
 class PlanPlates:
@@ -71,7 +71,7 @@ class PlanPlates:
         )
         self._mattes.check()
         self.windows = windows_of(self.plan, self._mattes, self.info)
-        self.step = max(1, -(-self.info.layout.width // SAMPLE_PX))
+        self.step = 2 * -(-self.info.layout.width // (2 * SAMPLE_PX))  # even: rows of the upper field
         self._making, self._lock = threading.Lock(), threading.Lock()
         self._held: OrderedDict[int, dict[int, Frame]] = OrderedDict()  # window: frame: what was made
         self._ahead: threading.Thread | None = None
@@ -136,14 +136,14 @@ class PlanPlates:
         made = {}
         for frame in self.clip.frames(window.core):
             here = by_frame.get(frame.index, [])
-            sample = self._sample(frame.views)
+            samples = np.stack([self._sample(frame.views, 0), self._sample(frame.views, 1)])
             for plate in here:
                 composite(frame.views, self.info.layout, plate)
             regions = [self._finished(frame.views, plate) for plate in here]
-            is_clear = np.ones(sample.shape[:2], bool)
+            is_clear = np.ones(samples.shape[1:3], bool)
             for region in regions:
                 self._cover(is_clear, region)
-            made[frame.index] = Frame(regions, sample, is_clear)
+            made[frame.index] = Frame(regions, samples, is_clear)
         return made
 
     def rgb(self, box: Box, crop: list[np.ndarray]) -> np.ndarray:
@@ -175,9 +175,10 @@ class PlanPlates:
         labels = np.where(changed & (labels == UNTOUCHED), np.maximum(near, UNBLENDED), labels)
         return Finished(box, planes.crop(views, layout, box), labels.astype(np.uint8))
 
-    def _sample(self, views: list[np.ndarray]) -> np.ndarray:
+    def _sample(self, views: list[np.ndarray], down: int) -> np.ndarray:
         layout, step = self.info.layout, self.step
-        rows, columns = np.arange(0, layout.height, step), np.arange(0, layout.width, step)
+        rows = np.minimum(np.arange(0, layout.height, step) + down, layout.height - 1)
+        columns = np.arange(0, layout.width, step)
         parts = []
         for view, plane in zip(views, layout.colour, strict=False):
             parts.append(view[np.ix_(rows >> plane.shift_y, columns >> plane.shift_x)])
@@ -221,4 +222,4 @@ def _source_of(plan: Plan, path: Path) -> str:
 
 
 def _size_bytes(made: dict[int, Frame]) -> int:
-    return sum(f.sample.nbytes + f.is_clear.nbytes + sum(r.size_bytes for r in f.regions) for f in made.values())
+    return sum(f.samples.nbytes + f.is_clear.nbytes + sum(r.size_bytes for r in f.regions) for f in made.values())

@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 
 MOST_PLANS = 4  # open at a time: each holds a clip and finished frames
 MOST_LEARNERS = 8
+LOWER = 1  # a request's field
 
 
 def serve(version: str, *, transport: str, idle_minutes: float, ready: Callable[[str], None]) -> None:
@@ -306,22 +307,23 @@ def _kinds(request: Request) -> tuple[str, ...]:
 
 
 def _look(line: Line, request: Request, plates: PlanPlates) -> np.ndarray:
-    """(h, w, 3) float32: every so many px of the host's picture; rows of a single field stand for two."""
+    """(h, w, 3) float32: every so many px of the host's picture; where sizes agree, those of the plan's samples."""
     step = _step(request, plates)
+    if request.field:  # of which a row stands for two
+        step //= 2
     ((picture, _),) = line.want([Wish(request.time, (0, 0, request.width, request.height), step)])
     if picture is None:
         raise Gone("the host has no picture of the frame that it renders")
-    return picture.repeat(2, 0) if request.field else picture.copy()
+    return (picture[:, ::2] if request.field else picture).copy()
 
 
 def _step(request: Request, plates: PlanPlates) -> int:
-    """Px between two samples: those of the plan where both are the same, else finer, to be averaged."""
-    return plates.step if _is_same(request, plates) else max(1, request.width // 480)
+    """Px between two samples of the host's picture: even, for fields."""
+    return plates.step if _is_same(request, plates) else 2 * max(1, request.width // 960)
 
 
 def _is_same(request: Request, plates: PlanPlates) -> bool:
-    layout = plates.info.layout
-    return not request.field and (request.width, request.height) == (layout.width, layout.height)
+    return _host_size(request) == (plates.info.layout.width, plates.info.layout.height)
 
 
 def _host_size(request: Request) -> tuple[int, int]:
@@ -330,10 +332,11 @@ def _host_size(request: Request) -> tuple[int, int]:
 
 def _fit(seen: np.ndarray, request: Request, plates: PlanPlates, frame: Frame) -> hostfit.Fit | None:
     """How the host shows this frame; None where it shows another one."""
+    ours = frame.samples[1 if request.field == LOWER else 0]
     if _is_same(request, plates):
-        return hostfit.fit_same(frame.sample, seen, frame.is_clear)
-    step = _step(request, plates)
-    return hostfit.fit_scaled(frame.sample, plates.step, seen, step, frame.is_clear, _host_size(request))
+        return hostfit.fit_same(ours, seen, frame.is_clear)
+    host = _host_size(request)
+    return hostfit.fit_scaled(ours, plates.step, seen, _step(request, plates), frame.is_clear, host)
 
 
 def _other_frame(seen: np.ndarray, request: Request, plates: PlanPlates, number: int) -> str:
@@ -354,7 +357,7 @@ def _served(plates: PlanPlates, region: Finished, fit: hostfit.Fit, request: Req
             return []
         box, rgb, labels = moved
     if request.field:  # OpenFX counts the rows of the lower field from the bottom, so it holds the odd ones
-        first = (box[1] + (request.field == 1)) % 2
+        first = (box[1] + (request.field == LOWER)) % 2
         rgb, labels = rgb[first::2], labels[first::2]
         box = (box[0], (box[1] + first) // 2, box[2], len(labels))
         if not len(labels):
