@@ -417,6 +417,8 @@ static void analyse(instance *self, const autowipe_values *values, double time)
         suite->progressEnd(self->effect);
     if (state == AUTOWIPE_FINE && *answer->plan) {
         autowipe_param_set_int(&self->params, AUTOWIPE_FROM_FRAMES, is_from_frames);
+        if (is_from_frames) /* the plan's frame 0 is the clip's first */
+            autowipe_param_set_int(&self->params, AUTOWIPE_OFFSET, (int)-floor(request.first + 0.5));
         autowipe_param_set_text(&self->params, AUTOWIPE_PLAN, answer->plan);
     }
     autowipe_param_set_text(&self->params, AUTOWIPE_STATUS_LINE, answer->text);

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pytest
 from conftest import ROOT
 
 OK, FAILED, MISSING_FEATURE, DEFAULT = 0, 1, 4, 14
@@ -240,5 +243,48 @@ def render_many(
     return failed, out
 
 
-def which_valgrind() -> str | None:
-    return shutil.which("valgrind")
+@contextmanager
+def hosts(library: Library, plugin: Path) -> Iterator[Callable[..., Host]]:
+    """Opens hosts, and closes all of them with their checks."""
+    opened: list[Host] = []
+
+    def make(profile: str = "nuke", context: str = FILTER) -> Host:
+        opened.append(Host(library, plugin, profile, context))
+        return opened[-1]
+
+    yield make
+    for host in opened:
+        host.close()
+
+
+@contextmanager
+def meeting_place(factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A link folder and a state folder of some tests' own; the engine that a render starts there ends with them."""
+    patch = pytest.MonkeyPatch()
+    folder = factory.mktemp("l")
+    folder.chmod(0o700)
+    patch.setenv("AUTOWIPE_LINK", str(folder))
+    patch.setenv("XDG_STATE_HOME", str(factory.mktemp("state")))
+    yield folder
+    stop_engine(folder)
+    patch.undo()
+
+
+def engine_pid(link: Path) -> int | None:
+    try:
+        lines = (link / "endpoint").read_text("utf-8").splitlines()
+    except OSError:
+        return None
+    return int(dict(line.split(" ", 1) for line in lines)["pid"])
+
+
+def stop_engine(link: Path, sign: int = signal.SIGTERM) -> None:
+    """Ends the engine, if there is one, and waits until it is gone."""
+    pid = engine_pid(link)
+    try:
+        while pid is not None:
+            os.kill(pid, sign)
+            time.sleep(0.05)
+    except ProcessLookupError:
+        pass
+    (link / "endpoint").unlink(missing_ok=True)

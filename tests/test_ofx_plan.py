@@ -19,7 +19,7 @@ import synth
 from autowipe import planes
 from autowipe.decode import open_clip
 from autowipe.sidecars import PROVENANCE_COLOURS
-from minihost import FAILED, FILTER, GENERAL, OK, Effect, Host, How, Library, render_many
+from minihost import FAILED, GENERAL, OK, Effect, Host, How, Library, render_many
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt" or minihost.compiler() is None, reason="no C compiler at hand (cc, gcc or clang) to build the host"
@@ -71,32 +71,8 @@ class Made:
 
 @pytest.fixture(scope="module")
 def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A meeting place of these tests' own; the engine that a render starts there is ended with them."""
-    patch = pytest.MonkeyPatch()
-    folder = tmp_path_factory.mktemp("l")
-    folder.chmod(0o700)
-    patch.setenv("AUTOWIPE_LINK", str(folder))
-    patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    yield folder
-    stop_engine(folder)
-    patch.undo()
-
-
-def engine_pid(link: Path) -> int | None:
-    try:
-        lines = (link / "endpoint").read_text("utf-8").splitlines()
-    except OSError:
-        return None
-    return int(dict(line.split(" ", 1) for line in lines)["pid"])
-
-
-def stop_engine(link: Path, sign: int = 15) -> None:
-    pid = engine_pid(link)
-    if pid is not None:
-        os.kill(pid, sign)
-        while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3]:
-            time.sleep(0.02)
-        (link / "endpoint").unlink(missing_ok=True)
+    with minihost.meeting_place(tmp_path_factory) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -116,15 +92,8 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def open_host(library: Library, plugin: Path, link: Path) -> Iterator[Callable[..., Host]]:
-    hosts: list[Host] = []
-
-    def make(profile: str = "nuke", context: str = FILTER) -> Host:
-        hosts.append(Host(library, plugin, profile, context))
-        return hosts[-1]
-
-    yield make
-    for host in hosts:
-        host.close()
+    with minihost.hosts(library, plugin) as make:
+        yield make
 
 
 @pytest.fixture
@@ -454,11 +423,11 @@ def test_an_engine_that_ends_is_started_again_for_the_next_frame(open_host, made
     effect.set(planFile=str(made.plan))
     assert np.abs(effect.render(2)[1] - made.wanted[2]).max() <= ROUNDING
 
-    before = engine_pid(link)
+    before = minihost.engine_pid(link)
     os.kill(before, sign)
     end = time.monotonic() + 60
     while np.array_equal(effect.render(2)[1], made.source[2]) and time.monotonic() < end:
         time.sleep(0.1)
 
     assert np.abs(effect.render(2)[1] - made.wanted[2]).max() <= ROUNDING
-    assert engine_pid(link) != before
+    assert minihost.engine_pid(link) != before

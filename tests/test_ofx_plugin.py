@@ -35,15 +35,8 @@ def open_host(
 ) -> Iterator[Callable[..., Host]]:
     """Opens hosts, and fails where the plug-in did what no host forgives."""
     monkeypatch.setenv("AUTOWIPE_LINK", str(tmp_path / "nobody"))
-    hosts: list[Host] = []
-
-    def make(profile: str, context: str = FILTER) -> Host:
-        hosts.append(Host(library, plugin, profile, context))
-        return hosts[-1]
-
-    yield make
-    for host in hosts:
-        host.close()
+    with minihost.hosts(library, plugin) as make:
+        yield make
 
 
 def pictures(count: int = 3, size: tuple[int, int] = (37, 22)) -> np.ndarray:

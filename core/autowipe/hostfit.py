@@ -89,9 +89,13 @@ def _at(picture: np.ndarray, step: int, cell: float, places: list[np.ndarray]) -
     smooth = cv2.blur(picture, (reach, reach))
     x, y = ((place - 0.5) / step for place in places)  # a sample is the middle of its px
     inside = ((x > -1) & (x < picture.shape[1]))[None] & ((y > -1) & (y < picture.shape[0]))[:, None]
+    return cv2.remap(smooth, *_grid(x, y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), inside
+
+
+def _grid(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows of every px, for cv2.remap."""
     shape = (len(y), len(x))
-    grid = np.broadcast_to(x, shape).copy(), np.broadcast_to(y[:, None], shape).copy()
-    return cv2.remap(smooth, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), inside
+    return np.broadcast_to(x, shape).copy(), np.broadcast_to(y[:, None], shape).copy()
 
 
 def _fit(
@@ -132,13 +136,15 @@ def warp(
     y1 = min(host[1], int(np.ceil((box[1] + box[3]) * sy + ty)))
     if x1 <= x0 or y1 <= y0:
         return None
-    if sx < 1 or sy < 1:
-        rgb = cv2.blur(rgb, (max(1, round(1 / sx)), max(1, round(1 / sy))), borderType=cv2.BORDER_REPLICATE)
-    x = (np.arange(x0, x1, dtype=np.float32) + 0.5 - tx) / sx - 0.5 - box[0]
-    y = (np.arange(y0, y1, dtype=np.float32) + 0.5 - ty) / sy - 0.5 - box[1]
-    grid = np.broadcast_to(x, (len(y), len(x))).copy(), np.broadcast_to(y[:, None], (len(y), len(x))).copy()
-    picture = cv2.remap(rgb, *grid, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # A host px is the mean of the px beneath it.
+    nx, ny = (1 if s >= 1 else 2 * int(np.ceil(1 / s)) for s in (sx, sy))
+    x = (np.arange(x0 * nx, x1 * nx, dtype=np.float32) + 0.5) / nx
+    y = (np.arange(y0 * ny, y1 * ny, dtype=np.float32) + 0.5) / ny
+    x, y = (x - tx) / sx - 0.5 - box[0], (y - ty) / sy - 0.5 - box[1]
+    picture = cv2.remap(rgb, *_grid(x, y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    picture = picture.reshape(y1 - y0, ny, x1 - x0, nx, 3).mean((1, 3), dtype=np.float32)
     reach = (2 * int(np.ceil(0.5 / min(1, sx))) + 1, 2 * int(np.ceil(0.5 / min(1, sy))) + 1)
     wider = cv2.dilate(labels, np.ones(reach[::-1], np.uint8))
-    moved = cv2.remap(wider, *grid, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    at = _grid(x[nx // 2 :: nx], y[ny // 2 :: ny])
+    moved = cv2.remap(wider, *at, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     return (x0, y0, x1 - x0, y1 - y0), picture, moved

@@ -544,6 +544,15 @@ static OfxStatus say(void *handle, const char *type, const char *id, const char 
     return kOfxStatOK;
 }
 
+static OfxStatus pop_up(void *handle, const char *type, const char *id, const char *format, ...)
+{
+    mini_effect *effect = handle;
+    (void)type, (void)id, (void)format;
+    if (rendering)
+        complain(effect->host, "a window is opened while rendering");
+    return kOfxStatOK;
+}
+
 static OfxStatus unsay(void *handle)
 {
     mini_effect *effect = handle;
@@ -553,8 +562,8 @@ static OfxStatus unsay(void *handle)
     return kOfxStatOK;
 }
 
-static const OfxMessageSuiteV2 MESSAGES = {say, say, unsay};
-static const OfxMessageSuiteV2 WILD = {say, NULL, (OfxStatus(*)(void *))(uintptr_t)0x10};
+static const OfxMessageSuiteV2 MESSAGES = {pop_up, say, unsay};
+static const OfxMessageSuiteV2 WILD = {pop_up, NULL, (OfxStatus(*)(void *))(uintptr_t)0x10};
 
 static OfxStatus progress_start(void *effect, const char *label) { return (void)effect, (void)label, kOfxStatOK; }
 static OfxStatus progress_update(void *handle, double share)
