@@ -83,8 +83,9 @@ static int want(autowipe_line *line, autowipe_unpacking *body, const autowipe_so
         uint64_t pixels = (uint64_t)((box.w + (int)step - 1) / (int)step) * (uint64_t)((box.h + (int)step - 1) / (int)step);
         if (form == FLOAT_RGB && !is_inside(line, offset, pixels * 3 * sizeof(float)))
             return AUTOWIPE_LOST;
-        if (patience->is_stopped && patience->is_stopped(patience->about))
-            return AUTOWIPE_STOPPED;
+        int how = autowipe_still_waits(patience);
+        if (how != AUTOWIPE_FINE)
+            return how;
         autowipe_picture picture;
         source->fetch(source->about, time, &picture);
         if (picture.handle && form == FLOAT_RGB)
@@ -139,6 +140,8 @@ int autowipe_hear(autowipe_line *line, const autowipe_source *source, const auto
             how = want(line, &body, source, patience);
         else
             how = AUTOWIPE_LOST;
+        if (how == AUTOWIPE_FINE) /* an engine that keeps asking is no reason to stay */
+            how = autowipe_still_waits(patience);
         if (how != AUTOWIPE_FINE)
             return how;
     }

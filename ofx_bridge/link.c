@@ -258,15 +258,11 @@ static int connect_line(autowipe_line **made, const autowipe_patience *patience,
     return AUTOWIPE_FINE;
 }
 
-/* Whether the host has given up or the time is over; else waits a little. */
-static int wait_slice(const autowipe_patience *patience)
+int autowipe_still_waits(const autowipe_patience *patience)
 {
     if (patience->is_stopped && patience->is_stopped(patience->about))
         return AUTOWIPE_STOPPED;
-    if (autowipe_now() >= patience->end)
-        return AUTOWIPE_TOO_SLOW;
-    autowipe_sleep(SLICE_MS);
-    return AUTOWIPE_FINE;
+    return autowipe_now() >= patience->end ? AUTOWIPE_TOO_SLOW : AUTOWIPE_FINE;
 }
 
 /* Ends a start: so that the next frame starts an engine at once, or after GIVE_UP_S where none came. */
@@ -313,11 +309,12 @@ int autowipe_line_take(autowipe_line **line, int may_start, const autowipe_patie
         return how;
     }
     while (how == AUTOWIPE_NO_ENGINE && autowipe_now() < end) {
-        int waited = wait_slice(patience);
-        if (waited == AUTOWIPE_STOPPED)
-            return waited;
-        if (waited != AUTOWIPE_FINE)
+        int waits = autowipe_still_waits(patience);
+        if (waits == AUTOWIPE_STOPPED)
+            return waits;
+        if (waits != AUTOWIPE_FINE)
             break;
+        autowipe_sleep(SLICE_MS);
         how = connect_line(line, patience, why);
     }
     if (how == AUTOWIPE_NO_ENGINE) {
@@ -372,10 +369,9 @@ static int receive_all(autowipe_line *line, void *bytes, size_t count, const aut
         if (is_there < 0)
             return AUTOWIPE_LOST;
         if (is_there == 0) {
-            if (patience->is_stopped && patience->is_stopped(patience->about))
-                return AUTOWIPE_STOPPED;
-            if (autowipe_now() >= patience->end)
-                return AUTOWIPE_TOO_SLOW;
+            int waits = autowipe_still_waits(patience);
+            if (waits != AUTOWIPE_FINE)
+                return waits;
             continue;
         }
         long got = autowipe_receive(line->socket, next, count);

@@ -42,6 +42,9 @@ typedef struct autowipe_line {
 
 enum { AUTOWIPE_FINE = 0, AUTOWIPE_NO_ENGINE, AUTOWIPE_TOO_SLOW, AUTOWIPE_STOPPED, AUTOWIPE_LOST };
 
+/* AUTOWIPE_FINE, _STOPPED or _TOO_SLOW. */
+int autowipe_still_waits(const autowipe_patience *patience);
+
 /* A line that is free, or a new one. With `may_start` the engine is started where there is none, and waited
    for; where none came, half a minute passes before the next. Says in `why` what is wrong where the return value is not AUTOWIPE_FINE. */
 int autowipe_line_take(autowipe_line **line, int may_start, const autowipe_patience *patience, char why[AUTOWIPE_TEXT]);

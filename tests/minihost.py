@@ -281,10 +281,11 @@ def engine_pid(link: Path) -> int | None:
 def stop_engine(link: Path, sign: int = signal.SIGTERM) -> None:
     """Ends the engine, if there is one, and waits until it is gone."""
     pid = engine_pid(link)
+    if pid is None or pid == os.getpid():
+        return
     try:
-        while pid is not None:
+        for _ in range(200):
             os.kill(pid, sign)
             time.sleep(0.05)
     except ProcessLookupError:
-        pass
-    (link / "endpoint").unlink(missing_ok=True)
+        (link / "endpoint").unlink(missing_ok=True)
