@@ -8,6 +8,7 @@
 enum {
     MOST_BODY = 1 << 20,  /* bytes: what is larger is no message of ours */
     CONNECT_MS = 200,     /* a listening engine takes the line at once */
+    SEND_MS = 2000,       /* an engine that reads nothing for so long is lost */
     HANDSHAKE_S = 5,      /* a busy machine may be slow to answer */
     START_S = 20,         /* that an engine may take to listen: its libraries are large */
     GIVE_UP_S = 30,       /* after one that did not come: not every frame is to wait for it */
@@ -354,11 +355,14 @@ void autowipe_lines_close(void)
 
 int autowipe_line_send(autowipe_line *line, uint32_t type, const void *body, size_t size)
 {
+    /* In one piece: over TCP the second of two small ones would wait for word of the first. */
+    unsigned char message[2 * sizeof(uint32_t) + sizeof ((autowipe_packing *)NULL)->bytes];
     uint32_t head[2] = {(uint32_t)size, type};
-    if (autowipe_send(line->socket, head, sizeof head, 2000) != 0 ||
-        autowipe_send(line->socket, body, size, 2000) != 0)
+    if (size > sizeof message - sizeof head)
         return AUTOWIPE_LOST;
-    return AUTOWIPE_FINE;
+    memcpy(message, head, sizeof head);
+    memcpy(message + sizeof head, body, size);
+    return autowipe_send(line->socket, message, sizeof head + size, SEND_MS) == 0 ? AUTOWIPE_FINE : AUTOWIPE_LOST;
 }
 
 static int receive_all(autowipe_line *line, void *bytes, size_t count, const autowipe_patience *patience)

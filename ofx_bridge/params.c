@@ -64,8 +64,8 @@ static void limit(OfxPropertySetHandle set, const row *about, void (*put)(OfxPro
     put(set, "OfxParamPropDefault", about->fallback);
     put(set, "OfxParamPropMin", about->least);
     put(set, "OfxParamPropMax", about->most);
-    put(set, "OfxParamPropDisplayMin", about->least < -100000 ? -1000 : about->least);
-    put(set, "OfxParamPropDisplayMax", about->most > 100000 ? 1000 : about->most);
+    put(set, "OfxParamPropDisplayMin", about->least < -100000 ? -100000 : about->least);
+    put(set, "OfxParamPropDisplayMax", about->most > 100000 ? 100000 : about->most);
 }
 
 static void put_whole(OfxPropertySetHandle set, const char *name, double value)

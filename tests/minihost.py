@@ -288,4 +288,4 @@ def stop_engine(link: Path, sign: int = signal.SIGTERM) -> None:
             os.kill(pid, sign)
             time.sleep(0.05)
     except ProcessLookupError:
-        (link / "endpoint").unlink(missing_ok=True)
+        pass

@@ -424,7 +424,7 @@ def test_an_engine_that_ends_is_started_again_for_the_next_frame(open_host, made
     assert np.abs(effect.render(2)[1] - made.wanted[2]).max() <= ROUNDING
 
     before = minihost.engine_pid(link)
-    os.kill(before, sign)
+    minihost.stop_engine(link, sign)
     end = time.monotonic() + 60
     while np.array_equal(effect.render(2)[1], made.source[2]) and time.monotonic() < end:
         time.sleep(0.1)

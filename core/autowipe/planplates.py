@@ -137,9 +137,10 @@ class PlanPlates:
         for frame in self.clip.frames(window.core):
             here = by_frame.get(frame.index, [])
             samples = np.stack([self._sample(frame.views, 0), self._sample(frame.views, 1)])
+            before = [planes.crop(frame.views, self.info.layout, plate.box) for plate in here]
             for plate in here:
                 composite(frame.views, self.info.layout, plate)
-            regions = [self._finished(frame.views, plate) for plate in here]
+            regions = [self._finished(frame.views, plate, old) for plate, old in zip(here, before, strict=True)]
             is_clear = np.ones(samples.shape[1:3], bool)
             for region in regions:
                 self._cover(is_clear, region)
@@ -151,8 +152,11 @@ class PlanPlates:
         info = self.info
         return planes.to_rgb(crop, info.layout, info.matrix, info.full_range, info.siting)
 
-    def _finished(self, views: list[np.ndarray], plate: Plate) -> Finished:
-        """The plate and what its changed chroma samples reach."""
+    def _finished(self, views: list[np.ndarray], plate: Plate, before: list[np.ndarray]) -> Finished:
+        """The plate as far as it changes the frame, and what its changed chroma samples reach.
+
+        A host's way from Y'CbCr to RGB is not ours: pixels that would keep their value are left to the host.
+        """
         layout = self.info.layout
         x, y, w, h = plate.box
         x0, y0 = max(0, x - AROUND_PX), max(0, y - AROUND_PX)
@@ -161,18 +165,18 @@ class PlanPlates:
         labels = np.zeros(box[:1:-1], np.uint8)
         left, top = x - box[0], y - box[1]
         labels[top : top + h, left : left + w] = plate.provenance
-        changed = labels != UNTOUCHED
-        for mask, plane in zip(plate.masks, layout.colour, strict=True):
+        changed = np.zeros(labels.shape, bool)
+        for mask, new, old, plane in zip(plate.masks, plate.planes, before, layout.colour, strict=True):
             px, py, pw, ph = layout.plane_box(plate.box, plane)
             bx, by, bw, bh = layout.plane_box(box, plane)
             at = np.zeros((bh, bw), np.uint8)
-            at[py - by : py - by + ph, px - bx : px - bx + pw] = mask
+            at[py - by : py - by + ph, px - bx : px - bx + pw] = mask & (new != old)
             if plane.shift_x or plane.shift_y:  # between two chroma samples both count
                 at = cv2.dilate(at, np.ones((3, 3), np.uint8))
             full = at.repeat(1 << plane.shift_y, 0).repeat(1 << plane.shift_x, 1)
             changed |= full[: box[3], : box[2]] != 0
         near = cv2.dilate(labels, np.ones((9, 9), np.uint8))
-        labels = np.where(changed & (labels == UNTOUCHED), np.maximum(near, UNBLENDED), labels)
+        labels = np.where(labels == UNTOUCHED, np.maximum(near, UNBLENDED), labels) * changed
         return Finished(box, planes.crop(views, layout, box), labels.astype(np.uint8))
 
     def _sample(self, views: list[np.ndarray], down: int) -> np.ndarray:
