@@ -55,6 +55,7 @@ def info_of(layout: Layout, count: int) -> ClipInfo:
         sample_aspect=None,
         rotation=0,
         field_order="progressive",
+        field_code=1,
         timecode=None,
         tags=ColourTags(),
         matrix="rgb",

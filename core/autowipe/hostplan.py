@@ -97,6 +97,9 @@ class Learner:
         except AutoWipeError as err:
             log.warning("nothing can be learned from the frames: %s", err)
             plates = None
+        except Exception:  # a mistake of ours: rendering goes on, the log gets the rest
+            log.exception("nothing can be learned from the frames")
+            plates = None
         with self._lock:
             self._tried = count
             if plates is not None:
@@ -109,7 +112,7 @@ def _make(
 ) -> Plan:
     job = Job(source=str(folder / "host"), task="perceive", kinds=kinds, save_plan=str(folder / "plan.json"))
     run = pipeline.Run(send, threading.Event())
-    run.stages(("look", "measure"), len(whole))
+    run.stages(("look", "measure"), len(whole), None)
     plan = pipeline.make_plan(job, clip, whole, "", folder, run)  # type: ignore[arg-type]
     return replace(plan, source=replace(plan.source, path=""))
 
