@@ -165,7 +165,7 @@ def remove_ofx(setup, target):
 def ofx_folder():
     """Where OpenFX hosts of this machine look for plug-ins."""
     if sys.platform == "win32":
-        return os.path.join(os.environ.get("CommonProgramFiles", "C:\\Program Files\\Common Files"), "OFX", "Plugins")
+        return os.path.join(os.environ.get("COMMONPROGRAMFILES", "C:\\Program Files\\Common Files"), "OFX", "Plugins")
     return "/Library/OFX/Plugins" if sys.platform == "darwin" else "/usr/OFX/Plugins"
 
 
