@@ -5,6 +5,7 @@
     python3 install.py demo       the same, then wipes the sample clip and says where the result is
     python3 install.py test       the same with the test tools, then runs the tests; further words go to pytest
     python3 install.py resolve    puts the scripts into DaVinci Resolve's menu; further words: --help
+    python3 install.py ofx        builds the OpenFX plug-in and puts it where hosts look; `ofx remove` takes it away
     python3 install.py doctor     says what is installed, what is wrong and how to mend it
     python3 install.py uninstall  removes what this file made, nothing else
 
@@ -31,6 +32,8 @@ PYTORCH_INDEX = "https://download.pytorch.org/whl/"  # PyTorch's own builds, by 
 CUDA_BUILD = "cu130"  # what PyPI's Linux build of the same torch is made for
 SAMPLE = "sample/village.mp4"
 DEMO = {"clip": "demo/village_clean.mp4", "report": "demo/village_report.html"}
+OFX_BUILD = "build/ofx"
+OFX_BUNDLE = "AutoWipe.ofx.bundle"
 WORKING_FOLDER = "demo/.village_clean.mp4.autowipe"  # left by a demo that was killed
 EVERYONE = ["timeline"]  # parts of pyproject.toml that every installation gets
 CACHES = [".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"]
@@ -47,7 +50,7 @@ def main(words=None):
         "command",
         nargs="?",
         default="install",
-        choices=["install", "demo", "test", "resolve", "doctor", "uninstall"],
+        choices=["install", "demo", "test", "resolve", "ofx", "doctor", "uninstall"],
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument(
@@ -58,7 +61,7 @@ def main(words=None):
     )
     parser.add_argument("--farm", action="store_true", help="install what shares work between machines as well")
     options, rest = parser.parse_known_args(words)
-    if rest and options.command not in ("test", "resolve"):
+    if rest and options.command not in ("test", "resolve") and (options.command, rest) != ("ofx", ["remove"]):
         parser.error("unknown words: " + " ".join(rest))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # paths that the terminal cannot show
@@ -108,6 +111,80 @@ def resolve(setup, words):
     return setup.host("install_resolve").run(setup, words, Refusal)
 
 
+def ofx(setup, words):
+    """The OpenFX plug-in, built here and copied to the folder in which every host of this machine looks."""
+    target = os.path.join(ofx_folder(), OFX_BUNDLE)
+    if words:
+        return remove_ofx(setup, target)
+    setup.ensure([])
+    record = setup.read() or {"made": []}
+    if os.path.lexists(target) and target not in record["made"]:
+        raise Refusal(
+            "{} was not put there by this folder's install.py, so it is left alone. Move it away.".format(target)
+        )
+    setup.say("Building the plug-in")
+    if setup.is_dry:
+        setup.say("Copying it to " + target)
+        return 0
+    setup.note([OFX_BUILD])
+    words = [setup.python, setup.path("ofx_bridge/build.py"), "--out", setup.path(OFX_BUILD)]
+    builder = load_module(setup.path("ofx_bridge/build.py"))
+    if builder.native_compiler() is None:
+        wish = "ziglang=={}".format(builder.ZIGLANG)
+        setup.step(record, "compiler", [setup.python, "-m", "pip", "install", wish])
+    setup.step(setup.read(), "plug-in", words)
+    bundle = os.path.join(setup.path(OFX_BUILD), OFX_BUNDLE)
+    engine = os.path.join(bundle, "Contents", "Resources", "engine.txt")
+    with open(engine, "w", encoding="utf-8") as file:
+        file.write("\n".join([setup.python, "-m", "autowipe", "serve"]) + "\n")
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        setup.note([target])
+        if os.path.isdir(target):
+            shutil.rmtree(target)
+        shutil.copytree(bundle, target)
+    except OSError as err:
+        raise Refusal(
+            "The plug-in is built, but it cannot be put into {}: {}. Run this command as an administrator, or set "
+            "the variable OFX_PLUGIN_PATH to {} before you start the host.".format(
+                os.path.dirname(target), err.strerror, setup.path(OFX_BUILD)
+            )
+        ) from err
+    print("The plug-in is in {}. Start the host anew; the effect is called AutoWipe.".format(target))
+    return 0
+
+
+def remove_ofx(setup, target):
+    record = setup.read()
+    if record is None or target not in record["made"]:
+        print("Nothing to remove: install.py has put no plug-in into {}.".format(os.path.dirname(target)))
+        return 0
+    try:
+        setup.remove(target)
+        setup.remove(OFX_BUILD)
+    except OSError as err:
+        raise Refusal(
+            "{} cannot be removed: {}. Run this command as an administrator.".format(target, err.strerror)
+        ) from err
+    record["made"] = [name for name in record["made"] if name not in (target, OFX_BUILD)]
+    setup.write(record)
+    return 0
+
+
+def ofx_folder():
+    """Where OpenFX hosts of this machine look for plug-ins."""
+    if sys.platform == "win32":
+        return os.path.join(os.environ.get("COMMONPROGRAMFILES", "C:\\Program Files\\Common Files"), "OFX", "Plugins")
+    return "/Library/OFX/Plugins" if sys.platform == "darwin" else "/usr/OFX/Plugins"
+
+
+def load_module(path):
+    spec = importlib.util.spec_from_file_location("ofx_build", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def doctor(setup, _):
     if not os.path.exists(setup.path(RECORD)):
         raise Refusal("AutoWipe is not installed here yet; run: python3 install.py")
@@ -125,13 +202,17 @@ def uninstall(setup, _):
     if record.get("hosts", {}).get("resolve"):
         setup.host("install_resolve").run(setup, ["--remove"], Refusal)
     for name in record["made"]:
-        setup.remove(name)
+        try:
+            setup.remove(name)
+        except OSError as err:  # the plug-in, where only an administrator may write
+            raise Refusal("{} cannot be removed: {}. Run this as an administrator.".format(name, err.strerror)) from err
     for top in ("core", "weights", "tests", "sample"):
         for folder, _, _ in os.walk(setup.path(top)):
             if os.path.basename(folder) == "__pycache__":
                 setup.remove(os.path.relpath(folder, setup.root))
-    if os.path.isdir(setup.path("demo")) and not os.listdir(setup.path("demo")):
-        setup.remove("demo")
+    for folder in ("demo", "build"):
+        if os.path.isdir(setup.path(folder)) and not os.listdir(setup.path(folder)):
+            setup.remove(folder)
     setup.remove(ENVIRONMENT)  # last, because the record lies in it
     return 0
 
@@ -141,6 +222,7 @@ COMMANDS = {
     "demo": demo,
     "test": test,
     "resolve": resolve,
+    "ofx": ofx,
     "doctor": doctor,
     "uninstall": uninstall,
 }
@@ -156,6 +238,9 @@ class Setup:
         self.python = self.path(os.path.join(ENVIRONMENT, folder, name))
 
     def path(self, name):
+        """Of a name in this folder; what was put elsewhere has its whole path for a name."""
+        if os.path.isabs(name):
+            return name
         return os.path.join(self.root, *name.split("/"))
 
     def command(self):

@@ -270,3 +270,52 @@ def test_words_that_nobody_knows_are_refused(install: ModuleType) -> None:
     with pytest.raises(SystemExit) as stop:
         install.main(["demo", "--fast"])
     assert stop.value.code == 2
+
+
+@pytest.fixture
+def ofx_run(run: Callable[..., int], install: ModuleType, checkout: Path, root: Path, monkeypatch, tmp_path):
+    """The run fixture with a folder of its own for hosts, and a build that only lays out a bundle."""
+    (checkout / "ofx_bridge").mkdir()
+    shutil.copy(root / "ofx_bridge" / "build.py", checkout / "ofx_bridge")
+    monkeypatch.setattr(install, "ofx_folder", lambda: str(tmp_path / "OFX" / "Plugins"))
+    step = install.Setup.step
+
+    def build(setup: object, record: dict, name: str, words: list[str]) -> None:
+        step(setup, record, name, words)
+        if name == "plug-in":
+            (checkout / "build" / "ofx" / "AutoWipe.ofx.bundle" / "Contents" / "Resources").mkdir(parents=True)
+
+    monkeypatch.setattr(install.Setup, "step", build)
+    return run
+
+
+def test_the_plug_in_goes_where_hosts_look_and_away_again(ofx_run, checkout: Path, tmp_path: Path) -> None:
+    assert ofx_run("ofx") == 0
+
+    bundle = tmp_path / "OFX" / "Plugins" / "AutoWipe.ofx.bundle"
+    words = (bundle / "Contents" / "Resources" / "engine.txt").read_text("utf-8").splitlines()
+    assert words[0].startswith(str(checkout))
+    assert words[1:] == ["-m", "autowipe", "serve"]
+    assert ofx_run("ofx", "remove") == 0
+    assert not bundle.exists()
+    assert ofx_run("ofx", "remove") == 0
+
+
+def test_uninstall_takes_the_plug_in_along(ofx_run, checkout: Path, tmp_path: Path) -> None:
+    ofx_run("ofx")
+
+    assert ofx_run("uninstall") == 0
+
+    assert not (tmp_path / "OFX" / "Plugins" / "AutoWipe.ofx.bundle").exists()
+    assert not (checkout / "build").exists()
+
+
+def test_a_plug_in_that_others_put_there_is_left_alone(ofx_run, tmp_path: Path, capsys) -> None:
+    bundle = tmp_path / "OFX" / "Plugins" / "AutoWipe.ofx.bundle"
+    bundle.mkdir(parents=True)
+    (bundle / "theirs").touch()
+
+    assert ofx_run("ofx") == 1
+    assert "left alone" in capsys.readouterr().err
+    assert ofx_run("ofx", "remove") == 0
+    assert (bundle / "theirs").exists()

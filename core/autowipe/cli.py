@@ -68,6 +68,25 @@ def _engine(args: argparse.Namespace) -> int:
         return err.exit_code
 
 
+def _serve(args: argparse.Namespace) -> int:
+    """Plates for plug-ins in other programs; a log beside the endpoint, since a host shows nobody our words."""
+    from .link import link_folder  # numpy and more, which --help does without
+    from .serve import serve
+
+    log_file = link_folder() / "serve.log"
+    logging.basicConfig(filename=log_file, filemode="w", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def ready(address: str) -> None:
+        print(f"AutoWipe serves plug-ins at {address}; Ctrl-C ends it. Log: {log_file}", file=sys.stderr, flush=True)
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        serve(__version__, transport=args.transport, idle_minutes=args.idle_minutes, ready=ready)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from .doctor import doctor, format_checks
 
@@ -179,6 +198,18 @@ def _parser() -> argparse.ArgumentParser:
 
     batchcli.add_commands(commands, lambda: _line_sender(_own_stdout()), _stopper)
     watchcli.add_command(commands, _stopper)
+
+    serve = commands.add_parser("serve", help="give plates to the OpenFX plug-in, which starts this by itself")
+    serve.set_defaults(command=_serve)
+    serve.add_argument(
+        "--transport",
+        choices=("auto", "unix", "tcp"),
+        default="auto",
+        help="socket file, or a port of this machine only (auto: a socket file where the system has them)",
+    )
+    serve.add_argument(
+        "--idle-minutes", type=float, default=30.0, metavar="N", help="end when nobody asked for so long (default 30)"
+    )
 
     doctor = commands.add_parser("doctor", help="tell what is installed, what is wrong and how to mend it")
     doctor.set_defaults(command=_doctor)

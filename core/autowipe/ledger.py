@@ -111,7 +111,7 @@ def _state(path: str) -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
-def folder() -> Path:
+def state_folder() -> Path:
     """Where each system keeps a program's state for a user."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
@@ -123,4 +123,4 @@ def folder() -> Path:
 
 
 def _file() -> Path:
-    return folder() / "written.jsonl"
+    return state_folder() / "written.jsonl"

@@ -45,7 +45,7 @@ class _CropReader:
 
     def __init__(self, todo: list[Window], mattes: Mattes, clip: Clip) -> None:
         self._todo, self._mattes, self._clip, self._info = todo, mattes, clip, clip.info
-        ring = _ring(clip.info)
+        ring = ring_of(clip.info)
         self._regions = [mattes.regions(window.core, ring) for window in todo]
         if clip.info.field_order != "progressive":
             self._regions = [[_even_rows(box, clip.info) for box in boxes] for boxes in self._regions]
@@ -173,7 +173,7 @@ def _field_step(layout: planes.Layout) -> int:
 
 def windows_of(plan: Plan, mattes: Mattes, info: ClipInfo) -> list[Window]:
     """The windows that pass B works in; they depend on plan and clip alone, so a resumed run has the same."""
-    boxes = mattes.regions(plan.range, _ring(info))
+    boxes = mattes.regions(plan.range, ring_of(info))
     samples = max((sum(h * w for h, w in info.layout.shapes(box)) for box in boxes), default=1)
     most = max(12, min(MOST_FRAMES, MOST_SAMPLES // samples))
     cut = []
@@ -184,7 +184,7 @@ def windows_of(plan: Plan, mattes: Mattes, info: ClipInfo) -> list[Window]:
     return list(windows(tuple(cut), most=most, handle=most // HANDLE_SHARE))
 
 
-def _ring(info: ClipInfo) -> int:
+def ring_of(info: ClipInfo) -> int:
     """Px of clean picture wanted around an overlay: what flow and seam matching stand on."""
     return max(24, round(0.06 * min(info.layout.height, info.layout.width)))
 

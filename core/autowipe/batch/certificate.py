@@ -15,7 +15,7 @@ from ..errors import JobError
 
 def default() -> str:
     """Where this user's cluster has it, unless another file is named."""
-    return str(ledger.folder() / "farm.pem")
+    return str(ledger.state_folder() / "farm.pem")
 
 
 def make(path: str) -> None:
