@@ -102,7 +102,13 @@ def moved(picture: np.ndarray, shift: tuple[float, float], box: Box) -> np.ndarr
         return out
     move = np.array([[1, 0, x + dx], [0, 1, y + dy]], np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    out = cv2.warpAffine(picture, move, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    parts = picture if picture.ndim == 3 else picture[..., None]
+    out = np.dstack(
+        [
+            cv2.warpAffine(np.ascontiguousarray(part), move, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            for part in np.moveaxis(parts, -1, 0)
+        ]
+    ).reshape(h, w, *picture.shape[2:])
     columns, rows = np.arange(w) + x + dx, np.arange(h) + y + dy
     out[(rows < 0) | (rows > picture.shape[0] - 1)] = np.nan
     out[:, (columns < 0) | (columns > picture.shape[1] - 1)] = np.nan

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .behind import calibration
 from .evidence import clipped
 from .fill import predict
 from .job import Box
@@ -24,7 +25,10 @@ from .planes import Layout, to_levels
 
 MOST_SAMPLES, MOST_FRAMES, FEWEST_FRAMES = 48_000_000, 40, 6  # of luma kept for the fit; frames kept
 CHUNK = 4_000_000  # samples filled at once
+RIM_PX = 3  # around what is covered: the codec smears strokes over them
 ROUNDS = 3  # each narrows the hole to what the overlay covers, which betters the fill
+PROBES = (-0.5, -0.35, -0.2, 0.0, 0.2, 0.35, 0.5)  # of the pattern: shifts tried to find clean picture
+LEAST_PROBED = 200  # px
 NOISE = 1.5  # levels; what the codec leaves, and most of it stands still
 ALIKE = 2.0  # frames that tell as much as one
 FAR = 9.0  # chi squared from which a tile's say falls off
@@ -33,6 +37,7 @@ CAP = 25.0  # chi squared that a px of no colour costs
 LEAST_SHARE = 0.06  # of the strokes that a further colour explains
 LEAST_OPACITY = 0.012  # a change by less than this of the way to the overlay's colour is not seen
 MOST_OPACITY = 0.9  # above, the codec's noise grows so much that a fill is better
+MOST_ERROR, MOST_EXTRA = 16.0, 8.0  # variance of the codec's own error; levels by which it corrects the model
 SURE = 3.0  # standard deviations
 FLAT = 0.012  # opacities that belong to one flat level differ by less
 
@@ -105,7 +110,7 @@ class VeilFit:
             covered = (opacity > np.maximum(LEAST_OPACITY, SURE * error)) & self._hole
             if not covered.any():
                 return None
-            hole = _grown(covered, 1)
+            hole = _grown(covered, RIM_PX)
         veil = self._maps(moments, opacity, error, colours, choice, covered)
         self._kept = []
         return veil
@@ -132,8 +137,10 @@ class VeilFit:
         sigma = 1 + float(np.quantile(_depth(hole)[hole], 0.9))
         sums = {name: np.zeros(hole.shape, np.float32) for name in ("mean", "fill", "both", "spread", "rough")}
         shift: np.ndarray | None = None
+        kappa, middle = self._calibration(hole)
         for stack in self._frames(self._lead):
-            guess = predict(stack, hole)
+            guess = middle + kappa * (predict(stack, hole) - middle)
+            guess[~hole] = stack[~hole]
             shift = guess[..., 0].copy() if shift is None else shift  # keeps the sums of squares small
             seen, guess = stack - shift[..., None], guess - shift[..., None]
             sums["mean"] += seen.sum(-1)
@@ -154,6 +161,26 @@ class VeilFit:
             np.maximum(rough - still, 0),
             hole.astype(np.float32),
         )
+
+    def _calibration(self, hole: np.ndarray) -> tuple[float, float]:
+        """By how much a fill understates the picture's contrast (about 1.02 to 1.1), and the level that it pivots on.
+
+        Measured where the picture is seen: the same strokes, shifted to between them.
+        """
+        reach = self._lattice.cell((0, 0, *hole.shape[::-1]))[2:] if self._lattice else hole.shape[::-1]
+        clean = ~_grown(hole, RIM_PX)
+        best = np.zeros_like(hole)
+        for dy in PROBES:
+            for dx in PROBES:
+                other = np.roll(hole, (round(dy * reach[1]), round(dx * reach[0])), (0, 1)) & clean
+                best = other if other.sum() > best.sum() else best
+        stack = next(self._frames(self._lead))
+        if best.sum() < LEAST_PROBED:
+            return 1.0, 0.0
+        guess = predict(stack, hole | best)[best]
+        middle = float(guess.mean())
+        kappa = calibration(guess, stack[best] - guess)
+        return float(np.clip(kappa, 1.0, 1.2)), middle
 
     def _maps(
         self,
@@ -177,21 +204,19 @@ class VeilFit:
             plane = self._layout.colour[i]
             mean = (total * 2.0 ** (8 - plane.bits - plane.low) / self._count).astype(np.float32)
             parts = [_to_plane(share, mean.shape) for share in shares]
-            cover = np.sum(parts, 0)
-            hole = cover > LEAST_OPACITY / 2
-            own = colours
-            if i != self._lead:
-                fill = predict(mean[..., None], hole)[..., 0]
-                own = _plane_colours(mean - (1 - cover) * fill, parts, hole)
-            else:
-                fill = moments.fill
-                rest = (mean - fill)[covered]
-                flat = sum(c * p for c, p in zip(own, parts, strict=True))
-                left = (mean - (1 - cover) * fill - flat)[covered]
-                explained = 1 - float((left**2).sum() / max(1e-6, (rest**2).sum()))
+            through = 1 - np.sum(parts, 0)
+            hole = _grown(through < 1 - LEAST_OPACITY / 2, RIM_PX)
+            fill = predict(mean[..., None], hole)[..., 0]
+            own = colours if i == self._lead else _plane_colours(mean - through * fill, parts, through < 1)
             flat = np.sum([c * p for c, p in zip(own, parts, strict=True)], 0)
-            transmission.append((1 - cover).astype(np.float32))
-            contribution.append(flat.astype(np.float32))
+            left = mean - through * fill - flat
+            if i == self._lead:
+                changed = (mean - fill)[covered]
+                explained = 1 - float((left[covered] ** 2).sum() / max(1e-6, (changed**2).sum()))
+            sigma = 1 + float(np.quantile(_depth(hole)[hole], 0.9))
+            extra = _own_error(left, through**2 * _roughness(mean, (~hole).astype(np.float32), sigma), hole)
+            transmission.append(through.astype(np.float32))
+            contribution.append((flat + extra).astype(np.float32))
         maps = Unblend(transmission, contribution)
         return Veil(maps, opacity, error, tuple(levels), self._lattice, explained)
 
@@ -403,6 +428,17 @@ def _plane_colours(offset: np.ndarray, parts: list[np.ndarray], where: np.ndarra
         start = np.clip(start + add, 0, 255)
         weight = 1 / (1 + (target - basis @ start) ** 2 / (4 * NOISE) ** 2)
     return [float(c) for c in start]
+
+
+def _own_error(left: np.ndarray, fill_error: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """What the codec adds to the overlay's contribution and never changes, as far as it is known.
+
+    left: (h, w) what the model leaves of the mean; fill_error: (h, w) how much of that the fill may have to do with.
+    """
+    calm = hole & (fill_error <= np.quantile(fill_error[hole], 0.5))
+    own = float(np.clip(np.median(left[calm] ** 2 - fill_error[calm]) / 0.45, 0.2, MOST_ERROR))
+    extra = left * own / (own + fill_error + 0.05)
+    return np.where(hole, np.clip(extra, -MOST_EXTRA, MOST_EXTRA), 0)
 
 
 def _roughness(picture: np.ndarray, clean: np.ndarray, sigma: float) -> np.ndarray:
