@@ -23,7 +23,7 @@ from .lattice import Lattice, moved, refine
 from .maps import Unblend
 from .planes import Layout, to_levels
 
-MOST_SAMPLES, MOST_FRAMES, FEWEST_FRAMES = 48_000_000, 40, 6  # of luma kept for the fit; frames kept
+MOST_SAMPLES, MOST_FRAMES, FEWEST_FRAMES = 48_000_000, 32, 6  # of luma kept for the fit; frames kept
 CHUNK = 4_000_000  # samples filled at once
 RIM_PX = 3  # around what is covered: the codec smears strokes over them
 ROUNDS = 3  # each narrows the hole to what the overlay covers, which betters the fill
@@ -140,13 +140,14 @@ class VeilFit:
         kappa, middle = self._calibration(hole)
         for stack in self._frames(self._lead):
             guess = middle + kappa * (predict(stack, hole) - middle)
-            guess[~hole] = stack[~hole]
+            np.copyto(guess, stack, where=~hole[..., None])
             shift = guess[..., 0].copy() if shift is None else shift  # keeps the sums of squares small
             seen, guess = stack - shift[..., None], guess - shift[..., None]
-            sums["mean"] += seen.sum(-1)
-            sums["fill"] += guess.sum(-1)
-            sums["both"] += (seen * guess).sum(-1)
-            sums["spread"] += (guess * guess).sum(-1)
+            one = np.ones(seen.shape[-1], np.float32)
+            sums["mean"] += seen @ one
+            sums["fill"] += guess @ one
+            sums["both"] += np.einsum("ijk,ijk->ij", seen, guess)
+            sums["spread"] += np.einsum("ijk,ijk->ij", guess, guess)
             for frame in np.moveaxis(stack, -1, 0):
                 sums["rough"] += _roughness(frame, clean, sigma)
         assert shift is not None
