@@ -10,13 +10,20 @@ import numpy as np
 from .job import Box
 
 SOFT = 1.5  # levels a px: gradients are taken as directions from here on, so that strong edges do not rule
-SHORTEST = 0.06  # of the picture's width: finer patterns are fabric, brick and fences
+CROWD, EVEN = 25, 0.1  # px; share of edges
+SHORTEST = 0.08  # of the picture's width: finer patterns are fabric, brick and fences
 FARTHEST = 0.62  # of the picture; beyond, too little overlaps
-LEAST_PEAK, LEAST_RATIO = 0.06, 12.0  # of the correlation; over its usual unrest. Scenes: .02 to .15, 4 to 14
 LOCAL = 6.0  # px: a tile's strokes correlate over less, smooth shading over more
-CLOSED = 0.55  # share of the best peak that every sum of two shifts must reach
-MOST_PEAKS = 12
+LEAST_PEAK, MOST_PEAKS = 4.0, 16  # of the correlation's unrest, from which a shift is tried; how many are
+LEAST_RATIO = 12.0  # standard deviations that all sums of two shifts together must stand out by
+CLOSED = 0.8  # share of the sums of two shifts that must stand out
+FEWEST_SUMS = 4
+SMALLEST = 1.2  # root of the cell's area, in shortest shifts
+SLIMMEST = 0.35  # sine of the angle between the two shifts
 SNAP = 0.12  # px: shifts this near to whole px are whole
+
+
+Shift = tuple[float, float]  # x, y in px
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,7 @@ class Lattice:
 
     one: tuple[float, float]
     two: tuple[float, float]
-    peak: float  # correlation at its shifts, above that around them
-    ratio: float  # that, over the usual unrest of the correlation
+    ratio: float  # correlation over all of its shifts, in standard deviations of chance
 
     @property
     def area(self) -> float:
@@ -45,7 +51,7 @@ class Lattice:
 
     def scaled(self, factor: float) -> Lattice:
         one, two = ((x * factor, y * factor) for x, y in (self.one, self.two))
-        return Lattice(one, two, self.peak, self.ratio)
+        return Lattice(one, two, self.ratio)
 
     def cell(self, box: Box) -> Box:
         """A box within `box`, near its middle, in which the whole pattern occurs; cut to `box`."""
@@ -59,33 +65,44 @@ def find_lattice(field: np.ndarray, clear: np.ndarray) -> Lattice | None:
     """The lattice of a gradient field (2, h, w), levels a px, looked for where `clear` (h, w) bool."""
     height, width = clear.shape
     reach = (int(FARTHEST * height), int(FARTHEST * width))
-    raw = _correlation(field, clear, reach)
-    sharp = raw - cv2.GaussianBlur(raw, (0, 0), LOCAL)
-    unrest = 1.4826 * float(np.median(np.abs(sharp)))
-    shifts = _peaks(raw, sharp, reach, SHORTEST * width)
-    if not shifts:
+    sharp, unrest = _sharp_correlation(field, clear, reach)
+    near = cv2.dilate(sharp, np.ones((3, 3), np.uint8))
+    near -= np.median(near)
+    shifts = _peaks(sharp, reach, SHORTEST * width, LEAST_PEAK * unrest)
+    best = _basis(near, reach, shifts, SHORTEST * width, unrest)
+    if best is None or best[0] < LEAST_RATIO:
         return None
-    best = _at(sharp, reach, shifts[0])
-    if best < LEAST_PEAK or best < LEAST_RATIO * unrest:
-        return None
-    shifts = [s for s in shifts if _at(sharp, reach, s) >= CLOSED * best]
-    basis = _basis(sharp, reach, shifts, CLOSED * best)
-    if basis is None:
-        return None
-    return _tuned(Lattice(*basis, best, best / max(unrest, 1e-6)), sharp, reach)
+    return _tuned(Lattice(best[1], best[2], best[0]), sharp, reach)
 
 
 def refine(lattice: Lattice, field: np.ndarray, clear: np.ndarray) -> Lattice:
-    """The lattice to a fraction of a px, from a gradient field of the size that its shifts are in."""
+    """The lattice to a fraction of a px, from a gradient field of the size that its shifts are in.
+
+    Where every other row or column is off by half a px, as rounding leaves them, only every other one counts.
+    """
     height, width = clear.shape
     reach = (int(FARTHEST * height), int(FARTHEST * width))
-    raw = _correlation(field, clear, reach)
-    tuned = _tuned(lattice, raw - cv2.GaussianBlur(raw, (0, 0), LOCAL * 2), reach)
-    shifts = [tuned.one, tuned.two]
-    whole = [(float(round(x)), float(round(y))) for x, y in shifts]
-    if all(abs(a - b) <= SNAP for s, r in zip(shifts, whole, strict=True) for a, b in zip(s, r, strict=True)):
-        shifts = whole
-    return Lattice(shifts[0], shifts[1], tuned.peak, tuned.ratio)
+    sharp = _sharp_correlation(field, clear, reach)[0]
+    (ax, ay), (bx, by) = lattice.one, lattice.two
+    coarser = (
+        ((ax, ay), (2 * bx, 2 * by)),
+        ((2 * ax, 2 * ay), (bx, by)),
+        ((ax + bx, ay + by), (ax - bx, ay - by)),
+    )
+    best = _tuned(lattice, sharp, reach)
+    if (whole := _whole(best)) is not None:
+        return whole
+    for one, two in coarser:
+        if (whole := _whole(_tuned(Lattice(one, two, lattice.ratio), sharp, reach))) is not None:
+            return whole
+    return best
+
+
+def _whole(lattice: Lattice) -> Lattice | None:
+    """The lattice with shifts of whole px, if it is that near to one."""
+    one, two = ((float(round(x)), float(round(y))) for x, y in (lattice.one, lattice.two))
+    off = [abs(a - b) for s, r in ((lattice.one, one), (lattice.two, two)) for a, b in zip(s, r, strict=True)]
+    return Lattice(one, two, lattice.ratio) if max(off) <= SNAP else None
 
 
 def moved(picture: np.ndarray, shift: tuple[float, float], box: Box) -> np.ndarray:
@@ -100,40 +117,47 @@ def moved(picture: np.ndarray, shift: tuple[float, float], box: Box) -> np.ndarr
         if x1 > x0 and y1 > y0:
             out[y0 - top : y1 - top, x0 - left : x1 - left] = picture[y0:y1, x0:x1]
         return out
-    move = np.array([[1, 0, x + dx], [0, 1, y + dy]], np.float32)
+    left, top = max(0, int(np.floor(x + dx)) - 4), max(0, int(np.floor(y + dy)) - 4)
+    near = picture[top : max(top + 1, int(y + dy) + h + 6), left : max(left + 1, int(x + dx) + w + 6)]
+    if not near.size:
+        return np.full((h, w, *picture.shape[2:]), np.nan, np.float32)
+    move = np.array([[1, 0, x + dx - left], [0, 1, y + dy - top]], np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    parts = picture if picture.ndim == 3 else picture[..., None]
-    out = np.dstack(
-        [
-            cv2.warpAffine(np.ascontiguousarray(part), move, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-            for part in np.moveaxis(parts, -1, 0)
-        ]
-    ).reshape(h, w, *picture.shape[2:])
+    parts = [near] if picture.ndim == 2 else [np.ascontiguousarray(near[..., k]) for k in range(picture.shape[2])]
+    parts = [cv2.warpAffine(part, move, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE) for part in parts]
+    out = parts[0] if picture.ndim == 2 else np.dstack(parts)
     columns, rows = np.arange(w) + x + dx, np.arange(h) + y + dy
     out[(rows < 0) | (rows > picture.shape[0] - 1)] = np.nan
     out[:, (columns < 0) | (columns > picture.shape[1] - 1)] = np.nan
     return out
 
 
-def _correlation(field: np.ndarray, clear: np.ndarray, reach: tuple[int, int]) -> np.ndarray:
-    """(2 ry + 1, 2 rx + 1): how alike the field is to itself shifted, -1..1, the zero shift in the middle."""
+def _sharp_correlation(field: np.ndarray, clear: np.ndarray, reach: tuple[int, int]) -> tuple[np.ndarray, float]:
+    """How alike the field is to itself shifted, above that around each shift, and the usual unrest of that.
+
+    (2 ry + 1, 2 rx + 1), the zero shift in the middle.
+    """
     height, width = clear.shape
     size = (cv2.getOptimalDFTSize(height + reach[0] + 1), cv2.getOptimalDFTSize(width + reach[1] + 1))
     length = np.hypot(field[0], field[1])
-    ways = (field[0] + 1j * field[1]) / (length + SOFT) * clear
+    edges = length / (length + SOFT) * clear
+    even = 1 / (cv2.blur(edges.astype(np.float32), (CROWD, CROWD)) + EVEN)  # rough texture must not rule either
+    ways = (field[0] + 1j * field[1]) / (length + SOFT) * clear * even
     power = np.fft.fft2(np.abs(ways) ** 2, size)
     there = np.fft.fft2(clear.astype(np.float32), size)
     spot = np.ix_(np.arange(-reach[0], reach[0] + 1) % size[0], np.arange(-reach[1], reach[1] + 1) % size[1])
     alike = np.fft.ifft2(np.abs(np.fft.fft2(ways, size)) ** 2).real[spot]
     ahead = np.fft.ifft2(power * np.conj(there)).real[spot]
     behind = np.fft.ifft2(there * np.conj(power)).real[spot]
-    return (alike / np.sqrt(np.maximum(ahead * behind, 1e-6))).astype(np.float32)
+    raw = (alike / np.sqrt(np.maximum(ahead * behind, 1e-6))).astype(np.float32)
+    sharp = raw - cv2.GaussianBlur(raw, (0, 0), LOCAL)
+    return sharp, max(1e-6, 1.4826 * float(np.median(np.abs(sharp))))
 
 
-def _peaks(raw: np.ndarray, sharp: np.ndarray, reach: tuple[int, int], shortest: float) -> list[tuple[int, int]]:
+def _peaks(sharp: np.ndarray, reach: tuple[int, int], shortest: float, least: float) -> list[tuple[int, int]]:
     """Shifts (x, y) of the strongest peaks, the strongest first; of each shift and its opposite only one."""
     top = sharp >= cv2.dilate(sharp, np.ones((9, 9), np.uint8))
-    rows, columns = np.nonzero(top & (raw > 0))
+    rows, columns = np.nonzero(top & (sharp > least))
     y, x = rows - reach[0], columns - reach[1]
     half = (np.hypot(x, y) >= shortest) & ((y > 0) | ((y == 0) & (x > 0)))
     order = np.argsort(-sharp[rows, columns][half])[:MOST_PEAKS]
@@ -141,27 +165,33 @@ def _peaks(raw: np.ndarray, sharp: np.ndarray, reach: tuple[int, int], shortest:
 
 
 def _basis(
-    sharp: np.ndarray, reach: tuple[int, int], shifts: list[tuple[int, int]], least: float
-) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """The two shifts of the smallest cell all of whose sums within reach are peaks too."""
+    near: np.ndarray, reach: tuple[int, int], peaks: list[tuple[int, int]], shortest: float, unrest: float
+) -> tuple[float, Shift, Shift] | None:
+    """The pair of shifts whose sums all together stand out most, and by how many standard deviations.
+
+    near: the correlation about its median, the best within a px. Halves and thirds of the peaks are tried as well:
+    a scene may hide the shorter shifts of a lattice.
+    """
+    tries = [(x / n, y / n) for n in (1, 2, 3) for x, y in peaks if np.hypot(x, y) / n >= shortest]
+    steps = [(i, j) for i in range(-4, 5) for j in range(-4, 5) if i > 0 or (i == 0 and j > 0)]
+    sums = np.array(steps, np.float32)
     best = None
-    for i, one in enumerate(shifts):
-        for two in shifts[i + 1 :]:
+    for k, one in enumerate(tries):
+        for two in tries[k + 1 :]:
             area = abs(one[0] * two[1] - one[1] * two[0])
-            if area < 0.35 * np.hypot(*one) * np.hypot(*two) or (best and area >= best[0]):
+            if area < SLIMMEST * np.hypot(*one) * np.hypot(*two) or area < (SMALLEST * shortest) ** 2:
                 continue
-            sums = [(a * one[0] + b * two[0], a * one[1] + b * two[1]) for a, b in ((1, 1), (1, -1), (2, 0), (0, 2))]
-            near = [s for s in sums if abs(s[0]) < reach[1] - 2 and abs(s[1]) < reach[0] - 2]
-            if all(_at(sharp, reach, s) >= least for s in near):
-                best = (area, (float(one[0]), float(one[1])), (float(two[0]), float(two[1])))
-    return best[1:] if best else None
-
-
-def _at(sharp: np.ndarray, reach: tuple[int, int], shift: tuple[float, float]) -> float:
-    """The best value within 2 px of a shift."""
-    y, x = reach[0] + round(shift[1]), reach[1] + round(shift[0])
-    part = sharp[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
-    return float(part.max()) if part.size else 0.0
+            shifts = np.rint(sums @ np.array([one, two], np.float32)).astype(int)
+            inside = (np.abs(shifts[:, 0]) <= reach[1]) & (np.abs(shifts[:, 1]) <= reach[0])
+            shifts, both = shifts[inside], sums[inside] != 0
+            values = near[reach[0] + shifts[:, 1], reach[1] + shifts[:, 0]]
+            if len(values) < FEWEST_SUMS or (values > unrest).mean() < CLOSED or not both.any(0).all():
+                continue
+            # each of the two has to show: lines and rows of windows repeat in one direction alone
+            clear = min(float(values[m].mean() * np.sqrt(m.sum())) for m in both.T) / unrest
+            if best is None or clear > best[0]:
+                best = (clear, one, two)
+    return best
 
 
 def _tuned(lattice: Lattice, sharp: np.ndarray, reach: tuple[int, int]) -> Lattice:
@@ -177,15 +207,17 @@ def _tuned(lattice: Lattice, sharp: np.ndarray, reach: tuple[int, int]) -> Latti
             part = sharp[y - 2 : y + 3, x - 2 : x + 3]
             dy, dx = (int(n) - 2 for n in np.unravel_index(int(part.argmax()), part.shape))
             near = sharp[y + dy - 1 : y + dy + 2, x + dx - 1 : x + dx + 2]
+            if near[1, 1] <= 0:
+                continue
             rows.append((i, j))
             targets.append((x + dx - reach[1] + _vertex(near[1]), y + dy - reach[0] + _vertex(near[:, 1])))
-            weights.append(max(0.0, float(near[1, 1])))
-    if len(rows) < 4:
+            weights.append(float(near[1, 1]))
+    if np.linalg.matrix_rank(np.array(rows)) < 2 or len(rows) < FEWEST_SUMS:
         return lattice
     root = np.sqrt(np.array(weights))[:, None]
     found, *_ = np.linalg.lstsq(np.array(rows) * root, np.array(targets) * root, rcond=None)
     first, second = _shortest(found[0], found[1])
-    return Lattice(first, second, lattice.peak, lattice.ratio)
+    return Lattice(first, second, lattice.ratio)
 
 
 def _shortest(one: np.ndarray, two: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
