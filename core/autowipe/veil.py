@@ -94,6 +94,10 @@ class VeilFit:
             self._kept.append(crop)
         self._count += 1
 
+    def narrow(self, strokes: np.ndarray) -> None:
+        """Sets what the overlay covers anew, (H, W) bool."""
+        self._hole = strokes
+
     def finish(self) -> Veil | None:
         """None where too few frames came, or no opacity and colour explains them. The frames are let go."""
         if len(self._kept) < FEWEST_FRAMES or not self._hole.any() or self._hole.all():
