@@ -29,6 +29,7 @@ RIM_PX = 3  # around what is covered: the codec smears strokes over them
 ROUNDS = 3  # each narrows the hole to what the overlay covers, which betters the fill
 PROBES = (-0.5, -0.35, -0.2, 0.0, 0.2, 0.35, 0.5)  # of the pattern: shifts tried to find clean picture
 LEAST_PROBED = 200  # px
+CALIBRATION = (0.7, 1.2)  # what is believed of it
 NOISE = 1.5  # levels; what the codec leaves, and most of it stands still
 ALIKE = 2.0  # frames that tell as much as one
 FAR = 9.0  # chi squared from which a tile's say falls off
@@ -185,7 +186,7 @@ class VeilFit:
         guess = predict(stack, hole | best)[best]
         middle = float(guess.mean())
         kappa = calibration(guess, stack[best] - guess)
-        return float(np.clip(kappa, 1.0, 1.2)), middle
+        return float(np.clip(kappa, *CALIBRATION)), middle
 
     def _maps(
         self,
