@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from . import __version__, batchcli, watchcli
 from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError
-from .job import CODECS, DEVICES, ENCODERS, QUALITIES, Job, parse_area
+from .job import CODECS, DEVICES, ENCODERS, KINDS, QUALITIES, Job, parse_area
 from .protocol import Failed, Hello, Message, OverlayFound, Progress, Result, Warned, to_line
 from .timing import parse_range
 
