@@ -98,7 +98,7 @@ def fill_error(stack: np.ndarray, hole: np.ndarray) -> Error:
         part = (depth > start) & (depth <= start + 2)
         if part.sum() < 12:
             continue
-        kappa = _slope(guess[part], error[part])
+        kappa = calibration(guess[part], error[part])
         table.append((start + 1, still[part].mean(), moving[part].mean(), np.clip(kappa, 0.95, 1.3)))
     xs, *columns = (np.array(c) for c in zip(*(table or [(1, 100.0, 100.0, 1.0)]), strict=True))
     columns[:2] = [np.maximum.accumulate(c) for c in columns[:2]]
@@ -111,7 +111,7 @@ def fill_error(stack: np.ndarray, hole: np.ndarray) -> Error:
     return at
 
 
-def _slope(guess: np.ndarray, error: np.ndarray) -> float:
+def calibration(guess: np.ndarray, error: np.ndarray) -> float:
     """Of the truth on its guess, fitted as robustly as the levels are; towards 1 where the guess hardly varies."""
     scale = FAR * ((error * error).mean() + STILL_NOISE**2)
     slope = offset = 0.0

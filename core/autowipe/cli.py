@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any, TextIO
 
 from . import __version__, batchcli, watchcli
 from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError
-from .job import CODECS, DEVICES, ENCODERS, QUALITIES, Job, parse_area
+from .job import CODECS, DEVICES, ENCODERS, KINDS, QUALITIES, Job, parse_area
 from .protocol import Failed, Hello, Message, OverlayFound, Progress, Result, Warned, to_line
 from .timing import parse_range
 
@@ -84,6 +85,31 @@ def _serve(args: argparse.Namespace) -> int:
         serve(__version__, transport=args.transport, idle_minutes=args.idle_minutes, ready=ready)
     except KeyboardInterrupt:
         return 0
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from .evaluate import against_clean, against_notes
+
+    if args.notes:
+        if not args.matte or args.source or args.clean or args.result:
+            raise JobError("--notes needs --matte and nothing else", hint="See autowipe evaluate --help.")
+        figures = against_notes(args.matte, args.notes)
+    elif args.result and args.source and args.clean:
+        kinds = tuple(kind.strip() for kind in args.kinds.split(","))
+        if unknown := [kind for kind in kinds if kind not in KINDS]:
+            raise JobError(f"there is no kind {unknown[0]!r}", hint=f"Known kinds: {', '.join(KINDS)}.")
+        figures = against_clean(
+            args.result, args.source, args.clean, covered=args.covered, matte=args.matte, kinds=kinds
+        )
+    else:
+        raise JobError(
+            "a RESULT, --source and --clean are needed, or --matte and --notes", hint="See autowipe evaluate --help."
+        )
+    if args.json:
+        print(json.dumps(figures))
+    else:
+        print("\n".join(f"{name:<16}{value:12.3f}" for name, value in figures.items()))
     return 0
 
 
@@ -210,6 +236,17 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--idle-minutes", type=float, default=30.0, metavar="N", help="end when nobody asked for so long (default 30)"
     )
+
+    evaluate = commands.add_parser("evaluate", help="tell in figures how good a result is")
+    evaluate.set_defaults(command=_evaluate)
+    evaluate.add_argument("result", metavar="RESULT", nargs="?", help="the cleaned clip")
+    evaluate.add_argument("--source", metavar="CLIP", help="the clip with its overlays")
+    evaluate.add_argument("--clean", metavar="CLIP", help="the clip as it was without them")
+    evaluate.add_argument("--covered", metavar="FILE", help="grey video of what overlays cover (else told from both)")
+    evaluate.add_argument("--matte", metavar="FILE", help="grey video of what was wiped, as wipe --matte writes it")
+    evaluate.add_argument("--kinds", metavar="LIST", default=",".join(KINDS), help="kinds that were to go, by commas")
+    evaluate.add_argument("--notes", metavar="FILE.json", help="boxes and times marked by hand: judges --matte alone")
+    evaluate.add_argument("--json", action="store_true", help="one JSON object")
 
     doctor = commands.add_parser("doctor", help="tell what is installed, what is wrong and how to mend it")
     doctor.set_defaults(command=_doctor)

@@ -22,6 +22,10 @@ STILL_QUANTILE = 0.7  # of the cells' survival: overlays fill few cells, a still
 KEPT = 0.8  # probability that an overlay's edge is found again in the next sample (translucent ones miss some)
 MOST = 60.0  # nats; a longer presence adds nothing, and its end must show within seconds
 MEMORY = 12  # samples over which the reference is averaged
+CLIP = 8.0  # levels a px: strong edges of the scene must not outvote the faint ones of an overlay
+BAR_LEVEL = 24  # mean luma below which a row is a black bar, whatever text stands in a part of it
+BAR_PX = 3
+BORDER = 2  # analysis px: edges of the frame itself, of letterboxes and of rescaling lie there
 PRIOR = 20.0  # edge pixels with which a direction's rate is shrunk to a half
 
 
@@ -44,6 +48,46 @@ def gradients(luma: np.ndarray, chroma: np.ndarray) -> np.ndarray:
         cv2.Sobel(part, cv2.CV_16S, 1, 0, dst=out[2 * i], ksize=3)
         cv2.Sobel(part, cv2.CV_16S, 0, 1, dst=out[2 * i + 1], ksize=3)
     return out
+
+
+@dataclass
+class Steady:
+    """Per pixel of the analysis picture: its mean gradient, in which what moves averages out."""
+
+    field: np.ndarray  # (2, h, w) float32, x and y of luma, levels a px; each frame's clipped at CLIP
+    usual: np.ndarray  # (h, w) float32: root of the mean square of the gradient's length
+    light: np.ndarray  # (h, w) float32: mean luma
+    count: int  # sampled frames
+
+
+class SteadyField:
+    """Collects sampled frames of one size; its memory is four pictures."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, luma: np.ndarray) -> None:
+        if not self._count:
+            self._light, self._power = np.zeros(luma.shape), np.zeros(luma.shape, np.float32)
+            self._field = np.zeros((2, *luma.shape), np.float32)
+        self._count += 1
+        cv2.accumulate(luma, self._light)
+        self._field += (part := clipped(luma))
+        self._power += part[0] * part[0]
+        self._power += part[1] * part[1]
+
+    def result(self) -> Steady | None:
+        """None when no frame came."""
+        if not self._count:
+            return None
+        light = (self._light / self._count).astype(np.float32)
+        return Steady(self._field / self._count, np.sqrt(self._power / self._count), light, self._count)
+
+
+def clipped(luma: np.ndarray) -> np.ndarray:
+    """(2, h, w) float32 gradient of a picture (h, w) uint8, x and y, clipped at CLIP levels a px either way."""
+    out = np.stack([cv2.Sobel(luma, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((1, 0), (0, 1))])
+    return np.clip(out, -CLIP, CLIP, out=out)
 
 
 class StillEdges:
@@ -144,3 +188,16 @@ class StillEdges:
         self._live[at] = True
         self._edge[:, at] = edge
         self._hits[at], self._score[at], self._first[at] = 1, 0, frame
+
+
+def frame_lines(light: np.ndarray) -> np.ndarray:
+    """(h, w) bool: the picture's border, and the edges of letterbox and pillarbox bars. light: (h, w) mean luma."""
+    out = np.zeros(light.shape, bool)
+    for mask, rows in ((out, light), (out.T, light.T)):
+        dark = np.quantile(rows, 0.6, axis=1) < BAR_LEVEL
+        first = int(np.argmin(dark)) if not dark.all() else 0
+        last = int(np.argmin(dark[::-1])) if not dark.all() else 0
+        mask[max(0, first - BAR_PX) : first + BAR_PX] = True
+        mask[len(dark) - last - BAR_PX : len(dark) - last + BAR_PX] = True
+        mask[:BORDER] = mask[-BORDER:] = True
+    return out

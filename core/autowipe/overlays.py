@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from .areas import AreaMask
@@ -19,6 +20,7 @@ SAME_AREA = 0.5  # share of the smaller matte from which two finds are the same 
 STAYS_S = 20.0  # timed text that stays longer than this is a mark, not a line somebody reads
 STAYS_SHARE = 0.9  # so is text that stays for this share of the range
 OUTLASTS = 1.25  # a mark that is there this much longer than its text was read is there without it
+STROKES = 0.6  # share of a find's matte on the strokes of a watermark, from which it is the watermark
 LARGER = 3.0  # times the text's area from which a mark is a panel that the text stands on
 
 
@@ -26,8 +28,10 @@ def resolve(found: list[Found], whole: FrameRange, rate: float) -> list[Found]:
     """Settles finds of two kinds in one place, so that every overlay is kept once, by the finder whose kind it is.
 
     Text that comes and goes within seconds is a subtitle, whatever else it looks like. Text that stays, that is there
-    before or after the reading of it, or that stands on a larger mark, is part of a logo.
+    before or after the reading of it, or that stands on a larger mark, is part of a logo. What lies on the strokes of
+    a watermark is the watermark.
     """
+    found = _without_strokes(found)
     lines = [(find, event) for find in found if find.kind == "subtitle" for event in find.events]
     stays = min(STAYS_S * rate, STAYS_SHARE * len(whole))
     kept: list[Found] = []
@@ -43,6 +47,34 @@ def resolve(found: list[Found], whole: FrameRange, rate: float) -> list[Found]:
         if find.kind == "subtitle":
             find.events = [event for event in find.events if id(event) not in lettering]
     return [*kept, *(find for find in found if find.kind != "logo" and find.events)]
+
+
+def _without_strokes(found: list[Found]) -> list[Found]:
+    """The finds without those, and those events, that are but the strokes of a watermark."""
+    marks = [find for find in found if find.kind == "watermark"]
+    kept = []
+    for find in found:
+        if find.kind != "watermark" and marks:
+            events = [e for e in find.events if not any(_lies_on(find, e, mark) for mark in marks)]
+            if not events:
+                continue
+            find.events = events
+        kept.append(find)
+    return kept
+
+
+def _lies_on(find: Found, event: FoundEvent, mark: Found) -> bool:
+    """Whether an event covers little but strokes of a watermark that is there at the time."""
+    x, y, w, h = event.box or find.box
+    matte = _matte(find, event)
+    own = np.ones((h, w), bool) if matte is None else matte > 0.5
+    x0, y0 = max(x, mark.box[0]), max(y, mark.box[1])
+    x1, y1 = min(x + w, mark.box[0] + mark.box[2]), min(y + h, mark.box[1] + mark.box[3])
+    if x1 <= x0 or y1 <= y0 or mark.matte is None or _together(event, mark) < 0.5 * len(event.range):
+        return False
+    strokes = mark.matte[y0 - mark.box[1] : y1 - mark.box[1], x0 - mark.box[0] : x1 - mark.box[0]] > 0.5
+    near = cv2.dilate(strokes.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    return bool((own[y0 - y : y1 - y, x0 - x : x1 - x] & near).sum() >= STROKES * max(1, own.sum()))
 
 
 def to_plan(

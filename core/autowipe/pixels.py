@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import av
+import numpy as np
 
 from .errors import MediaError
 from .planes import Layout, layout_of, views
@@ -152,3 +153,16 @@ def _traits(layout: Layout) -> _Traits:
         "R" in roles,
         len(layout.colour) == 1,
     )
+
+
+def comparable_rgb(picture: av.VideoFrame) -> np.ndarray:
+    """(H, W, 3) uint8 RGB by one fixed matrix and range for every file, so that a colour tag changes no figure."""
+    if picture.format.name.startswith("yuv"):
+        picture = picture.reformat(
+            format="rgb24",
+            src_colorspace="ITU601",
+            dst_colorspace="ITU601",
+            src_color_range="MPEG",
+            dst_color_range="JPEG",
+        )
+    return picture.to_ndarray(format="rgb24")

@@ -76,8 +76,8 @@ class Mark:
         whole[y : y + h, x : x + w] = seeds
         wide, high = self.box[2:]
         small = (self._width, max(1, round(high * self._width / wide)))
-        edges = np.stack([_resampled(part * whole, self.box, self._scale, small) for part in still.edges])
-        return edges, _resampled(whole, self.box, self._scale, (wide, high)) > 0.5
+        edges = np.stack([resampled(part * whole, self.box, self._scale, small) for part in still.edges])
+        return edges, resampled(whole, self.box, self._scale, (wide, high)) > 0.5
 
     def _part(self, width: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Indices of the edge pixels of each part, side by side, and (N,) flat indices of the pixels around each.
@@ -297,7 +297,7 @@ def _without_short(on: np.ndarray, value: bool, least: int) -> np.ndarray:
     return out
 
 
-def _resampled(part: np.ndarray, box: Box, scale: float, size: tuple[int, int]) -> np.ndarray:
+def resampled(part: np.ndarray, box: Box, scale: float, size: tuple[int, int]) -> np.ndarray:
     """A map of the analysis picture on a grid of `size` (w, h) over a box of the source."""
     x, y, w, h = box
     step_x, step_y = w / size[0] / scale, h / size[1] / scale

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..evidence import Still, StillEdges
+from ..evidence import Still, StillEdges, frame_lines
 from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
@@ -27,9 +27,6 @@ JOIN = 0.014  # of the picture's width: edges nearer than this belong to one mar
 LEAST_PIXELS = 14  # of the analysis picture
 MOST_PLACES = 8
 MOST_AREA = 0.3  # of the picture
-BAR_LEVEL = 24  # mean luma below which a row is a black bar, whatever text stands in a part of it
-BAR_PX = 3
-BORDER = 2  # analysis px: edges of the frame itself, of letterboxes and of rescaling lie there
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Finder:
 def find_places(still: Still) -> list[Place]:
     """Groups the edges that stay to places worth a second look, the surest first."""
     enough = max(LEAST_NATS, SHARE_OF_MOST * still.moved)
-    score = np.where(_frame_lines(still.light), np.float32(0), still.score)
+    score = np.where(frame_lines(still.light), np.float32(0), still.score)
     seeds = _joined(score >= enough, score >= 0.6 * enough)
     height, width = seeds.shape
     reach = max(3, round(JOIN * width))
@@ -107,19 +104,6 @@ def find_places(still: Still) -> list[Place]:
         places.append(Place(box, part, float(np.median(inside))))
     places.sort(key=lambda p: -p.nats * np.sqrt(p.seeds.sum()))
     return places[:MOST_PLACES]
-
-
-def _frame_lines(light: np.ndarray) -> np.ndarray:
-    """(h, w) bool: the picture's border, and the edges of letterbox and pillarbox bars. light: (h, w) mean luma."""
-    out = np.zeros(light.shape, bool)
-    for mask, rows in ((out, light), (out.T, light.T)):
-        dark = np.quantile(rows, 0.6, axis=1) < BAR_LEVEL
-        first = int(np.argmin(dark)) if not dark.all() else 0
-        last = int(np.argmin(dark[::-1])) if not dark.all() else 0
-        mask[max(0, first - BAR_PX) : first + BAR_PX] = True
-        mask[len(dark) - last - BAR_PX : len(dark) - last + BAR_PX] = True
-        mask[:BORDER] = mask[-BORDER:] = True
-    return out
 
 
 def _joined(strong: np.ndarray, weak: np.ndarray) -> np.ndarray:
