@@ -90,6 +90,7 @@ def to_plan(
                 confidence=float(min(1.0, max(0.0, find.confidence))),
                 matte=_save_matte(folder, f"{maps}/{name}.matte.png", find.matte),
                 unblend=_save_unblend(folder, f"{maps}/{name}.unblend.npz", find.unblend),
+                trajectory=find.trajectory,
                 evidence=find.evidence,
             )
         )
