@@ -26,7 +26,11 @@ LEAST_EDGES = 24  # px
 REACH = 0.016  # of the picture's width: edges nearer than this belong together
 MOST_SHARE = 0.25  # of the picture that the edges' box may take
 DENSE = 0.1  # least share of its box that a group's edges fill: letters 0.2 to 0.5
+CROWD = 0.2  # the same, close around each edge
 NEVER = -1000
+LEAST_PART = 0.4  # of the box of a thing that a stay shows
+ALIKE = 0.6  # correlation of the edges of two stays from which they show the same thing
+SLOP = 3  # px by which the boxes of two stays of one thing differ
 
 
 @dataclass
@@ -81,7 +85,9 @@ class StayFinder:
     def _is_same(self, gx: np.ndarray, gy: np.ndarray) -> np.ndarray:
         """(h, w) uint8, 255 where the gradient is what it was, or the same at another strength."""
         close = cv2.compare(
-            cv2.magnitude(gx - self._x, gy - self._y), cv2.addWeighted(self._power, 0.45, self._power, 0, SLACK), cv2.CMP_LE
+            cv2.magnitude(gx - self._x, gy - self._y),
+            cv2.addWeighted(self._power, 0.45, self._power, 0, SLACK),
+            cv2.CMP_LE,
         )
         strong = self._power * self._power
         along = cv2.multiply(gx, self._x) + cv2.multiply(gy, self._y)
@@ -131,9 +137,8 @@ class StayFinder:
         mask = np.zeros((height, width), np.uint8)
         mask[ys, xs] = 1
         reach = max(3, round(REACH * width))
-        window = (2 * reach + 1,) * 2
-        crowd = cv2.boxFilter(mask.astype(np.float32), -1, window)
-        lonely = crowd[ys, xs] < DENSE  # others that happened to share the fate
+        crowd = cv2.boxFilter(mask.astype(np.float32), -1, (reach + 1,) * 2)
+        lonely = crowd[ys, xs] < CROWD  # others that happened to share the fate
         mask[ys[lonely], xs[lonely]] = 0
         ys, xs = ys[~lonely], xs[~lonely]
         count, labels = cv2.connectedComponents(cv2.dilate(mask, np.ones((reach, reach), np.uint8)), connectivity=8)
@@ -152,3 +157,43 @@ class StayFinder:
             part = np.s_[y0 : y0 + h, x0 : x0 + w]
             field = np.where(edges, np.stack([self._last_x[part], self._last_y[part]]) / np.float32(8), np.float32(0))
             self.stays.append(Stay((x0, y0, w, h), start, stop, edges, field, float(sizes[i] / len(pixels))))
+
+
+def link(stays: list[Stay]) -> list[list[Stay]]:
+    """Stays of one look, each group as the appearances of one thing, brought to one size and in order of time."""
+    groups: list[list[Stay]] = []
+    for stay in sorted(stays, key=lambda s: -float(s.edges.sum())):
+        for group in groups:
+            if any(stay.start < other.stop and other.start < stay.stop for other in group):
+                continue
+            spot = find(group[0], stay)
+            if spot is not None:
+                x, y = spot
+                box = (x, y, *group[0].box[2:])
+                group.append(Stay(box, stay.start, stay.stop, group[0].edges, group[0].field, stay.alone))
+                break
+        else:
+            groups.append([stay])
+    for group in groups:
+        group.sort(key=lambda s: s.start)
+    return groups
+
+
+def find(model: Stay, stay: Stay) -> tuple[int, int] | None:
+    """Where the model's top left lies in the picture if a stay shows the same thing, or a part; None if it does not."""
+    (mw, mh), (w, h) = model.box[2:], stay.box[2:]
+    if w > mw + SLOP or h > mh + SLOP or w * h < LEAST_PART * mw * mh:
+        return None
+    mask = stay.edges.astype(np.float32)
+    along = power = np.float32(0)
+    for one, other in zip(model.field, stay.field, strict=True):
+        room = cv2.copyMakeBorder(one, SLOP, SLOP, SLOP, SLOP, cv2.BORDER_CONSTANT)
+        along = along + cv2.matchTemplate(room, other, cv2.TM_CCORR)
+        power = power + cv2.matchTemplate(room * room, mask, cv2.TM_CCORR)
+    score = along / np.sqrt(np.maximum(1e-6, power * float((stay.field**2).sum())))
+    # a part that fits where the model has little is no fit
+    score[power < 0.5 * LEAST_PART * float((model.field**2).sum())] = 0
+    dy, dx = np.unravel_index(int(score.argmax()), score.shape)
+    if score[dy, dx] < ALIKE:
+        return None
+    return stay.box[0] - int(dx) + SLOP, stay.box[1] - int(dy) + SLOP
