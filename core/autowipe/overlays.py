@@ -76,7 +76,7 @@ def _settle_dynamic(found: list[Found]) -> list[Found]:
 
 def _moves(find: Found, event: FoundEvent | None = None) -> bool:
     """True where a find changes its place or size, in one event or at all."""
-    keys = [key[1:] for key in find.trajectory if event is None or key[0] in event.range]
+    keys = [key[1:] for key in find.trajectory if event is None or int(key[0]) in event.range]
     return len(set(keys)) > 1
 
 

@@ -35,8 +35,8 @@ class Found:
     confidence: float  # 0..1
     matte: np.ndarray | None = None  # (H, W) float32 over `box`; None where every event has its own
     unblend: Unblend | None = None  # over `box`; None is opaque
-    trajectory: tuple[tuple[float, ...], ...] = ()  # as in the plan; () stands still
     evidence: dict[str, float | str] = field(default_factory=dict)
+    trajectory: tuple[tuple[float, ...], ...] = ()  # as in the plan; () stands still
 
 
 @dataclass

@@ -11,7 +11,7 @@ from ..job import Box
 from ..maps import Unblend
 from ..planes import Layout
 from ..timing import FrameRange
-from ._cover import Look, LookSum, disc, find_cover, graphic_edges, grown, settle, sharpness
+from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, settle, sharpness
 from ._showing import REGISTER, Showing, cut_out
 
 ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
@@ -20,6 +20,7 @@ TRACE = 0.15  # the same next to a frame in which it fades
 FULL = 0.92  # of its usual strength
 SCALES = tuple(float(f) for f in 1.07 ** np.arange(-16, 5))  # at which it is looked for as it grows in or leaves
 GROWTH = 1.9  # times by which it may grow from one frame to the next
+CHANGED = 8  # levels by which what is covered changes as it comes or goes
 SMALLEST = 0.12  # scale below which nothing is left of it
 
 
@@ -45,6 +46,7 @@ class Appearance:
     scales: dict[int, float] = field(default_factory=dict)  # frame: size, where it is not 1
     came: float = 0.0  # how clearly it popped up, see `_pop`; 0 where that was not seen
     went: float = 0.0
+    changes: list[np.ndarray] = field(default_factory=list)  # (H, W) uint8: of any channel as it came and went
 
 
 @dataclass
@@ -104,12 +106,17 @@ class Effect:
             (self._evidence(look, showing.seeds) for look, showing in zip(looks, seen, strict=True)),
             key=lambda e: min(float(e["edge lock"]), float(e["edge sharpness"])),
         )
+        template = Template(look.slope, lines)
+        near = cv2.dilate(lines.astype(np.uint8), disc(3)) > 0
+        appearances = [self._appearance(s, shift, template, near) for s, shift in alike]
         reach = max(3, round(0.012 * self._picture.width))
         lines, covered = find_cover(look, edges, reach, self._scale)
+        own, is_all = _is_own(near, appearances)
+        lines = lines & own
+        covered = covered & own
+        if is_all:
+            covered |= connected(own, lines)
         covered, unblend, figures = settle(lines, covered, kept, self._picture, ref.box)
-        template = Template(look.slope, edges & (look.edge > 1.5))
-        near = cv2.dilate(covered.astype(np.uint8), disc(3)) > 0
-        appearances = [self._appearance(s, shift, template, near) for s, shift in alike]
         evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances), **figures}
         picture = np.clip(looks[main].mean, 0, 255).astype(np.uint8)
         return Settled(ref.box, grown(covered), unblend, appearances, evidence, picture)
@@ -128,7 +135,8 @@ class Effect:
         }
 
     def _appearance(self, showing: Showing, shift: tuple[int, int], template: Template, near: np.ndarray) -> Appearance:
-        lumas = dict([*showing.early, *showing.late])
+        pictures = dict([*showing.early, *showing.late])
+        lumas = {t: np.ascontiguousarray(picture[..., 0]) for t, picture in pictures.items()}
         core = range(showing.start, showing.stop)
         moments = {t: template.moment(t, lumas[t], shift, 1.0) for t in lumas if t in core}
         for frames, inner in (
@@ -147,7 +155,10 @@ class Effect:
         ):
             is_cut = any(min(outer, inner) < cut <= max(outer, inner) + 1 for cut in cuts)
             if outer in lumas and inner in lumas and not is_cut:
-                setattr(found, name, _pop(lumas[outer], lumas[inner], near))
+                change = cv2.absdiff(pictures[outer], pictures[inner]).max(2)
+                setattr(found, name, _pop(change, near))
+                move = np.array([[1, 0, -shift[0]], [0, 1, -shift[1]]], np.float32)
+                found.changes.append(cv2.warpAffine(change, move, change.shape[::-1]))
         return found
 
 
@@ -165,7 +176,7 @@ class Template:
         """How a frame shows it. `luma`: (H, W) uint8; `near`: its scale in the frame beside."""
         g = np.stack([cv2.Sobel(luma, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1))])
         slope, lines = self._at(near, shift)
-        dx, dy, likeness, strength = register(slope, lines, g, 1)
+        likeness, strength = register(slope, lines, g, 1)[2:]
         best = Moment(frame, likeness, strength, near)
         if likeness > 0.8:
             return best
@@ -178,7 +189,7 @@ class Template:
                     if small
                     else g
                 )
-                dx, dy, likeness, strength = register(slope, lines, field, 2)
+                likeness, strength = register(slope, lines, field, 2)[2:]
                 if likeness > best.likeness + 0.05:
                     best = Moment(frame, likeness, strength * min(scale, 1.0), scale)
         return best
@@ -229,6 +240,21 @@ def judge(showing: Showing, shift: tuple[int, int], moments: dict[int, Moment]) 
     return Appearance(whole, fade_in, fade_out, (x + shift[0], y + shift[1]), showing, scales)
 
 
+def _is_own(near: np.ndarray, appearances: list[Appearance]) -> tuple[np.ndarray, bool]:
+    """(H, W) bool: what changed as it came and went; and whether nothing else did, so that this is all of it."""
+    changes = [change for a in appearances for change in a.changes]
+    if not changes:
+        return np.ones(near.shape, bool), False
+    away = ~(cv2.dilate(near.astype(np.uint8), disc(4)) > 0)
+    calm = [change for change in changes if away.any() and np.quantile(change[away], 0.9) <= CHANGED / 2]
+    if calm:
+        own = cv2.blur(np.mean(calm, axis=0), (3, 3)) > CHANGED / 2
+    else:  # the scene did not move everywhere at every end; the overlay may have the scene's colour at one
+        own = np.quantile(changes, 0.25, axis=0) > CHANGED
+    own = cv2.morphologyEx(own.astype(np.uint8), cv2.MORPH_CLOSE, disc(2)) > 0
+    return np.asarray(own), bool(calm)
+
+
 def _go_on(scales: dict[int, float], edge: int, way: int) -> dict[int, float]:
     """Scales further on where something grows so fast that it is soon too small to be told: at the same speed."""
     out: dict[int, float] = {}
@@ -242,9 +268,8 @@ def _go_on(scales: dict[int, float], edge: int, way: int) -> dict[int, float]:
     return out
 
 
-def _pop(one: np.ndarray, other: np.ndarray, near: np.ndarray) -> float:
-    """How much more the picture changes where it is than around it; lumas (H, W) uint8 with and without it."""
-    change = cv2.absdiff(one, other).astype(np.float32)
+def _pop(change: np.ndarray, near: np.ndarray) -> float:
+    """How much more the picture changes where it is than around it; (H, W) uint8 and bool."""
     return float(change[near].mean() / (change[~near].mean() + 1.0)) if near.any() and not near.all() else 0.0
 
 

@@ -51,7 +51,7 @@ class Showing:
         self._step = max(1, (self.stop - self.start) // SAMPLES)
         self._sum = LookSum(self.layout)
         self.kept: list[list[np.ndarray]] = []
-        self.early: list[tuple[int, np.ndarray]] = []  # frame, luma (H, W) uint8: at the beginning, and before it
+        self.early: list[tuple[int, np.ndarray]] = []  # frame, (H, W, 3) uint8: at the beginning, and before it
         self.late: deque[tuple[int, np.ndarray]] = deque(maxlen=2 * around)
         self._around = around
         move = np.array([[scale, 0, x * scale - left], [0, scale, y * scale - top]], np.float32)
@@ -93,10 +93,13 @@ class Showing:
         if part is None:
             return
         is_core = self.start <= frame < self.stop
-        if frame < self.start + self._around:
-            self.early.append((frame, planes.small(part, self.layout, self.box[2])[0]))
-        if frame >= self.stop - self._around:
-            self.late.append((frame, planes.small(part, self.layout, self.box[2])[0]))
+        picture = None
+        if frame < self.start + self._around or frame >= self.stop - self._around:
+            picture = np.dstack(planes.small(part, self.layout, self.box[2]))
+        if picture is not None and frame < self.start + self._around:
+            self.early.append((frame, picture))
+        elif picture is not None:
+            self.late.append((frame, picture))
         if is_core and (frame - self.start) % self._step == 0:
             if self._sum.count % max(1, SAMPLES // KEPT) == 0 and len(self.kept) < KEPT:
                 self.kept.append(part)

@@ -51,6 +51,9 @@ class StayFinder:
     def __init__(self) -> None:
         self.stays: list[Stay] = []
         self._frames: list[int] = []  # frame of each look
+        self._x = self._y = self._power = np.zeros((0, 0), np.float32)  # the gradient of each pixel, and its length
+        self._since = np.zeros((0, 0), np.int32)  # look
+        self._misses = np.zeros((0, 0), np.uint8)
 
     def add(self, frame: int, luma: np.ndarray) -> None:
         gx, gy = (cv2.Sobel(luma, cv2.CV_32F, *axis, ksize=3) for axis in ((1, 0), (0, 1)))
@@ -123,7 +126,7 @@ class StayFinder:
             table = np.pad(table, (0, -len(table) % wide)).reshape(-1, wide)
             near = cv2.boxFilter(table, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
             near[:, 3 * SYNC + 1 :] = 0  # not all of these have come yet
-            b, d = np.unravel_index(int(near.argmax()), near.shape)
+            b, d = divmod(int(near.argmax()), wide)
             if near[b, d] < LEAST_EDGES:
                 return
             same = (abs(born - b) <= SYNC) & (abs(died - d) <= SYNC)

@@ -134,8 +134,8 @@ def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | Non
         _confidence(settled),
         np.ascontiguousarray(settled.matte[part]),
         _cut_maps(settled.unblend, settled.box, box, layout),
-        tuple(keys[t] for t in sorted(keys)) if moves else (),
         settled.evidence,
+        tuple(keys[t] for t in sorted(keys)) if moves else (),
     )
 
 
@@ -146,7 +146,7 @@ def _keys(a: Appearance, origin: tuple[int, int], whole: FrameRange) -> dict[int
     for t, scale in a.scales.items():
         if abs(scale - 1) > 0.02:
             wanted |= {t - 1, t, t + 1}
-    out = {}
+    out: dict[int, tuple[float, ...]] = {}
     for t in sorted(t for t in wanted if t in span):
         dx, dy = a.corner[0] - origin[0], a.corner[1] - origin[1]
         out[t] = (float(t), float(dx), float(dy), float(a.scales.get(t, 1.0)), 0.0)
