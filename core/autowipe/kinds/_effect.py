@@ -12,7 +12,7 @@ from ..maps import Unblend
 from ..planes import Layout
 from ..timing import FrameRange
 from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, settle, sharpness
-from ._showing import REGISTER, Showing, cut_out
+from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 
 ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
 SEEN, SEEN_SMALL = 0.3, 0.4  # correlation of a frame's edges with the template from which it is there; at another size
@@ -41,8 +41,7 @@ class Appearance:
     range: FrameRange
     fade_in: int
     fade_out: int
-    corner: tuple[float, float]  # source px of the template's top left at the first frame
-    showing: Showing
+    corners: dict[int, tuple[float, float]]  # frame: source px of the template's top left
     scales: dict[int, float] = field(default_factory=dict)  # frame: size, where it is not 1
     came: float = 0.0  # how clearly it popped up, see `_pop`; 0 where that was not seen
     went: float = 0.0
@@ -81,7 +80,7 @@ class Effect:
             showing.add(frame, crop, place)
 
     def settle(self) -> Settled | None:
-        seen = [showing for showing in self.showings if showing.count >= 2]
+        seen = [showing for showing in self.showings if showing.count >= 2 and not showing.is_hopeless]
         if not seen:
             return None
         looks = [showing.look() for showing in seen]
@@ -118,6 +117,8 @@ class Effect:
             covered |= connected(own, lines)
         covered, unblend, figures = settle(lines, covered, kept, self._picture, ref.box)
         evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances), **figures}
+        if isinstance(ref, Travelling):
+            evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
         picture = np.clip(looks[main].mean, 0, 255).astype(np.uint8)
         return Settled(ref.box, grown(covered), unblend, appearances, evidence, picture)
 
@@ -134,10 +135,14 @@ class Effect:
             "one direction": float(np.abs(turn.mean())),
         }
 
-    def _appearance(self, showing: Showing, shift: tuple[int, int], template: Template, near: np.ndarray) -> Appearance:
+    def _appearance(
+        self, showing: Showing, shift: tuple[float, float], template: Template, near: np.ndarray
+    ) -> Appearance:
         pictures = dict([*showing.early, *showing.late])
         lumas = {t: np.ascontiguousarray(picture[..., 0]) for t, picture in pictures.items()}
         core = range(showing.start, showing.stop)
+        travels = isinstance(showing, Travelling)
+        slack = round(Travelling.SLACK * self._scale) if travels else 1
         moments = {t: template.moment(t, lumas[t], shift, 1.0) for t in lumas if t in core}
         for frames, inner in (
             (sorted((t for t in lumas if t < core.start), reverse=True), core.start),
@@ -145,9 +150,11 @@ class Effect:
         ):
             last = moments[inner].scale if inner in moments else 1.0
             for t in frames:
-                moments[t] = template.moment(t, lumas[t], shift, last)
+                moments[t] = template.moment(t, lumas[t], shift, last, slack)
                 last = moments[t].scale if is_there(moments[t]) else last
         found = judge(showing, shift, moments)
+        if travels:
+            return found
         cuts = {shot.start for shot in self._shots}
         for name, outer, inner in (
             ("came", found.range.start - 1, found.range.start + found.fade_in),
@@ -172,11 +179,14 @@ class Template:
     def __post_init__(self) -> None:
         self._sizes: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
 
-    def moment(self, frame: int, luma: np.ndarray, shift: tuple[int, int], near: float) -> Moment:
-        """How a frame shows it. `luma`: (H, W) uint8; `near`: its scale in the frame beside."""
-        g = np.stack([cv2.Sobel(luma, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1))])
+    def moment(self, frame: int, luma: np.ndarray, shift: tuple[float, float], near: float, slack: int = 1) -> Moment:
+        """How a frame shows it.
+
+        `luma`: (H, W) uint8; `near`: its scale in the frame beside; `slack`: px by which its place may be wrong.
+        """
+        g = slopes(luma)
         slope, lines = self._at(near, shift)
-        likeness, strength = register(slope, lines, g, 1)[2:]
+        likeness, strength = register(slope, lines, g, slack)[2:]
         best = Moment(frame, likeness, strength, near)
         if likeness > 0.8:
             return best
@@ -194,7 +204,7 @@ class Template:
                     best = Moment(frame, likeness, strength * min(scale, 1.0), scale)
         return best
 
-    def _at(self, scale: float, shift: tuple[int, int], half: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def _at(self, scale: float, shift: tuple[float, float], half: bool = False) -> tuple[np.ndarray, np.ndarray]:
         key = (scale, shift, half)
         if key not in self._sizes:
             h, w = self.lines.shape
@@ -208,7 +218,7 @@ class Template:
         return self._sizes[key]
 
 
-def judge(showing: Showing, shift: tuple[int, int], moments: dict[int, Moment]) -> Appearance:
+def judge(showing: Showing, shift: tuple[float, float], moments: dict[int, Moment]) -> Appearance:
     """One decision on when an appearance begins and ends, from the moments around its ends."""
     core = range(showing.start, showing.stop)
     usual = [m.strength for t, m in moments.items() if t in core and is_there(m)]
@@ -234,10 +244,10 @@ def judge(showing: Showing, shift: tuple[int, int], moments: dict[int, Moment]) 
         ends.append((edge + way * len(grown), fade + len(grown)))
     (start, fade_in), (last, fade_out) = ends
     whole = FrameRange(max(0, start), max(last, start) + 1)
-    x, y = showing.place(whole.start)
     fade_in = min(fade_in, len(whole))
     fade_out = min(fade_out, len(whole) - fade_in)
-    return Appearance(whole, fade_in, fade_out, (x + shift[0], y + shift[1]), showing, scales)
+    corners = {t: (x + shift[0], y + shift[1]) for t in whole for x, y in [showing.corner(t)]}
+    return Appearance(whole, fade_in, fade_out, corners, scales)
 
 
 def _is_own(near: np.ndarray, appearances: list[Appearance]) -> tuple[np.ndarray, bool]:
@@ -277,34 +287,7 @@ def is_there(moment: Moment) -> bool:
     return moment.likeness >= (SEEN if abs(moment.scale - 1) < 0.1 else SEEN_SMALL)
 
 
-def register(slope: np.ndarray, lines: np.ndarray, other: np.ndarray, radius: int) -> tuple[int, int, float, float]:
-    """(dx, dy, correlation, strength) of the shift within `radius` px at which `other`'s gradients fit best.
-
-    slope, other: (2, H, W) float32; lines: (H, W) bool, where `slope` counts.
-    """
-    rows, columns = np.flatnonzero(lines.any(1)), np.flatnonzero(lines.any(0))
-    if not len(rows):
-        return 0, 0, 0.0, 0.0
-    y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    mask = lines[y0:y1, x0:x1].astype(np.float32)
-    part = slope[:, y0:y1, x0:x1] * mask
-    window = np.stack(
-        [
-            cv2.copyMakeBorder(o, radius, radius, radius, radius, cv2.BORDER_CONSTANT)[
-                y0 : y1 + 2 * radius, x0 : x1 + 2 * radius
-            ]
-            for o in other
-        ]
-    )
-    along = sum(cv2.matchTemplate(w, p, cv2.TM_CCORR) for w, p in zip(window, part, strict=True))
-    power = cv2.matchTemplate((window**2).sum(0), mask, cv2.TM_CCORR)
-    own = float((part**2).sum())
-    score = along / np.sqrt(np.maximum(power * own, 1e-6))
-    dy, dx = np.unravel_index(int(score.argmax()), score.shape)
-    return int(dx) - radius, int(dy) - radius, float(score[dy, dx]), float(along[dy, dx]) / max(own, 1e-6)
-
-
-def _moved(crop: list[np.ndarray], shift: tuple[int, int], layout: Layout) -> list[np.ndarray]:
+def _moved(crop: list[np.ndarray], shift: tuple[float, float], layout: Layout) -> list[np.ndarray]:
     """A crop in which the overlay is `shift` px further on, brought back to where the template has it."""
     if shift == (0, 0):
         return crop

@@ -16,17 +16,22 @@ from ..text import find_text, read_text
 from ..timing import FrameRange
 from . import Found, FoundEvent, Small
 from ._effect import Appearance, Effect, Settled
-from ._showing import Showing, Sighting
+from ._showing import Showing, Sighting, Travelling
 from ._stays import Stay, StayFinder, link
+from ._tracks import TrackFinder, Travel
 
-LOOKS_A_SECOND = 30
+LOOKS_A_SECOND, STEPS_A_SECOND = 30, 15  # of what stays, and of what travels
+LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
 MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
 SHARP, AGAIN_SHARP = 0.6, 0.55  # drawn: marks 0.65 to 0.98, the scene's 0.3 to 0.6; of what comes back elsewhere
 LOCKED, AGAIN_LOCKED = 0.85, 0.75
+SURE_SHARP, SURE_LOCKED = 0.75, 0.92  # of what travels, to need no reading
+CARRIED_LOCKED = 0.7  # the background passes beneath, which shakes the edges of translucent marks
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
 READ = 0.6  # how sure the recogniser is that a small find is text
+BENT = np.array([1, 0.05, 0.05, 0.01, 1])  # of a key, by which it departs from a straight way between its neighbours
 ELSEWHERE = 4.0  # px from which an appearance is in another place
 
 
@@ -36,7 +41,8 @@ class Finder:
     def __init__(self, layout: Layout, whole: FrameRange, rate: float) -> None:
         self._layout, self._whole, self._rate = layout, whole, rate
         self._step = max(1, round(rate / LOOKS_A_SECOND))
-        self._stays = StayFinder()
+        self._stride = max(1, round(rate / STEPS_A_SECOND))
+        self._stays, self._tracks = StayFinder(), TrackFinder()
         self._scale = 1.0
         self._effects: list[Effect] = []
         self._found: list[Found] = []
@@ -46,9 +52,12 @@ class Finder:
         self._scale = small.scale
         if (small.frame - self._whole.start) % self._step == 0:
             self._stays.add(small.frame, small.luma)
+        if (small.frame - self._whole.start) % self._stride == 0:
+            self._tracks.add(small.frame, small.luma)
 
     def propose(self, shots: tuple[FrameRange, ...]) -> list[Box]:
         self._stays.close()
+        self._tracks.close()
         stays = choose(self._stays.stays, shots, self._whole, self._rate)
         for group in link(stays):
             showings = [
@@ -56,6 +65,11 @@ class Finder:
                 for stay in group
             ]
             self._effects.append(Effect(showings, self._layout, self._scale, shots))
+        for travel in choose_travels(self._tracks.travels, self._whole, self._rate):
+            edges = np.ones(travel.box[:1:-1], bool)
+            sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path)
+            showing = Travelling(sighting, self._layout, self._scale, self._rate)
+            self._effects.append(Effect([showing], self._layout, self._scale, shots))
         if not self._effects:
             return []
         boxes = [showing.reach() for effect in self._effects for showing in effect.showings]
@@ -96,15 +110,36 @@ def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, 
     return sorted(inner[:most], key=lambda s: s.start)
 
 
+def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> list[Travel]:
+    """What travels worth a second look: what goes far for long, with many points."""
+    far = [t for t in travels if t.stop - t.start >= LEAST_S * rate and np.hypot(*np.ptp(t.path, axis=0)) >= LEAST_WAY]
+    most = max(4, round(MOST_A_SECOND * len(whole) / rate / 2))
+    far.sort(key=lambda t: -t.points * (t.stop - t.start))
+    return sorted(far[:most], key=lambda t: t.start)
+
+
 def is_overlay(settled: Settled) -> bool:
     """Whether a find is drawn over the picture, and comes and goes by itself."""
     e = {name: float(value) for name, value in settled.evidence.items()}
-    again = len({tuple(np.round(np.array(a.corner) / ELSEWHERE)) for a in settled.appearances}) > 1
+    if "travels, px" in e:
+        return is_carried(settled)
+    places = {tuple(np.round(np.array(a.corners[a.range.start]) / ELSEWHERE)) for a in settled.appearances}
+    again = len(places) > 1
     if e["edge pixels"] < LEAST_EDGES or e["one direction"] > ONE_WAY or e["pops"] < POPS:
         return False
     if e["edge sharpness"] < (AGAIN_SHARP if again else SHARP) or e["edge lock"] < (AGAIN_LOCKED if again else LOCKED):
         return False
     return again or e["edge pixels"] >= PLAIN_EDGES or _read(settled.picture)[1] >= READ
+
+
+def is_carried(settled: Settled) -> bool:
+    """Whether what travels is drawn, and does not turn, grow or blur on its way as things in the scene do."""
+    e = {name: float(value) for name, value in settled.evidence.items()}
+    if e["edge pixels"] < LEAST_EDGES or e["one direction"] > ONE_WAY:
+        return False
+    if e["edge sharpness"] >= SURE_SHARP and e["edge lock"] >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES:
+        return True
+    return e["edge sharpness"] >= AGAIN_SHARP and e["edge lock"] >= CARRIED_LOCKED and _read(settled.picture)[1] >= READ
 
 
 def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | None:
@@ -140,16 +175,19 @@ def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | Non
 
 
 def _keys(a: Appearance, origin: tuple[int, int], whole: FrameRange) -> dict[int, tuple[float, ...]]:
-    """Trajectory keys of one appearance, by frame: its ends, and every frame in which its size changes."""
+    """Trajectory keys of one appearance, by frame: as few as tell its way and its size."""
     span = a.range.meet(whole)
-    wanted = {span.start, span.stop - 1}
-    for t, scale in a.scales.items():
-        if abs(scale - 1) > 0.02:
-            wanted |= {t - 1, t, t + 1}
-    out: dict[int, tuple[float, ...]] = {}
-    for t in sorted(t for t in wanted if t in span):
-        dx, dy = a.corner[0] - origin[0], a.corner[1] - origin[1]
-        out[t] = (float(t), float(dx), float(dy), float(a.scales.get(t, 1.0)), 0.0)
+    every = {
+        t: (float(t), a.corners[t][0] - origin[0], a.corners[t][1] - origin[1], a.scales.get(t, 1.0), 0.0) for t in span
+    }
+    out = {span.start: every[span.start]}
+    for t in range(span.start + 1, span.stop - 1):
+        last = max(out)
+        one, other = np.array(every[last]), np.array(every[t + 1])
+        between = one + (other - one) * (t - last) / (t + 1 - last)
+        if (np.abs(between - every[t]) > BENT).any():
+            out[t] = every[t]
+    out[span.stop - 1] = every[span.stop - 1]
     return out
 
 
@@ -173,7 +211,9 @@ def _cut_maps(maps: Unblend | None, old: Box, box: Box, layout: Layout) -> Unble
 
 def _confidence(settled: Settled) -> float:
     e = {name: float(value) for name, value in settled.evidence.items()}
-    margins = (e["edge sharpness"] / SHARP - 1, (e["edge lock"] - LOCKED) / (1 - LOCKED), e["pops"] / POPS - 1)
+    least = CARRIED_LOCKED if "travels, px" in e else LOCKED
+    margins = [e["edge sharpness"] / SHARP - 1, (e["edge lock"] - least) / (1 - least)]
+    margins += [] if "travels, px" in e else [e["pops"] / POPS - 1]
     more = 0.5 * (len(settled.appearances) > 1)
     return float(1 / (1 + np.exp(-1 - more - 4 * max(-0.2, min(0.6, *margins)))))
 
