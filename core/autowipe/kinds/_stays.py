@@ -23,7 +23,8 @@ SYNC = 3  # looks within which edges of one overlay come or go, fades and the co
 LEAST_RUN = 4  # looks
 LONGEST = 4000  # looks that a stay is told apart by; older is older
 LEAST_EDGES = 24  # px
-REACH = 0.016  # of the picture's width: edges nearer than this belong together
+REACH = 0.016  # of the picture's width: the neighbourhood of an edge
+JOIN = 0.035  # of the picture's width: edges with one fate that are nearer than this belong together
 MOST_SHARE = 0.25  # of the picture that the edges' box may take
 DENSE = 0.1  # least share of its box that a group's edges fill: letters 0.2 to 0.5
 CROWD = 0.2  # the same, close around each edge
@@ -135,7 +136,7 @@ class StayFinder:
             pending = pending[~same]
 
     def _take(self, pixels: np.ndarray, born: int, died: int) -> None:
-        height, width = self._died.shape
+        height, width = self._since.shape
         ys, xs = np.divmod(pixels, width)
         mask = np.zeros((height, width), np.uint8)
         mask[ys, xs] = 1
@@ -144,7 +145,8 @@ class StayFinder:
         lonely = crowd[ys, xs] < CROWD  # others that happened to share the fate
         mask[ys[lonely], xs[lonely]] = 0
         ys, xs = ys[~lonely], xs[~lonely]
-        count, labels = cv2.connectedComponents(cv2.dilate(mask, np.ones((reach, reach), np.uint8)), connectivity=8)
+        join = max(5, round(JOIN * width))
+        count, labels = cv2.connectedComponents(cv2.dilate(mask, np.ones((join, join), np.uint8)), connectivity=8)
         of = labels[ys, xs]
         sizes = np.bincount(of, minlength=count)
         start = self._frames[born]

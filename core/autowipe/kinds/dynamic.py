@@ -26,7 +26,7 @@ MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
 SHARP, AGAIN_SHARP = 0.6, 0.55  # drawn: marks 0.65 to 0.98, the scene's 0.3 to 0.6; of what comes back elsewhere
 LOCKED, AGAIN_LOCKED = 0.85, 0.75
 SURE_SHARP, SURE_LOCKED = 0.75, 0.92  # of what travels, to need no reading
-CARRIED_LOCKED = 0.7  # the background passes beneath, which shakes the edges of translucent marks
+CARRIED_LOCKED, SURE_READ = 0.55, 0.8  # the background passes beneath, which shakes the edges of translucent marks
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
@@ -137,9 +137,12 @@ def is_carried(settled: Settled) -> bool:
     e = {name: float(value) for name, value in settled.evidence.items()}
     if e["edge pixels"] < LEAST_EDGES or e["one direction"] > ONE_WAY:
         return False
-    if e["edge sharpness"] >= SURE_SHARP and e["edge lock"] >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES:
+    sharp, lock = e["edge sharpness"], e["edge lock"]
+    if sharp >= SURE_SHARP and lock >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES:
         return True
-    return e["edge sharpness"] >= AGAIN_SHARP and e["edge lock"] >= CARRIED_LOCKED and _read(settled.picture)[1] >= READ
+    if sharp < AGAIN_SHARP or lock < CARRIED_LOCKED:
+        return False
+    return _read(settled.picture)[1] >= SURE_READ
 
 
 def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | None:
@@ -180,7 +183,7 @@ def _keys(a: Appearance, origin: tuple[int, int], whole: FrameRange) -> dict[int
     every = {
         t: (float(t), a.corners[t][0] - origin[0], a.corners[t][1] - origin[1], a.scales.get(t, 1.0), 0.0) for t in span
     }
-    out = {span.start: every[span.start]}
+    out: dict[int, tuple[float, ...]] = {span.start: every[span.start]}
     for t in range(span.start + 1, span.stop - 1):
         last = max(out)
         one, other = np.array(every[last]), np.array(every[t + 1])
