@@ -223,7 +223,7 @@ def judge(showing: Showing, shift: tuple[float, float], moments: dict[int, Momen
     core = range(showing.start, showing.stop)
     usual = [m.strength for t, m in moments.items() if t in core and is_there(m)]
     full = FULL * float(np.median(usual)) if usual else FULL
-    scales: dict[int, float] = {}
+    scales = {t: m.scale for t, m in moments.items() if t in core and is_there(m)}
     ends = []
     for way, inner, outmost in ((-1, core.start, core.stop - 1), (1, core.stop - 1, core.start)):
         edge = inner
