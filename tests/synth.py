@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,7 @@ class Burnt:
     stop: int  # one past the last
     alpha: float = 1.0
     fade: int = 0  # frames in and out
+    way: Callable[[int], tuple[float, float, float]] | None = None  # frame: dx, dy px, and scale about its middle
 
 
 @dataclass
@@ -99,11 +101,25 @@ def burn(picture: np.ndarray, overlays: list[Burnt], t: int) -> tuple[np.ndarray
         if item.fade:
             strength *= min(1, (t - item.start + 1) / (item.fade + 1), (item.stop - t) / (item.fade + 1))
         x, y = item.corner
-        h, w = item.rgba.shape[:2]
-        a = item.rgba[..., 3:] * strength
-        out[y : y + h, x : x + w] = out[y : y + h, x : x + w] * (1 - a) + item.rgba[..., :3] * 255 * a
+        rgba = item.rgba
+        if item.way is not None:
+            dx, dy, scale = item.way(t)
+            middle = ((rgba.shape[1] - 1) / 2, (rgba.shape[0] - 1) / 2)
+            move = cv2.getRotationMatrix2D(middle, 0, scale)
+            move[:, 2] += x + dx, y + dy
+            whole = cv2.warpAffine(np.dstack([rgba[..., :3] * rgba[..., 3:], rgba[..., 3:]]), move, out.shape[1::-1])
+            rgba = np.dstack([whole[..., :3] / np.maximum(whole[..., 3:], 1e-6), whole[..., 3:]])
+            x = y = 0
+        h, w = rgba.shape[:2]
+        a = rgba[..., 3:] * strength
+        out[y : y + h, x : x + w] = out[y : y + h, x : x + w] * (1 - a) + rgba[..., :3] * 255 * a
     burnt = np.rint(out).clip(0, 255).astype(np.uint8)
     return burnt, np.abs(burnt.astype(int) - picture).max(2) >= 3
+
+
+def grown(mask: np.ndarray, reach: int) -> np.ndarray:
+    """A mask with everything within `reach` px of it."""
+    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
 
 
 def make(

@@ -9,11 +9,9 @@ import cv2
 import numpy as np
 import pytest
 import synth
-from autowipe import planes
-from autowipe.decode import open_clip
-from autowipe.kinds import Found, Small, load
-from autowipe.shots import ShotFinder
+from autowipe.kinds import Found
 from autowipe.timing import FrameRange
+from finding import perceive
 from synth import Burnt
 
 SIZE = (320, 180)
@@ -28,26 +26,9 @@ class Seen:
     clip: synth.Synthetic
 
 
-def perceive(path: Path) -> list[Found]:
-    with open_clip(path) as clip:
-        info = clip.info
-        finder = load("logo", info.layout, info.whole, float(info.rate))
-        shots = ShotFinder()
-        for frame in clip.frames():
-            luma, chroma = planes.small(frame.views, info.layout, 640)
-            small = Small(frame.index, luma, chroma, info.layout.width / luma.shape[1])
-            finder.survey(small)
-            shots.add(small)
-        boxes = finder.propose(shots.finish())
-        if boxes:
-            for frame in clip.frames():
-                finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in boxes])
-        return finder.finish()
-
-
 def see(folder: Path, overlays: list[Burnt], **how) -> Seen:
     clip = synth.make(folder / "clip.mp4", overlays, count=FRAMES, size=SIZE, **how)
-    return Seen(perceive(clip.path), clip)
+    return Seen(perceive("logo", clip.path), clip)
 
 
 def matte_at(found: list[Found], frame: int) -> np.ndarray:

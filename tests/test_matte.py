@@ -79,6 +79,20 @@ def test_a_trajectory_moves_the_matte_between_its_keys():
     assert drawn.regions(FrameRange(0, 11), 2) == [(8, 8, 28, 14)]
 
 
+def test_a_trajectory_scales_and_turns_about_the_middle_of_the_box():
+    keys = ((0, 0, 0, 0.5, 0), (10, 0, 0, 1, 0), (20, 0, 0, 1, 90))
+    drawn = mattes(overlay("a", (20, 30, 24, 8), trajectory=keys))
+
+    def extent(frame):
+        rows, columns = np.nonzero(drawn.at(frame, (0, 0, 64, 64)).matte > 0.5)
+        return (columns.min(), columns.max() + 1, rows.min(), rows.max() + 1)
+
+    assert extent(10) == (20, 44, 30, 38)
+    assert extent(20) == (28, 36, 22, 46)
+    left, right, top, bottom = extent(0)  # half the size, but with the codec's ringing all around
+    assert 21 <= left <= 25 and 39 <= right <= 43 and 29 <= top <= 31 and 37 <= bottom <= 39
+
+
 def test_regions_that_touch_become_one_and_distant_ones_stay_apart():
     drawn = mattes(overlay("a", (20, 20, 20, 10)), overlay("b", (50, 20, 20, 10)), overlay("c", (250, 150, 20, 10)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,7 +18,20 @@ from .planes import Layout, Plane
 from .timing import FrameRange
 
 VISIBLE = 0.02  # matte from which a sample belongs to an overlay; below is rounding of its 8-bit file
+RINGING = 3.0  # px around what is covered
 KEPT = 24  # events whose maps are held in memory; a subtitle's are wanted for its seconds only
+
+
+class Pose(NamedTuple):
+    """Where a template is, relative to its box, and how large and how far turned, about its middle."""
+
+    dx: float  # px
+    dy: float
+    scale: float  # 1 is as in its maps
+    turn: float  # degrees, clockwise
+
+
+STILL = Pose(0.0, 0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -67,11 +81,10 @@ class Mattes:
         here = []
         is_fading = False
         for i in self.visible(FrameRange(frame, frame + 1)):
-            dx, dy = _shift(self._items[i][0], frame)
-            own = self._box(i)
-            if _overlap((own[0] + dx, own[1] + dy, own[2], own[3]), box):
-                here.append((i, dx, dy))
-                event = self._items[i][1]
+            overlay, event = self._items[i]
+            pose = pose_at(overlay, frame)
+            if _overlap(bounds(self._box(i), pose), box):
+                here.append((i, pose))
                 is_fading |= frame < event.range.start + event.fade_in or frame >= event.range.stop - event.fade_out
         if not here:
             return NOTHING
@@ -91,11 +104,9 @@ class Mattes:
 
     def place(self, overlay: Overlay, event: Event, frame: int) -> Box:
         """The px box of an overlay's event in one frame, cut to the picture."""
-        dx, dy = _shift(overlay, frame)
-        x, y, w, h = event.box or overlay.box
-        x0, y0 = max(0, int(np.floor(x + dx))), max(0, int(np.floor(y + dy)))
-        x1 = min(self._layout.width, int(np.ceil(x + dx + w)))
-        y1 = min(self._layout.height, int(np.ceil(y + dy + h)))
+        x, y, w, h = bounds(event.box or overlay.box, pose_at(overlay, frame))
+        x0, y0 = max(0, x), max(0, y)
+        x1, y1 = min(self._layout.width, x + w), min(self._layout.height, y + h)
         return (x0, y0, max(0, x1 - x0), max(0, y1 - y0))
 
     def _box(self, item: int) -> Box:
@@ -105,12 +116,13 @@ class Mattes:
     def _places(self, item: int, core: FrameRange) -> Box:
         """Union of an event's places over the frames of `core`."""
         overlay, event = self._items[item]
-        x, y, w, h = self._box(item)
-        shifts = [_shift(overlay, t) for t in event.range.meet(core)] if overlay.trajectory else [(0.0, 0.0)]
-        x0, y0 = min(s[0] for s in shifts), min(s[1] for s in shifts)
-        x1, y1 = max(s[0] for s in shifts), max(s[1] for s in shifts)
-        left, top = int(np.floor(x + x0)), int(np.floor(y + y0))
-        return (left, top, int(np.ceil(x + x1 + w)) - left, int(np.ceil(y + y1 + h)) - top)
+        own = self._box(item)
+        if not overlay.trajectory:
+            return own
+        places = [bounds(own, pose_at(overlay, t)) for t in event.range.meet(core)]
+        left, top = min(p[0] for p in places), min(p[1] for p in places)
+        right, bottom = max(p[0] + p[2] for p in places), max(p[1] + p[3] for p in places)
+        return (left, top, right - left, bottom - top)
 
     def _load(self, item: int) -> tuple[np.ndarray, Unblend | None]:
         if item not in self._loaded:
@@ -127,23 +139,26 @@ class Mattes:
         self._loaded.move_to_end(item)
         return self._loaded[item]
 
-    def _draw(self, box: Box, here: list[tuple[int, float, float]]) -> Cover:
+    def _draw(self, box: Box, here: list[tuple[int, Pose]]) -> Cover:
         matte = np.zeros((box[3], box[2]), np.float32)
-        loaded = [(self._box(i), dx, dy, *self._load(i)) for i, dx, dy in here]
+        loaded = [(self._box(i), pose, *self._load(i)) for i, pose in here]
         maps = None
-        if any(item[4] is not None for item in loaded):
+        if any(item[3] is not None for item in loaded):
             shapes = self._layout.shapes(box)
             zeros = [np.zeros(s, np.float32) for s in shapes]
             maps = Unblend([np.ones(s, np.float32) for s in shapes], zeros, [part.copy() for part in zeros])
-        for own, dx, dy, part, unblend in loaded:
-            moved = _paste(part, (own[0] - box[0] + dx, own[1] - box[1] + dy), matte.shape, 0.0)
+        for own, pose, part, unblend in loaded:
+            moved = _paste(part, _onto(own, pose, box), matte.shape, 0.0)
+            if pose.scale < 1:  # the codec's ringing, which the matte takes in, does not shrink with the overlay
+                reach = int(np.ceil(RINGING * (1 - pose.scale)))
+                moved = cv2.dilate(moved, np.ones((2 * reach + 1,) * 2, np.uint8))
             np.maximum(matte, moved, out=matte)
             if maps is not None:
-                self._draw_maps(maps, box, own, (dx, dy), moved, unblend)
+                self._draw_maps(maps, box, own, pose, moved, unblend)
         return Cover(matte, maps, False)
 
     def _draw_maps(
-        self, maps: Unblend, box: Box, own: Box, shift: tuple[float, float], matte: np.ndarray, unblend: Unblend | None
+        self, maps: Unblend, box: Box, own: Box, pose: Pose, matte: np.ndarray, unblend: Unblend | None
     ) -> None:
         """Puts one more overlay over those that `maps` holds: J = a2 (a1 I + b1) + b2."""
         for k, plane in enumerate(self._layout.colour):
@@ -151,15 +166,15 @@ class Mattes:
                 over = 1 - covered(matte > VISIBLE, plane).astype(np.float32)
                 add = np.zeros_like(over)
             else:
-                px, py, _, _ = self._layout.plane_box(own, plane)
-                bx, by, _, _ = self._layout.plane_box(box, plane)
-                corner = (px - bx + shift[0] / (1 << plane.shift_x), py - by + shift[1] / (1 << plane.shift_y))
-                over = _paste(unblend.transmission[k], corner, maps.transmission[k].shape, 1.0)
-                add = _paste(unblend.contribution[k], corner, maps.transmission[k].shape, 0.0)
+                own_part, part = self._layout.plane_box(own, plane), self._layout.plane_box(box, plane)
+                shift = Pose(pose.dx / (1 << plane.shift_x), pose.dy / (1 << plane.shift_y), pose.scale, pose.turn)
+                move = _onto(own_part, shift, part)
+                over = _paste(unblend.transmission[k], move, maps.transmission[k].shape, 1.0)
+                add = _paste(unblend.contribution[k], move, maps.transmission[k].shape, 0.0)
             assert maps.doubt is not None
             maps.doubt[k] = maps.doubt[k] * over
             if unblend is not None and unblend.doubt is not None:
-                own_doubt = _paste(unblend.doubt[k], corner, over.shape, 0.0)
+                own_doubt = _paste(unblend.doubt[k], move, over.shape, 0.0)
                 maps.doubt[k] = np.hypot(maps.doubt[k], own_doubt * maps.transmission[k])
             maps.contribution[k] = maps.contribution[k] * over + add
             maps.transmission[k] = maps.transmission[k] * over
@@ -176,27 +191,43 @@ def covered(mask: np.ndarray, plane: Plane) -> np.ndarray:
     return np.asarray(tiles.any((1, 3)))
 
 
-def _shift(overlay: Overlay, frame: int) -> tuple[float, float]:
-    """Where an overlay's template is, relative to its box, in px."""
+def pose_at(overlay: Overlay, frame: int) -> Pose:
+    """Where an overlay's template is in a frame, how large, and how far turned."""
     keys = overlay.trajectory
     if not keys:
-        return (0.0, 0.0)
+        return STILL
     frames = [key[0] for key in keys]
-    return (
-        float(np.interp(frame, frames, [key[1] for key in keys])),
-        float(np.interp(frame, frames, [key[2] for key in keys])),
-    )
+    whole = [key if len(key) == 5 else (*key, 1.0, 0.0) for key in keys]
+    return Pose(*(float(np.interp(frame, frames, [key[i] for key in whole])) for i in range(1, 5)))
 
 
-def _paste(part: np.ndarray, corner: tuple[float, float], shape: tuple[int, ...], away: float) -> np.ndarray:
-    """`part` with its top left at `corner` in an array of `shape`, `away` elsewhere; between samples linear."""
+def _onto(own: tuple[int, ...], pose: Pose, box: tuple[int, ...]) -> np.ndarray:
+    """(2, 3) matrix from the px of a template over `own` to the px of `box`."""
+    cx, cy = (own[2] - 1) / 2, (own[3] - 1) / 2
+    move = cv2.getRotationMatrix2D((cx, cy), -pose.turn, pose.scale)
+    move[:, 2] += own[0] - box[0] + pose.dx, own[1] - box[1] + pose.dy
+    return move
+
+
+def bounds(own: Box, pose: Pose) -> Box:
+    """The px that a template over `own` reaches, some of which may lie outside the picture."""
+    x, y, w, h = own
+    if pose.scale == 1 and not pose.turn:
+        left, top = int(np.floor(x + pose.dx)), int(np.floor(y + pose.dy))
+        return (left, top, int(np.ceil(x + pose.dx + w)) - left, int(np.ceil(y + pose.dy + h)) - top)
+    corners = np.array([[-0.5, -0.5, 1], [w - 0.5, -0.5, 1], [-0.5, h - 0.5, 1], [w - 0.5, h - 0.5, 1]])
+    spots = corners @ _onto(own, pose, (0, 0)).T
+    (left, top), (right, bottom) = np.floor(spots.min(0)).astype(int) - 1, np.ceil(spots.max(0)).astype(int) + 2
+    return (int(left), int(top), int(right - left), int(bottom - top))
+
+
+def _paste(part: np.ndarray, move: np.ndarray, shape: tuple[int, ...], away: float) -> np.ndarray:
+    """`part` moved by the (2, 3) matrix into an array of `shape`, `away` elsewhere; between samples linear."""
+    x, y = move[:, 2]
+    if not np.array_equal(move[:, :2], np.eye(2)) or x != int(x) or y != int(y):
+        how = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_CONSTANT, "borderValue": away}
+        return np.asarray(cv2.warpAffine(part, move, shape[1::-1], **how))
     out = np.full(shape, away, np.float32)
-    x, y = corner
-    if x != int(x) or y != int(y):
-        move = np.array([[1, 0, x], [0, 1, y]], np.float32)
-        return cv2.warpAffine(
-            part, move, (shape[1], shape[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=away
-        )
     x, y = int(x), int(y)
     x0, y0 = max(0, x), max(0, y)
     x1, y1 = min(shape[1], x + part.shape[1]), min(shape[0], y + part.shape[0])
@@ -205,7 +236,7 @@ def _paste(part: np.ndarray, corner: tuple[float, float], shape: tuple[int, ...]
     return out
 
 
-def _overlap(a: tuple[float, float, float, float], b: Box) -> bool:
+def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
 
 

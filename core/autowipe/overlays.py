@@ -16,6 +16,7 @@ from .plan import Event, Overlay
 from .planes import Layout
 from .timing import FrameRange
 
+SAME_TIME = 0.5  # share of the shorter of two events in which both are there, from which they are the same thing
 SAME_AREA = 0.5  # share of the smaller matte from which two finds are the same thing
 STAYS_S = 20.0  # timed text that stays longer than this is a mark, not a line somebody reads
 STAYS_SHARE = 0.9  # so is text that stays for this share of the range
@@ -27,11 +28,13 @@ LARGER = 3.0  # times the text's area from which a mark is a panel that the text
 def resolve(found: list[Found], whole: FrameRange, rate: float) -> list[Found]:
     """Settles finds of two kinds in one place, so that every overlay is kept once, by the finder whose kind it is.
 
-    Text that comes and goes within seconds is a subtitle, whatever else it looks like. Text that stays, that is there
-    before or after the reading of it, or that stands on a larger mark, is part of a logo. What lies on the strokes of
-    a watermark is the watermark.
+    What comes back as it was, in another place or after a while, and what grows or moves, is dynamic. Other text that
+    comes and goes within seconds is a subtitle, whatever else it looks like. Text that stays, that is there before or
+    after the reading of it, or that stands on a larger mark, is part of a logo. What lies on the strokes of a watermark
+    is the watermark.
     """
     found = _without_strokes(found)
+    found = _settle_dynamic(found)
     lines = [(find, event) for find in found if find.kind == "subtitle" for event in find.events]
     stays = min(STAYS_S * rate, STAYS_SHARE * len(whole))
     kept: list[Found] = []
@@ -75,6 +78,62 @@ def _lies_on(find: Found, event: FoundEvent, mark: Found) -> bool:
     strokes = mark.matte[y0 - mark.box[1] : y1 - mark.box[1], x0 - mark.box[0] : x1 - mark.box[0]] > 0.5
     near = cv2.dilate(strokes.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     return bool((own[y0 - y : y1 - y, x0 - x : x1 - x] & near).sum() >= STROKES * max(1, own.sum()))
+
+
+def _settle_dynamic(found: list[Found]) -> list[Found]:
+    """Takes out what a dynamic find explains better, and the events of dynamic finds that others explain as well."""
+    for find in [find for find in found if find.kind == "dynamic"]:
+        others = [other for other in found if other.kind in ("logo", "subtitle")]
+        again = find.matte is not None and len(find.events) > 1
+        if again and not _moves(find) and _is_one_of_many(find, others):
+            again = False
+        taken = []
+        for event in find.events:
+            rivals = [
+                (other, rival)
+                for other in others
+                for rival in other.events
+                if len(event.range.meet(rival.range)) >= SAME_TIME * min(len(event.range), len(rival.range))
+                and _meet_at(find, event, other, rival) >= SAME_AREA
+            ]
+            if again or _moves(find, event):
+                for other, rival in rivals:
+                    if other.kind == "subtitle" or len(rival.range) <= OUTLASTS * len(event.range):
+                        other.events = [e for e in other.events if e is not rival]
+            if any(any(e is rival for e in other.events) for other, rival in rivals):
+                taken.append(event)
+        find.events = [event for event in find.events if not any(event is t for t in taken)]
+    return [find for find in found if find.events]
+
+
+def _moves(find: Found, event: FoundEvent | None = None) -> bool:
+    """True where a find changes its place or size, in one event or at all."""
+    keys = [key[1:] for key in find.trajectory if event is None or int(key[0]) in event.range]
+    return len(set(keys)) > 1
+
+
+def _is_one_of_many(find: Found, others: list[Found]) -> bool:
+    """True for a line that is said twice, among the lines of a subtitle that are not."""
+    for other in others:
+        if other.kind == "subtitle":
+            same = [e for e in other.events if any(len(e.range.meet(d.range)) for d in find.events)]
+            if same and 2 * len(same) < len(other.events):
+                return _meet_at(find, find.events[0], other, same[0]) >= SAME_AREA
+    return False
+
+
+def _meet_at(find: Found, event: FoundEvent, other: Found, rival: FoundEvent) -> float:
+    """Share of the smaller of two events' mattes that lies in the other's neighbourhood, in a frame of both."""
+    both = event.range.meet(rival.range)
+    if not len(both):
+        return 0.0
+    x, y, w, h = event.box or find.box
+    if find.trajectory:
+        frames = [key[0] for key in find.trajectory]
+        middle = (both.start + both.stop) // 2
+        x += round(float(np.interp(middle, frames, [key[1] for key in find.trajectory])))
+        y += round(float(np.interp(middle, frames, [key[2] for key in find.trajectory])))
+    return _same_area((x, y, w, h), _matte(find, event), rival.box or other.box, _matte(other, rival))
 
 
 def to_plan(
@@ -122,6 +181,7 @@ def to_plan(
                 confidence=float(min(1.0, max(0.0, find.confidence))),
                 matte=_save_matte(folder, f"{maps}/{name}.matte.png", find.matte),
                 unblend=_save_unblend(folder, f"{maps}/{name}.unblend.npz", find.unblend),
+                trajectory=find.trajectory,
                 evidence=find.evidence,
             )
         )
@@ -204,6 +264,8 @@ def _cut_to(find: Found, inside: np.ndarray) -> bool:
         matte = np.ones((h, w), np.float32) if matte is None else matte
         return np.where(part, matte, np.float32(0)), float(matte[part].sum() / max(1e-6, matte.sum()))
 
+    if len({key[1:3] for key in find.trajectory}) > 1:
+        return _passes(find, inside)
     events = []
     for event in find.events:
         if event.box is None and event.matte is None:
@@ -217,3 +279,15 @@ def _cut_to(find: Found, inside: np.ndarray) -> bool:
         find.matte, share = cut(find.box, find.matte)
         return share >= 0.5
     return bool(events)
+
+
+def _passes(find: Found, inside: np.ndarray) -> bool:
+    """Whether what moves is in the search area for at least half of its frames; it is wiped whole then."""
+    frames = [t for event in find.events for t in event.range]
+    keys = [key[0] for key in find.trajectory]
+    x, y, w, h = find.box
+    columns = np.interp(frames, keys, [key[1] for key in find.trajectory]) + x + w / 2
+    rows = np.interp(frames, keys, [key[2] for key in find.trajectory]) + y + h / 2
+    height, width = inside.shape
+    at = np.clip(rows, 0, height - 1).astype(int), np.clip(columns, 0, width - 1).astype(int)
+    return bool(inside[at].mean() >= 0.5)

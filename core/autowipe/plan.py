@@ -14,6 +14,10 @@ events are the lines, each with a `box` and `matte` (and `unblend`) of its own. 
 source px; ranges are source frames, half-open; paths of maps are relative to the plan's folder. An overlay
 without a `matte` covers its whole box; one that a person adds needs no more than `kind`, `box` and `events`.
 `maps.py` reads and writes the maps.
+
+An overlay that moves has a trajectory: keys [frame, dx, dy], or [frame, dx, dy, scale, turn] where it also changes
+its size (1 = as in its maps) or turns (degrees, clockwise), both about the middle of its box. They say where its
+template is, relative to the box of the overlay, or of the event where that has one; linear between keys.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ from .job import KINDS, Box, read_json
 from .timing import FrameRange, parse_rate
 
 PLAN_VERSION = 1
+KEYS = "[frame, dx, dy] or [frame, dx, dy, scale, turn]"  # of a trajectory
+MOST_SCALE = 8.0
 
 
 @dataclass(frozen=True)
@@ -62,15 +68,13 @@ class Overlay:
 
     id: str
     kind: str
-    box: Box  # union of its places, source px
+    box: Box  # where its template is, source px; around all of its events where these have boxes of their own
     events: tuple[Event, ...]
     enabled: bool = True
     confidence: float = 1.0  # 0..1
     matte: str | None = None  # PNG over `box`, 0..255; None is the whole box
     unblend: str | None = None  # NPZ over `box`: transmission and contribution per plane; None is opaque
-    trajectory: tuple[
-        tuple[float, ...], ...
-    ] = ()  # (frame, dx, dy) keys relative to `box`, linear between; () stands still
+    trajectory: tuple[tuple[float, ...], ...] = ()  # keys, see above; () stands still
     evidence: dict[str, float | str] = field(default_factory=dict)  # what spoke for it
 
 
@@ -325,11 +329,12 @@ def _box(value: Any, where: str, source: Source) -> Box:
 
 def _trajectory(value: Any, where: str) -> tuple[tuple[float, ...], ...]:
     if not isinstance(value, list):
-        raise _Wrong(f"{where} is a list of [frame, dx, dy], not {value!r}")
+        raise _Wrong(f"{where} is a list of {KEYS}, not {value!r}")
     keys = []
     for key in value:
-        if not isinstance(key, list) or len(key) != 3 or not all(map(_is_number, key)):
-            raise _Wrong(f"{where} is a list of [frame, dx, dy], not {key!r}")
+        numbers = isinstance(key, list) and all(map(_is_number, key))
+        if not numbers or len(key) not in (3, 5) or (len(key) == 5 and not 0 < key[3] <= MOST_SCALE):
+            raise _Wrong(f"{where} is a list of {KEYS}, scale above 0 and up to {MOST_SCALE:.0f}, not {key!r}")
         keys.append(tuple(float(v) for v in key))
     if [k[0] for k in keys] != sorted({k[0] for k in keys}):
         raise _Wrong(f"{where}: frames rise from key to key")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from math import ceil, floor
 from typing import Any
 
 import numpy as np
 
 from .job import Box
+from .matte import bounds, pose_at
 from .plan import Event, Overlay, Plan
 from .plate import BORROWED, INVENTED, PROVENANCE_NAMES, UNBLENDED, UNTOUCHED, Plate
 
@@ -66,14 +66,8 @@ def compare_picture(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 def places(overlay: Overlay, frame: int) -> list[Box]:
     """Where an overlay's enabled events show in `frame`: px boxes, moved along the trajectory."""
-    dx, dy = _offset(overlay, frame)
-    found = []
-    for event in overlay.events:
-        if event.enabled and frame in event.range:
-            x, y, w, h = event.box or overlay.box
-            left, top = floor(x + dx), floor(y + dy)
-            found.append((left, top, ceil(x + dx + w) - left, ceil(y + dy + h) - top))
-    return found
+    pose = pose_at(overlay, frame)
+    return [bounds(e.box or overlay.box, pose) for e in overlay.events if e.enabled and frame in e.range]
 
 
 class Tally:
@@ -155,14 +149,6 @@ def _at_size(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         if factor > 1:
             mask = mask.repeat(factor, axis=axis)
     return mask[: shape[0], : shape[1]]
-
-
-def _offset(overlay: Overlay, frame: int) -> tuple[float, float]:
-    """The trajectory's (dx, dy) in px at `frame`; (0, 0) where the overlay stands still."""
-    if not overlay.trajectory:
-        return (0.0, 0.0)
-    frames, dx, dy = zip(*overlay.trajectory, strict=True)
-    return (float(np.interp(frame, frames, dx)), float(np.interp(frame, frames, dy)))
 
 
 def _inside(plate: Plate, box: Box) -> np.ndarray:

@@ -36,6 +36,7 @@ class Found:
     matte: np.ndarray | None = None  # (H, W) float32 over `box`; None where every event has its own
     unblend: Unblend | None = None  # over `box`; None is opaque
     evidence: dict[str, float | str] = field(default_factory=dict)
+    trajectory: tuple[tuple[float, ...], ...] = ()  # as in the plan; () stands still
 
 
 @dataclass

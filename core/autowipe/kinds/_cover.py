@@ -89,7 +89,7 @@ def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple
     noise = np.sqrt(np.maximum(1 / np.maximum(look.lock, 1e-3) - 1, 0)) * look.edge / np.sqrt(look.count)
     lock = max(0.3, STEADY_SHARE * float(np.median(look.lock[seeds]))) if seeds.any() else 0.3
     weak = hull & (look.edge > np.maximum(1.5, 3 * noise)) & (look.lock > lock)
-    lines = _connected(weak, seeds & weak)
+    lines = connected(weak, seeds & weak)
     broad = cv2.morphologyEx(lines.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     lines &= broad | seeds  # edges of the scene that run into the mark are hair-thin: much of them moves
     lines = cv2.morphologyEx(lines.astype(np.uint8), cv2.MORPH_CLOSE, disc(1)) > 0
@@ -97,7 +97,7 @@ def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple
     calm = (look.spread < 0.5 * usual - 1) & (usual > 6) & (offset > 6)
     areas = hull & (calm | (offset > max(12.0, 2.5 * error)))
     areas = cv2.morphologyEx(areas.astype(np.uint8), cv2.MORPH_OPEN, disc(1)) > 0
-    return lines, lines | _connected(areas, cv2.dilate(lines.astype(np.uint8), disc(1)) > 0)
+    return lines, lines | connected(areas, cv2.dilate(lines.astype(np.uint8), disc(1)) > 0)
 
 
 def settle(
@@ -184,7 +184,7 @@ def _at_plane(mask: np.ndarray, plane: Plane) -> np.ndarray:
     return np.asarray(padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx).any((1, 3)))
 
 
-def _connected(weak: np.ndarray, strong: np.ndarray) -> np.ndarray:
+def connected(weak: np.ndarray, strong: np.ndarray) -> np.ndarray:
     count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
     good = np.zeros(count, bool)
     good[np.unique(labels[strong & weak])] = True

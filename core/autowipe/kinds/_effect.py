@@ -1,0 +1,297 @@
+"""One overlay that comes and goes: its appearances share a template; decides what it covers, and when it is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from ..job import Box
+from ..maps import Unblend
+from ..planes import Layout
+from ..timing import FrameRange
+from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, settle, sharpness
+from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
+
+ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
+SEEN, SEEN_SMALL = 0.3, 0.4  # correlation of a frame's edges with the template from which it is there; at another size
+TRACE = 0.15  # the same next to a frame in which it fades
+FULL = 0.92  # of its usual strength
+SCALES = tuple(float(f) for f in 1.07 ** np.arange(-16, 5))  # at which it is looked for as it grows in or leaves
+GROWTH = 1.9  # times by which it may grow from one frame to the next
+CHANGED = 8  # levels by which what is covered changes as it comes or goes
+SMALLEST = 0.12  # scale below which nothing is left of it
+
+
+@dataclass
+class Moment:
+    """How much of an overlay one frame shows."""
+
+    frame: int
+    likeness: float  # correlation of its edges with the template's
+    strength: float  # 1 = as usual
+    scale: float
+
+
+@dataclass
+class Appearance:
+    """When one appearance is there, and where."""
+
+    range: FrameRange
+    fade_in: int
+    fade_out: int
+    corners: dict[int, tuple[float, float]]  # frame: source px of the template's top left
+    scales: dict[int, float] = field(default_factory=dict)  # frame: size, where it is not 1
+    came: float = 0.0  # how clearly it popped up, see `_pop`; 0 where that was not seen
+    went: float = 0.0
+    changes: list[np.ndarray] = field(default_factory=list)  # (H, W) uint8: of any channel as it came and went
+
+
+@dataclass
+class Settled:
+    """What was found out about one overlay."""
+
+    box: Box  # of the template, source px, at the reference appearance
+    matte: np.ndarray  # (H, W) float32
+    unblend: Unblend | None
+    appearances: list[Appearance]
+    evidence: dict[str, float | str]
+    picture: np.ndarray  # (H, W, 3) uint8: luma and chroma, its mean look
+
+
+class Effect:
+    """Gathers the appearances of one overlay."""
+
+    def __init__(self, showings: list[Showing], picture: Layout, scale: float, shots: tuple[FrameRange, ...]) -> None:
+        self.showings = showings
+        self._picture, self._scale, self._shots = picture, scale, shots
+
+    @property
+    def first(self) -> int:
+        return min(showing.first for showing in self.showings)
+
+    @property
+    def last(self) -> int:
+        return max(showing.last for showing in self.showings)
+
+    def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
+        for showing in self.showings:
+            showing.add(frame, crop, place)
+
+    def settle(self) -> Settled | None:
+        seen = [showing for showing in self.showings if showing.count >= 2 and not showing.is_hopeless]
+        if not seen:
+            return None
+        looks = [showing.look() for showing in seen]
+        main = int(np.argmax([look.count * showing.seeds.sum() for look, showing in zip(looks, seen, strict=True)]))
+        ref, seeds = seen[main], seen[main].seeds
+        radius = round(REGISTER * self._scale) + 1
+        shifts = [register(looks[main].slope, seeds, look.slope, radius) for look in looks]
+        alike = [(s, spot[:2]) for s, spot in zip(seen, shifts, strict=True) if s is ref or spot[2] >= ALIKE]
+        kept = [crop for s, shift in alike for crop in (_moved(k, shift, self._picture) for k in s.kept)]
+        if len(alike) == 1:
+            look = looks[main]
+        else:
+            total = LookSum(ref.layout)
+            for crop in kept:
+                total.add(crop)
+            look = total.look()
+        edges = graphic_edges(look, seeds)
+        lines = edges & (look.edge > 1.5)
+        if lines.sum() < 12:
+            return None
+        evidence = max(
+            (self._evidence(look, showing.seeds) for look, showing in zip(looks, seen, strict=True)),
+            key=lambda e: min(float(e["edge lock"]), float(e["edge sharpness"])),
+        )
+        template = Template(look.slope, lines)
+        near = cv2.dilate(lines.astype(np.uint8), disc(3)) > 0
+        appearances = [self._appearance(s, shift, template, near) for s, shift in alike]
+        reach = max(3, round(0.012 * self._picture.width))
+        lines, covered = find_cover(look, edges, reach, self._scale)
+        own, is_all = _is_own(near, appearances)
+        lines = lines & own
+        covered = covered & own
+        if is_all:
+            covered |= connected(own, lines)
+        covered, unblend, figures = settle(lines, covered, kept, self._picture, ref.box)
+        evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances), **figures}
+        if isinstance(ref, Travelling):
+            evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
+        picture = np.clip(looks[main].mean, 0, 255).astype(np.uint8)
+        return Settled(ref.box, grown(covered), unblend, appearances, evidence, picture)
+
+    def _evidence(self, look: Look, seeds: np.ndarray) -> dict[str, float | str]:
+        """What speaks for something drawn, from one appearance."""
+        lines = graphic_edges(look, seeds) & (look.edge > 1.5)
+        if lines.sum() < 12:
+            return {"edge pixels": 0.0, "edge lock": 0.0, "edge sharpness": 0.0, "one direction": 1.0}
+        turn = np.exp(2j * np.arctan2(look.slope[1][lines], look.slope[0][lines]))
+        return {
+            "edge pixels": float(lines.sum() / self._scale**2),
+            "edge lock": float(np.median(look.lock[lines])),
+            "edge sharpness": sharpness(look, lines),
+            "one direction": float(np.abs(turn.mean())),
+        }
+
+    def _appearance(
+        self, showing: Showing, shift: tuple[float, float], template: Template, near: np.ndarray
+    ) -> Appearance:
+        pictures = dict([*showing.early, *showing.late])
+        lumas = {t: np.ascontiguousarray(picture[..., 0]) for t, picture in pictures.items()}
+        core = range(showing.start, showing.stop)
+        travels = isinstance(showing, Travelling)
+        slack = round(Travelling.SLACK * self._scale) if travels else 1
+        moments = {t: template.moment(t, lumas[t], shift, 1.0) for t in lumas if t in core}
+        for frames, inner in (
+            (sorted((t for t in lumas if t < core.start), reverse=True), core.start),
+            (sorted(t for t in lumas if t >= core.stop), core.stop - 1),
+        ):
+            last = moments[inner].scale if inner in moments else 1.0
+            for t in frames:
+                moments[t] = template.moment(t, lumas[t], shift, last, slack)
+                last = moments[t].scale if is_there(moments[t]) else last
+        found = judge(showing, shift, moments)
+        if travels:
+            return found
+        cuts = {shot.start for shot in self._shots}
+        for name, outer, inner in (
+            ("came", found.range.start - 1, found.range.start + found.fade_in),
+            ("went", found.range.stop, found.range.stop - 1 - found.fade_out),
+        ):
+            is_cut = any(min(outer, inner) < cut <= max(outer, inner) + 1 for cut in cuts)
+            if outer in lumas and inner in lumas and not is_cut:
+                change = cv2.absdiff(pictures[outer], pictures[inner]).max(2)
+                setattr(found, name, _pop(change, near))
+                move = np.array([[1, 0, -shift[0]], [0, 1, -shift[1]]], np.float32)
+                found.changes.append(cv2.warpAffine(change, move, change.shape[::-1]))
+        return found
+
+
+@dataclass
+class Template:
+    """The edges of an overlay in one place and size."""
+
+    slope: np.ndarray  # (2, H, W) float32 levels a px
+    lines: np.ndarray  # (H, W) bool
+
+    def __post_init__(self) -> None:
+        self._sizes: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+
+    def moment(self, frame: int, luma: np.ndarray, shift: tuple[float, float], near: float, slack: int = 1) -> Moment:
+        """How a frame shows it.
+
+        `luma`: (H, W) uint8; `near`: its scale in the frame beside; `slack`: px by which its place may be wrong.
+        """
+        g = slopes(luma)
+        slope, lines = self._at(near, shift)
+        likeness, strength = register(slope, lines, g, slack)[2:]
+        best = Moment(frame, likeness, strength, near)
+        if likeness > 0.8:
+            return best
+        small = g.shape[1] * g.shape[2] > 60_000  # half the size does for the search
+        for scale in SCALES:
+            if near / GROWTH <= scale <= near * GROWTH:
+                slope, lines = self._at(scale, shift, small)
+                field = (
+                    np.stack([cv2.resize(p, lines.shape[::-1], interpolation=cv2.INTER_AREA) for p in g])
+                    if small
+                    else g
+                )
+                likeness, strength = register(slope, lines, field, 2)[2:]
+                if likeness > best.likeness + 0.05:
+                    best = Moment(frame, likeness, strength * min(scale, 1.0), scale)
+        return best
+
+    def _at(self, scale: float, shift: tuple[float, float], half: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        key = (scale, shift, half)
+        if key not in self._sizes:
+            h, w = self.lines.shape
+            move = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), 0, scale)
+            move[:, 2] += shift
+            if half:
+                move, w, h = move / 2, w // 2, h // 2
+            slope = np.stack([cv2.warpAffine(part, move, (w, h), flags=cv2.INTER_LINEAR) for part in self.slope])
+            lines = cv2.warpAffine(self.lines.astype(np.float32), move, (w, h)) > 0.4
+            self._sizes[key] = (slope, lines)
+        return self._sizes[key]
+
+
+def judge(showing: Showing, shift: tuple[float, float], moments: dict[int, Moment]) -> Appearance:
+    """One decision on when an appearance begins and ends, from the moments around its ends."""
+    core = range(showing.start, showing.stop)
+    usual = [m.strength for t, m in moments.items() if t in core and is_there(m)]
+    full = FULL * float(np.median(usual)) if usual else FULL
+    scales = {t: m.scale for t, m in moments.items() if t in core and is_there(m)}
+    ends = []
+    for way, inner, outmost in ((-1, core.start, core.stop - 1), (1, core.stop - 1, core.start)):
+        edge = inner
+        while edge in moments and not is_there(moments[edge]) and edge != outmost:
+            edge -= way  # the survey may have taken in a frame too many
+        t = edge + way
+        while t in moments and (is_there(moments[t]) or (t + way in moments and is_there(moments[t + way]))):
+            edge = t
+            scales[t] = moments[t].scale
+            t += way
+        fade, t = 0, edge
+        while t in moments and t != outmost and (moments[t].strength < full or abs(moments[t].scale - 1) > 0.05):
+            fade, t = fade + 1, t - way
+        grown = _go_on(scales, edge, way)
+        if not grown and fade and edge + way in moments and moments[edge + way].likeness > TRACE:
+            grown = {edge + way: scales.get(edge, 1.0)}
+        scales |= grown
+        ends.append((edge + way * len(grown), fade + len(grown)))
+    (start, fade_in), (last, fade_out) = ends
+    whole = FrameRange(max(0, start), max(last, start) + 1)
+    fade_in = min(fade_in, len(whole))
+    fade_out = min(fade_out, len(whole) - fade_in)
+    corners = {t: (x + shift[0], y + shift[1]) for t in whole for x, y in [showing.corner(t)]}
+    return Appearance(whole, fade_in, fade_out, corners, scales)
+
+
+def _is_own(near: np.ndarray, appearances: list[Appearance]) -> tuple[np.ndarray, bool]:
+    """(H, W) bool: what changed as it came and went; and whether nothing else did, so that this is all of it."""
+    changes = [change for a in appearances for change in a.changes]
+    if not changes:
+        return np.ones(near.shape, bool), False
+    away = ~(cv2.dilate(near.astype(np.uint8), disc(4)) > 0)
+    calm = [change for change in changes if away.any() and np.quantile(change[away], 0.9) <= CHANGED / 2]
+    if calm:
+        own = cv2.blur(np.mean(calm, axis=0), (3, 3)) > CHANGED / 2
+    else:  # the scene did not move everywhere at every end; the overlay may have the scene's colour at one
+        own = np.quantile(changes, 0.25, axis=0) > CHANGED
+    own = cv2.morphologyEx(own.astype(np.uint8), cv2.MORPH_CLOSE, disc(2)) > 0
+    return np.asarray(own), bool(calm)
+
+
+def _go_on(scales: dict[int, float], edge: int, way: int) -> dict[int, float]:
+    """Scales further on where something grows so fast that it is soon too small to be told: at the same speed."""
+    out: dict[int, float] = {}
+    if edge not in scales or edge - way not in scales or scales[edge] > 0.8:
+        return out
+    step = scales[edge - way] - scales[edge]
+    scale = scales[edge] - step
+    while step > 0.05 and scale > SMALLEST and len(out) < 6:
+        out[edge + way * (len(out) + 1)] = scale
+        scale -= step
+    return out
+
+
+def _pop(change: np.ndarray, near: np.ndarray) -> float:
+    """How much more the picture changes where it is than around it; (H, W) uint8 and bool."""
+    return float(change[near].mean() / (change[~near].mean() + 1.0)) if near.any() and not near.all() else 0.0
+
+
+def is_there(moment: Moment) -> bool:
+    return moment.likeness >= (SEEN if abs(moment.scale - 1) < 0.1 else SEEN_SMALL)
+
+
+def _moved(crop: list[np.ndarray], shift: tuple[float, float], layout: Layout) -> list[np.ndarray]:
+    """A crop in which the overlay is `shift` px further on, brought back to where the template has it."""
+    if shift == (0, 0):
+        return crop
+    return [
+        cut_out(part, shift[0] / (1 << plane.shift_x), shift[1] / (1 << plane.shift_y), part.shape[::-1])
+        for part, plane in zip(crop, layout.colour, strict=True)
+    ]

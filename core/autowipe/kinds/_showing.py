@@ -1,0 +1,260 @@
+"""One appearance of something that comes and goes or moves: its crops are gathered at native size, along its path."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from .. import planes
+from ..job import Box
+from ..planes import Layout
+from ._cover import Look, LookSum, graphic_edges, sharpness
+from ._tracks import smooth
+
+SAMPLES = 24  # frames of an appearance that are looked at closely
+KEPT = 8  # of these are kept for the fit of its opacity
+AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may grow, fade, or lose a part
+MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
+TRIED, HOPELESS = 6, 0.4  # samples after which it is judged first, and the sharpness that it needs then
+REGISTER = 2.0  # analysis px by which two appearances may be placed wrongly against each other
+
+
+@dataclass
+class Sighting:
+    """What the survey saw of one appearance, in px of the analysis picture."""
+
+    box: Box
+    start: int  # first frame
+    stop: int  # one past the last
+    edges: np.ndarray  # (h, w) bool over the box: edges that belong to it
+    path: np.ndarray | None = None  # (stop - start, 2) float32: how far it has moved since `start`; None: not at all
+
+
+class Showing:
+    """Gathers one appearance. Boxes in source px; all crops of it have one size."""
+
+    def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:
+        self.sighting = sighting
+        x, y, w, h = sighting.box
+        self.margin = max(12, round(MARGIN * layout.height), 2 * round(REGISTER * scale))
+        step = 1 << max(max(p.shift_x, p.shift_y) for p in layout.colour)
+        left, top = ((round(v * scale) - self.margin) // step * step for v in (x, y))
+        wide, high = (-(-(round(v * scale) + 2 * self.margin + step) // step) * step for v in (w, h))
+        self.box: Box = (left, top, wide, high)
+        self.start, self.stop = sighting.start, sighting.stop
+        around = min(MOST_AROUND, max(6, round(AROUND_S * rate)))
+        self.first, self.last = self.start - around, self.stop + around
+        self._picture, self._scale = layout, scale
+        self.layout = replace(layout, width=self.box[2], height=self.box[3])
+        self._step = max(1, (self.stop - self.start) // SAMPLES)
+        self._sum = LookSum(self.layout)
+        self.kept: list[list[np.ndarray]] = []
+        self.early: list[tuple[int, np.ndarray]] = []  # frame, (H, W, 3) uint8: at the beginning, and before it
+        self.late: deque[tuple[int, np.ndarray]] = deque(maxlen=2 * around)
+        self._around = around
+        self.is_hopeless = False
+        move = np.array([[scale, 0, x * scale - left], [0, scale, y * scale - top]], np.float32)
+        edges = cv2.warpAffine(sighting.edges.astype(np.float32), move, self.box[2:], flags=cv2.INTER_LINEAR)
+        self.seeds = edges > 0.4
+
+    def place(self, frame: int) -> tuple[float, float]:
+        """x and y of its crop's top left corner."""
+        path = self.sighting.path
+        if path is None:
+            return float(self.box[0]), float(self.box[1])
+        n = len(path)
+        at = frame - self.start
+        if 0 <= at < n:
+            dx, dy = path[at]
+        else:  # straight on
+            ahead = min(8, n - 1)
+            speed = (path[ahead] - path[0]) / ahead if at < 0 else (path[-1] - path[-1 - ahead]) / ahead
+            dx, dy = path[0] + speed * at if at < 0 else path[-1] + speed * (at - n + 1)
+        return self.box[0] + float(dx) * self._scale, self.box[1] + float(dy) * self._scale
+
+    def reach(self) -> Box:
+        """Box around all places that it wants crops from, cut to the picture."""
+        spots = np.array([self.place(t) for t in range(self.first, self.last)])
+        (x0, y0), (x1, y1) = np.floor(spots.min(0)).astype(int) - 2, np.ceil(spots.max(0)).astype(int) + 4
+        x0, y0 = max(0, x0), max(0, y0)
+        return (
+            int(x0),
+            int(y0),
+            int(min(self._picture.width, x1 + self.box[2]) - x0),
+            int(min(self._picture.height, y1 + self.box[3]) - y0),
+        )
+
+    def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
+        """`crop`: planes over `place`."""
+        if not self.first <= frame < self.last or self.is_hopeless:
+            return
+        part = self._cut(frame, crop, place)
+        if part is None:
+            return
+        is_core = self.start <= frame < self.stop
+        picture = None
+        if frame < self.start + self._around or frame >= self.stop - self._around:
+            picture = np.dstack(planes.small(part, self.layout, self.box[2]))
+        if picture is not None and frame < self.start + self._around:
+            self.early.append((frame, picture))
+        elif picture is not None:
+            self.late.append((frame, picture))
+        if is_core and (frame - self.start) % self._step == 0:
+            if self._sum.count % max(1, SAMPLES // KEPT) == 0 and len(self.kept) < KEPT:
+                self.kept.append(part)
+            self._sum.add(part)
+            if self._sum.count == TRIED:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """Most of what the survey saw belongs to the scene: then nothing more is gathered."""
+        look = self._sum.look()
+        if sharpness(look, graphic_edges(look, self.seeds)) < HOPELESS:
+            self.is_hopeless = True
+            self.kept, self.early = [], []
+            self.late.clear()
+
+    @property
+    def count(self) -> int:
+        return self._sum.count
+
+    def look(self) -> Look:
+        return self._sum.look()
+
+    def corner(self, frame: int) -> tuple[float, float]:
+        """Where the crop's top left corner was found to be in a frame: for what is told in the end."""
+        return self.place(frame)
+
+    def _cut(self, frame: int, crop: list[np.ndarray], place: Box) -> list[np.ndarray] | None:
+        """Its own part of a larger crop, repeated beyond the picture's edge; None where too little of it is inside."""
+        x, y = self.place(frame)
+        w, h = self.box[2:]
+        if not (-w / 2 < x < self._picture.width - w / 2 and -h / 2 < y < self._picture.height - h / 2):
+            return None
+        out = []
+        for part, plane in zip(crop, self._picture.colour, strict=True):
+            sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
+            px, py = (x - place[0]) / sx, (y - place[1]) / sy
+            out.append(cut_out(part, px, py, (w // sx, h // sy)))
+        return out
+
+
+class Travelling(Showing):
+    """Gathers something on its way: each frame is fitted to the mean of those before, in which the scene blurs."""
+
+    SLACK = 2.5  # analysis px by which the survey's way may be wrong from frame to frame
+
+    def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:
+        super().__init__(sighting, layout, scale, rate)
+        self._step = 1 if self.stop - self.start < 2 * SAMPLES else self._step
+        self._found: dict[int, tuple[float, float]] = {}
+        self._field = np.zeros((2, self.box[3], self.box[2]), np.float32)
+        self._fitted = 0
+        self._inner = np.zeros((self.box[3], self.box[2]), bool)
+        m = self.margin // 2
+        self._inner[m:-m, m:-m] = True
+
+    def place(self, frame: int) -> tuple[float, float]:
+        if frame in self._found:
+            return self._found[frame]
+        x, y = super().place(frame)
+        if self._found and frame > self.start:
+            last = max(self._found)
+            before = super().place(last)
+            x, y = x + self._found[last][0] - before[0], y + self._found[last][1] - before[1]
+        return x, y
+
+    def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
+        if self.start <= frame < self.stop and not self.is_hopeless:
+            self._fit(frame, crop, place)
+        super().add(frame, crop, place)
+
+    def _fit(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
+        part = self._cut(frame, crop, place)
+        if part is None:
+            return
+        field = slopes(planes.small(part, self.layout, self.box[2])[0])
+        x, y = self.place(frame)
+        if self._fitted:
+            radius = max(3, round(self.SLACK * self._scale / (1 if self._fitted < 4 else 2)))
+            dx, dy, *_ = register(self._field, self._inner, field, radius, fine=True)
+            x, y = x + dx, y + dy
+            self._found[frame] = (x, y)
+            field = slopes(planes.small(self._cut(frame, crop, place) or part, self.layout, self.box[2])[0])
+        self._found[frame] = (x, y)
+        self._fitted += 1
+        self._field += (field - self._field) / min(self._fitted, 2 * SAMPLES)
+
+    def corner(self, frame: int) -> tuple[float, float]:
+        frames = np.array(sorted(self._found))
+        if not len(frames):
+            return self.place(frame)
+        way = smooth(np.array([self._found[t] for t in frames]))
+        if frames[0] <= frame <= frames[-1]:
+            return float(np.interp(frame, frames, way[:, 0])), float(np.interp(frame, frames, way[:, 1]))
+        ahead = min(8, len(frames) - 1)
+        if not ahead:
+            return float(way[0, 0]), float(way[0, 1])
+        one, other, origin = (0, ahead, 0) if frame < frames[0] else (-1 - ahead, -1, -1)
+        speed = (way[other] - way[one]) / (frames[other] - frames[one])
+        x, y = way[origin] + speed * (frame - frames[origin])
+        return float(x), float(y)
+
+
+def slopes(luma: np.ndarray) -> np.ndarray:
+    """(2, H, W) float32 levels a px: the gradient of a picture (H, W) uint8."""
+    return np.stack([cv2.Sobel(luma, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1))])
+
+
+def register(
+    slope: np.ndarray, lines: np.ndarray, other: np.ndarray, radius: int, fine: bool = False
+) -> tuple[float, float, float, float]:
+    """(dx, dy, correlation, strength) of the shift within `radius` px at which `other`'s gradients fit best.
+
+    slope, other: (2, H, W) float32; lines: (H, W) bool, where `slope` counts; `fine`: to a fraction of a px.
+    """
+    rows, columns = np.flatnonzero(lines.any(1)), np.flatnonzero(lines.any(0))
+    if not len(rows):
+        return 0, 0, 0.0, 0.0
+    y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    mask = lines[y0:y1, x0:x1].astype(np.float32)
+    part = slope[:, y0:y1, x0:x1] * mask
+    room = [cv2.copyMakeBorder(o, radius, radius, radius, radius, cv2.BORDER_CONSTANT) for o in other]
+    window = np.stack([o[y0 : y1 + 2 * radius, x0 : x1 + 2 * radius] for o in room])
+    along = np.sum([cv2.matchTemplate(w, p, cv2.TM_CCORR) for w, p in zip(window, part, strict=True)], axis=0)
+    power = cv2.matchTemplate((window**2).sum(0), mask, cv2.TM_CCORR)
+    own = float((part**2).sum())
+    score = along / np.sqrt(np.maximum(power * own, 1e-6))
+    y, x = divmod(int(score.argmax()), score.shape[1])
+    dx, dy = float(x - radius), float(y - radius)
+    if fine:
+        dx += _peak(score[y], x)
+        dy += _peak(score[:, x], y)
+    return dx, dy, float(score[y, x]), float(along[y, x]) / max(own, 1e-6)
+
+
+def _peak(row: np.ndarray, at: int) -> float:
+    """How far the peak of the parabola through a maximum and its neighbours is from it, -0.5..0.5."""
+    if not 0 < at < len(row) - 1:
+        return 0.0
+    left, middle, right = (float(v) for v in row[at - 1 : at + 2])
+    bend = left - 2 * middle + right
+    return 0.0 if bend >= 0 else float(np.clip((left - right) / (2 * bend), -0.5, 0.5))
+
+
+def cut_out(part: np.ndarray, x: float, y: float, size: tuple[int, int]) -> np.ndarray:
+    """The window of `size` (w, h) whose top left px is at (x, y) of `part`, which goes on beyond its edge."""
+    w, h = size
+    left, top = int(np.floor(x)), int(np.floor(y))
+    rows = np.clip(np.arange(top, top + h + 1), 0, part.shape[0] - 1)
+    columns = np.clip(np.arange(left, left + w + 1), 0, part.shape[1] - 1)
+    window = part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if window.shape != (h + 1, w + 1):
+        window = part[rows[:, None], columns[None]]
+    if x == left and y == top:
+        return np.ascontiguousarray(window[:h, :w])
+    move = np.array([[1, 0, left - x], [0, 1, top - y]], np.float32)
+    return cv2.warpAffine(window, move, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

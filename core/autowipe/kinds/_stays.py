@@ -1,0 +1,204 @@
+"""Edges with a common fate: groups that appear together, stand still together, and are gone together.
+
+What is burnt in for a while comes and goes all at once, while an edge of the scene lives as long as its own bit of
+the scene stands still. So every pixel only keeps the gradient that it shows and since when, and where many pixels
+that lie together lose theirs at the same time, having had it since the same time, something stayed there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..job import Box
+
+EDGE = 28.0  # least gradient of an edge, in 1/8 level a px
+SLACK = 20.0  # of a gradient that is still the same: the codec's noise
+TURNED = 0.4  # how far a gradient may turn (its sine) and still be the same, whatever its strength: a fade
+WEAKEST = 0.35  # of its usual strength
+MISSES = 2  # looks in a row without it, from which an edge is gone
+SYNC = 3  # looks within which edges of one overlay come or go, fades and the codec's smear included
+LEAST_RUN = 4  # looks
+LONGEST = 4000  # looks that a stay is told apart by; older is older
+LEAST_EDGES = 24  # px
+REACH = 0.016  # of the picture's width: the neighbourhood of an edge
+JOIN = 0.035  # of the picture's width: edges with one fate that are nearer than this belong together
+MOST_SHARE = 0.25  # of the picture that the edges' box may take
+DENSE = 0.1  # least share of its box that a group's edges fill: letters 0.2 to 0.5
+CROWD = 0.2  # the same, close around each edge
+NEVER = -1000
+LEAST_PART = 0.4  # of the box of a thing that a stay shows
+ALIKE = 0.6  # correlation of the edges of two stays from which they show the same thing
+SLOP = 3  # px by which the boxes of two stays of one thing differ
+
+
+@dataclass
+class Stay:
+    """A group of edges that stood in one place for a while, in px of the analysis picture."""
+
+    box: Box
+    start: int  # first frame; the clip's own start where it was there already
+    stop: int  # one past the last
+    edges: np.ndarray  # (h, w) bool over the box
+    field: np.ndarray  # (2, h, w) float32 levels a px: the luma's gradient; 0 off the edges
+    alone: float  # share of all edges with this fate that belong to it
+
+
+class StayFinder:
+    """Gets looks at the picture in order; its memory is a fixed number of pictures and what it found."""
+
+    def __init__(self) -> None:
+        self.stays: list[Stay] = []
+        self._frames: list[int] = []  # frame of each look
+        self._x = self._y = self._power = np.zeros((0, 0), np.float32)  # the gradient of each pixel, and its length
+        self._since = np.zeros((0, 0), np.int32)  # look
+        self._misses = np.zeros((0, 0), np.uint8)
+
+    def add(self, frame: int, luma: np.ndarray) -> None:
+        gx, gy = (cv2.Sobel(luma, cv2.CV_32F, *axis, ksize=3) for axis in ((1, 0), (0, 1)))
+        now = len(self._frames)
+        self._frames.append(frame)
+        if not now:
+            self._start(gx, gy)
+            return
+        same = self._is_same(gx, gy)
+        miss = cv2.bitwise_not(same)
+        self._misses = cv2.bitwise_and(cv2.add(self._misses, 1), miss)
+        gone = np.flatnonzero(cv2.compare(self._misses, MISSES, cv2.CMP_GE))
+        self._bury(now - MISSES + 1, gone[self._power.ravel()[gone] >= EDGE])
+        for old, new in ((self._x, gx), (self._y, gy)):
+            cv2.accumulateWeighted(new, old, 0.25, mask=same)
+            old.ravel()[gone] = new.ravel()[gone]
+        self._since.ravel()[gone] = now - MISSES + 1
+        self._misses.ravel()[gone] = 0
+        self._power = cv2.magnitude(self._x, self._y)
+        if now % SYNC == 0:
+            self._group(now - MISSES - SYNC)
+
+    def _start(self, gx: np.ndarray, gy: np.ndarray) -> None:
+        self._x, self._y = gx, gy
+        self._power = cv2.magnitude(gx, gy)
+        self._since = np.zeros(gx.shape, np.int32)
+        self._misses = np.zeros(gx.shape, np.uint8)
+        self._died = np.full(gx.shape, NEVER, np.int32)  # look in which an edge was missing first
+        self._born = np.zeros(gx.shape, np.int32)
+        self._last_x, self._last_y = np.zeros_like(gx), np.zeros_like(gy)
+
+    def _is_same(self, gx: np.ndarray, gy: np.ndarray) -> np.ndarray:
+        """(h, w) uint8, 255 where the gradient is what it was, or the same at another strength."""
+        close = cv2.compare(
+            cv2.magnitude(gx - self._x, gy - self._y),
+            cv2.addWeighted(self._power, 0.45, self._power, 0, SLACK),
+            cv2.CMP_LE,
+        )
+        strong = self._power * self._power
+        along = cv2.multiply(gx, self._x) + cv2.multiply(gy, self._y)
+        across = cv2.absdiff(cv2.multiply(gx, self._y), cv2.multiply(gy, self._x))
+        faded = cv2.bitwise_and(
+            cv2.compare(along, strong * WEAKEST, cv2.CMP_GE), cv2.compare(across, along * TURNED, cv2.CMP_LE)
+        )
+        return cv2.bitwise_or(close, cv2.bitwise_and(faded, cv2.compare(self._power, EDGE, cv2.CMP_GE)))
+
+    def _bury(self, now: int, gone: np.ndarray) -> None:
+        """Notes edges that were missing in the look `now` first. `gone`: indices into the flattened picture."""
+        gone = gone[now - self._since.ravel()[gone] >= LEAST_RUN]
+        self._died.ravel()[gone] = now
+        self._born.ravel()[gone] = self._since.ravel()[gone]
+        for last, edge in ((self._last_x, self._x), (self._last_y, self._y)):
+            last.ravel()[gone] = edge.ravel()[gone]
+
+    def close(self) -> None:
+        """No more looks: what still stands ends here."""
+        now = len(self._frames)
+        if now:
+            self._bury(now, np.flatnonzero((self._power >= EDGE) & (self._since > 0)))
+            self._group(now)
+
+    def _group(self, until: int) -> None:
+        """Takes groups of edges that were gone by the look `until`, and not much earlier, out of the noted ones."""
+        pending = np.flatnonzero((self._died > until - 3 * SYNC) & (self._died <= until + SYNC))
+        while len(pending) >= LEAST_EDGES:
+            died = self._died.ravel()[pending] - (until - 3 * SYNC)
+            born = np.minimum(until - self._born.ravel()[pending], LONGEST)
+            wide = 4 * SYNC + 1
+            table = np.bincount(born * wide + died).astype(np.float32)
+            table = np.pad(table, (0, -len(table) % wide)).reshape(-1, wide)
+            near = cv2.boxFilter(table, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+            near[:, 3 * SYNC + 1 :] = 0  # not all of these have come yet
+            b, d = divmod(int(near.argmax()), wide)
+            if near[b, d] < LEAST_EDGES:
+                return
+            same = (abs(born - b) <= SYNC) & (abs(died - d) <= SYNC)
+            self._take(pending[same], max(0, until - int(b)), until - 3 * SYNC + int(d))
+            self._died.ravel()[pending[same]] = NEVER
+            pending = pending[~same]
+
+    def _take(self, pixels: np.ndarray, born: int, died: int) -> None:
+        height, width = self._since.shape
+        ys, xs = np.divmod(pixels, width)
+        mask = np.zeros((height, width), np.uint8)
+        mask[ys, xs] = 1
+        reach = max(3, round(REACH * width))
+        crowd = cv2.boxFilter(mask.astype(np.float32), -1, (reach + 1,) * 2)
+        lonely = crowd[ys, xs] < CROWD  # others that happened to share the fate
+        mask[ys[lonely], xs[lonely]] = 0
+        ys, xs = ys[~lonely], xs[~lonely]
+        join = max(5, round(JOIN * width))
+        count, labels = cv2.connectedComponents(cv2.dilate(mask, np.ones((join, join), np.uint8)), connectivity=8)
+        of = labels[ys, xs]
+        sizes = np.bincount(of, minlength=count)
+        start = self._frames[born]
+        stop = self._frames[died] if died < len(self._frames) else self._frames[-1] + 1
+        for i in np.flatnonzero(sizes >= LEAST_EDGES):
+            y, x = ys[of == i], xs[of == i]
+            x0, y0 = int(x.min()), int(y.min())
+            w, h = int(x.max()) - x0 + 1, int(y.max()) - y0 + 1
+            if w * h > MOST_SHARE * height * width or min(w, h) < 4 or sizes[i] < DENSE * w * h:
+                continue
+            edges = np.zeros((h, w), bool)
+            edges[y - y0, x - x0] = True
+            part = np.s_[y0 : y0 + h, x0 : x0 + w]
+            field = np.where(edges, np.stack([self._last_x[part], self._last_y[part]]) / np.float32(8), np.float32(0))
+            self.stays.append(Stay((x0, y0, w, h), start, stop, edges, field, float(sizes[i] / len(pixels))))
+
+
+def link(stays: list[Stay]) -> list[list[Stay]]:
+    """Stays of one look, each group as the appearances of one thing, brought to one size and in order of time."""
+    groups: list[list[Stay]] = []
+    for stay in sorted(stays, key=lambda s: -float(s.edges.sum())):
+        for group in groups:
+            if any(stay.start < other.stop and other.start < stay.stop for other in group):
+                continue
+            spot = find(group[0], stay)
+            if spot is not None:
+                x, y = spot
+                box = (x, y, *group[0].box[2:])
+                group.append(Stay(box, stay.start, stay.stop, group[0].edges, group[0].field, stay.alone))
+                break
+        else:
+            groups.append([stay])
+    for group in groups:
+        group.sort(key=lambda s: s.start)
+    return groups
+
+
+def find(model: Stay, stay: Stay) -> tuple[int, int] | None:
+    """Where the model's top left lies in the picture if a stay shows the same thing, or a part; None if it does not."""
+    (mw, mh), (w, h) = model.box[2:], stay.box[2:]
+    if w > mw + SLOP or h > mh + SLOP or w * h < LEAST_PART * mw * mh:
+        return None
+    mask = stay.edges.astype(np.float32)
+    along = power = np.float32(0)
+    for one, other in zip(model.field, stay.field, strict=True):
+        room = cv2.copyMakeBorder(one, SLOP, SLOP, SLOP, SLOP, cv2.BORDER_CONSTANT)
+        along = along + cv2.matchTemplate(room, other, cv2.TM_CCORR)
+        power = power + cv2.matchTemplate(room * room, mask, cv2.TM_CCORR)
+    score = along / np.sqrt(np.maximum(1e-6, power * float((stay.field**2).sum())))
+    # a part that fits where the model has little is no fit
+    score[power < 0.5 * LEAST_PART * float((model.field**2).sum())] = 0
+    dy, dx = np.unravel_index(int(score.argmax()), score.shape)
+    if score[dy, dx] < ALIKE:
+        return None
+    return stay.box[0] - int(dx) + SLOP, stay.box[1] - int(dy) + SLOP

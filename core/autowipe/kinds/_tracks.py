@@ -1,0 +1,218 @@
+"""Points that travel together, unlike the scene: corners followed in time, grouped by the way that they go.
+
+A mark that drifts moves as one: all of its corners go the very same way, to a fraction of a pixel, for as long as it
+is there. Corners of the scene follow the camera, and those of things in it turn, swing and grow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from ..job import Box
+
+MOST_POINTS = 350
+APART = 5.0  # px between points
+PATCH = 9  # px: corners are followed by so much around them
+WINDOW, LEAST_WINDOW = 10, 4  # looks over which ways are compared; at the end of the clip
+SAME_WAY = 0.3  # px by which the ways of two corners of one mark differ (root mean square)
+NEAR = 0.08  # of the picture's width: corners of one mark are not further apart
+LEAST_POINTS = 6
+LEAST_OWN = 0.25  # px a look by which a mark's way differs from that of the scene around it
+LOST = 0.7  # px by which a corner is missed when it is followed back
+PAD, PAD_SHARE = 10, 0.5  # px, and of its size, around a group's points: not all of a mark has corners
+
+
+@dataclass
+class Travel:
+    """A group of points on its way, in px of the analysis picture."""
+
+    box: Box  # around the points in the first frame
+    start: int  # first frame
+    stop: int  # one past the last
+    path: np.ndarray  # (stop - start, 2) float32: how far it has gone since `start`
+    points: int
+
+
+@dataclass(eq=False)
+class _Group:
+    """Points of one window that go the same way."""
+
+    looks: list[int]
+    way: np.ndarray  # (n, 2): of the group, in each look, from its first
+    ids: set[int]
+    spots: np.ndarray  # (k, 2): the points less the way
+    total: int = field(default=0)
+
+
+class TrackFinder:
+    """Gets looks at the picture in order; its memory is the points of a window, and what it found."""
+
+    def __init__(self) -> None:
+        self.travels: list[Travel] = []
+        self._frames: list[int] = []
+        self._last: np.ndarray | None = None
+        self._spots = np.zeros((0, 2), np.float32)
+        self._ids = np.zeros(0, np.int64)
+        self._next = 0
+        self._trails: list[tuple[np.ndarray, np.ndarray]] = []  # of each look since the window's first: ids, spots
+        self._open: list[_Group] = []
+
+    def add(self, frame: int, luma: np.ndarray) -> None:
+        now = len(self._frames)
+        self._frames.append(frame)
+        if self._last is not None and len(self._spots):
+            self._follow(luma)
+        self._last = luma
+        self._refill(luma)
+        self._trails.append((self._ids.copy(), self._spots.copy()))
+        if len(self._trails) == WINDOW:
+            self._compare(now - WINDOW + 1)
+            self._trails = self._trails[-1:]  # the next window begins with this look
+
+    def close(self) -> None:
+        """No more looks: what still travels ends here."""
+        if len(self._trails) >= LEAST_WINDOW:
+            self._compare(len(self._frames) - len(self._trails))
+        for group in self._open:
+            self._finish(group)
+        self._open = []
+
+    def _follow(self, luma: np.ndarray) -> None:
+        setting = {"winSize": (PATCH, PATCH), "maxLevel": 3}
+        ahead, found, _ = cv2.calcOpticalFlowPyrLK(self._last, luma, self._spots, None, **setting)
+        back, again, _ = cv2.calcOpticalFlowPyrLK(luma, self._last, ahead, None, **setting)
+        good = (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - self._spots).max(1) < LOST)
+        h, w = luma.shape
+        good &= (ahead > 2).all(1) & (ahead[:, 0] < w - 3) & (ahead[:, 1] < h - 3)
+        self._spots, self._ids = ahead[good], self._ids[good]
+
+    def _refill(self, luma: np.ndarray) -> None:
+        """New corners where none is followed, at the beginning of a window: within one they could not be compared."""
+        if len(self._trails) > 1:
+            return
+        free = np.full(luma.shape, 255, np.uint8)
+        for x, y in self._spots.astype(int):
+            cv2.circle(free, (int(x), int(y)), int(APART), 0, -1)
+        most = MOST_POINTS - len(self._spots)
+        if most <= 0:
+            return
+        fresh = cv2.goodFeaturesToTrack(luma, most, 0.02, APART, mask=free, blockSize=3)
+        if fresh is None:
+            return
+        fresh = fresh.reshape(-1, 2)
+        self._spots = np.concatenate([self._spots, fresh]).astype(np.float32)
+        self._ids = np.concatenate([self._ids, np.arange(self._next, self._next + len(fresh))])
+        self._next += len(fresh)
+        if self._trails:
+            self._trails[-1] = (self._ids.copy(), self._spots.copy())
+
+    def _compare(self, first: int) -> None:
+        """Groups the points that were followed through the whole window by their ways."""
+        ids = self._trails[-1][0]
+        for other, _ in self._trails:
+            ids = ids[np.isin(ids, other)]
+        if len(ids) < LEAST_POINTS:
+            self._go_on([], first)
+            return
+        spots = np.stack([s[np.searchsorted(i, ids)] for i, s in self._trails])  # (looks, k, 2)
+        ways = spots - spots[:1]
+        scene = _scene_way(spots)
+        own = np.sqrt(((ways - scene) ** 2).sum(2).mean(0)) / len(ways) * 2
+        odd = np.flatnonzero(own > LEAST_OWN)
+        groups = []
+        width = self._last.shape[1] if self._last is not None else 1
+        while len(odd) >= LEAST_POINTS:
+            apart = np.sqrt(((ways[:, odd, None] - ways[:, None, odd]) ** 2).sum(3).mean(0))
+            gap = np.abs(spots[0, odd, None] - spots[0, None, odd]).max(2)
+            alike = (apart < SAME_WAY) & (gap < NEAR * width * 3)
+            best = int(alike.sum(1).argmax())
+            member = alike[best]
+            if member.sum() < LEAST_POINTS:
+                break
+            members = odd[member]
+            chosen = members[_joined(spots[0, members], NEAR * width, members == odd[best])]
+            if len(chosen) >= LEAST_POINTS:
+                way = np.median(ways[:, chosen], 1)
+                groups.append(
+                    _Group(list(range(first, first + len(ways))), way, set(ids[chosen].tolist()), spots[0, chosen])
+                )
+                odd = np.setdiff1d(odd, chosen)
+            else:
+                odd = np.setdiff1d(odd, odd[member])
+        self._go_on(groups, first)
+
+    def _go_on(self, groups: list[_Group], first: int) -> None:
+        """Ties the groups of this window to those of the last, which share points with them."""
+        still = []
+        for group in groups:
+            before = max(self._open, key=lambda o: len(o.ids & group.ids), default=None)
+            if before is not None and len(before.ids & group.ids) >= 3 and before.looks[-1] == first:
+                self._open.remove(before)
+                offset = before.way[-1]
+                spots = np.concatenate([before.spots, group.spots - offset])
+                looks = before.looks + group.looks[1:]
+                way = np.concatenate([before.way, group.way[1:] + offset])
+                group = _Group(looks, way, group.ids, spots[-1000:])
+            still.append(group)
+        for group in self._open:
+            self._finish(group)
+        self._open = still
+
+    def _finish(self, group: _Group) -> None:
+        frames = np.array([self._frames[i] for i in group.looks])
+        every = np.arange(frames[0], frames[-1] + 1)
+        path = np.stack([np.interp(every, frames, group.way[:, k]) for k in (0, 1)], 1)
+        low, high = np.quantile(group.spots, 0.02, axis=0), np.quantile(group.spots, 0.98, axis=0)
+        pad = PAD + PAD_SHARE * (high - low)
+        (x0, y0), (x1, y1) = np.floor(low - pad).astype(int).tolist(), np.ceil(high + pad).astype(int).tolist()
+        self.travels.append(
+            Travel(
+                (x0, y0, x1 - x0, y1 - y0),
+                int(frames[0]),
+                int(frames[-1]) + 1,
+                smooth(path).astype(np.float32),
+                len(group.ids),
+            )
+        )
+
+
+def smooth(path: np.ndarray) -> np.ndarray:
+    """(T, 2) px: a straight, even way where it is one within what following errs by; else cleaned of its jitter."""
+    t = np.arange(len(path), dtype=float)
+    fit = np.stack([np.polyval(np.polyfit(t, path[:, k], 1), t) for k in (0, 1)], 1)
+    if np.abs(path - fit).max() < 0.6:
+        return fit
+    reach = min(2, (len(path) - 1) // 2)
+    if reach < 1:
+        return path
+    padded = np.concatenate([2 * path[:1] - path[reach:0:-1], path, 2 * path[-1:] - path[-2 : -2 - reach : -1]])
+    kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
+    return np.stack([np.convolve(padded[:, k], kernel, "valid") for k in (0, 1)], 1)
+
+
+def _scene_way(spots: np.ndarray) -> np.ndarray:
+    """(looks, k, 2): how far each point would have gone with the scene, an affine motion that most points follow."""
+    looks, count = spots.shape[:2]
+    terms = np.concatenate([spots[0] / 100, np.ones((count, 1))], 1)
+    target = (spots - spots[:1]).transpose(1, 0, 2).reshape(count, -1)
+    weight = np.ones(count)
+    fit = np.broadcast_to(np.median(target, 0), target.shape)
+    for _ in range(6):
+        error = ((fit - target) ** 2).mean(1)
+        weight = 1 / (1 + error / max(0.05, float(np.median(error))))
+        scaled = terms * weight[:, None]
+        fit = terms @ np.linalg.solve(scaled.T @ terms + 1e-6 * np.eye(3), scaled.T @ target)
+    return fit.reshape(count, looks, 2).transpose(1, 0, 2)
+
+
+def _joined(spots: np.ndarray, reach: float, taken: np.ndarray) -> np.ndarray:
+    """(k,) bool: the points that hang together with those `taken` over gaps of at most `reach` px."""
+    near = np.abs(spots[:, None] - spots[None]).max(2) <= reach
+    while True:
+        more = taken | near[taken].any(0)
+        if (more == taken).all():
+            return more
+        taken = more

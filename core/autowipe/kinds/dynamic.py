@@ -1,0 +1,285 @@
+"""Overlays that come and go or move: blinking, jumping and drifting marks, effect text, captions word by word.
+
+First look: groups of edges with a common fate (`_stays`). Second look, at native size: what each of them is, whether
+it is drawn over the picture rather than part of it, and the frames in which it grows in or fades (`_effect`).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..job import Box
+from ..maps import Unblend
+from ..planes import Layout
+from ..text import find_text, read_text
+from ..timing import FrameRange
+from . import Found, FoundEvent, Small
+from ._effect import Appearance, Effect, Settled
+from ._showing import Showing, Sighting, Travelling
+from ._stays import Stay, StayFinder, link
+from ._tracks import TrackFinder, Travel
+
+LOOKS_A_SECOND, STEPS_A_SECOND = 30, 15  # of what stays, and of what travels
+LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
+MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
+SHARP, AGAIN_SHARP = 0.6, 0.55  # drawn: marks 0.65 to 0.98, the scene's 0.3 to 0.6; of what comes back elsewhere
+LOCKED, AGAIN_LOCKED = 0.85, 0.75
+SURE_SHARP, SURE_LOCKED = 0.75, 0.92  # of what travels, to need no reading
+CARRIED_LOCKED, SURE_READ = 0.55, 0.8  # the background passes beneath, which shakes the edges of translucent marks
+ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
+POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
+LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
+READ = 0.6  # how sure the recogniser is that a small find is text
+BENT = np.array([1, 0.05, 0.05, 0.01, 1])  # of a key, by which it departs from a straight way between its neighbours
+ELSEWHERE = 4.0  # px from which an appearance is in another place
+
+
+class Finder:
+    """Finds the overlays that are there for a while only, or move."""
+
+    def __init__(self, layout: Layout, whole: FrameRange, rate: float) -> None:
+        self._layout, self._whole, self._rate = layout, whole, rate
+        self._step = max(1, round(rate / LOOKS_A_SECOND))
+        self._stride = max(1, round(rate / STEPS_A_SECOND))
+        self._stays, self._tracks = StayFinder(), TrackFinder()
+        self._scale = 1.0
+        self._effects: list[Effect] = []
+        self._found: list[Found] = []
+        self._place: Box = (0, 0, 0, 0)
+
+    def survey(self, small: Small) -> None:
+        self._scale = small.scale
+        if (small.frame - self._whole.start) % self._step == 0:
+            self._stays.add(small.frame, small.luma)
+        if (small.frame - self._whole.start) % self._stride == 0:
+            self._tracks.add(small.frame, small.luma)
+
+    def propose(self, shots: tuple[FrameRange, ...]) -> list[Box]:
+        self._stays.close()
+        self._tracks.close()
+        stays = choose(self._stays.stays, shots, self._whole, self._rate)
+        for group in link(stays):
+            showings = [
+                Showing(Sighting(stay.box, stay.start, stay.stop, stay.edges), self._layout, self._scale, self._rate)
+                for stay in group
+            ]
+            self._effects.append(Effect(showings, self._layout, self._scale, shots))
+        for travel in choose_travels(self._tracks.travels, self._whole, self._rate):
+            edges = np.ones(travel.box[:1:-1], bool)
+            sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path)
+            showing = Travelling(sighting, self._layout, self._scale, self._rate)
+            self._effects.append(Effect([showing], self._layout, self._scale, shots))
+        if not self._effects:
+            return []
+        boxes = [showing.reach() for effect in self._effects for showing in effect.showings]
+        x0, y0 = min(b[0] for b in boxes), min(b[1] for b in boxes)
+        x1, y1 = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
+        self._place = self._layout.align((x0, y0, x1 - x0, y1 - y0))
+        self._effects.sort(key=lambda effect: effect.last)
+        return [self._place]
+
+    def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
+        for effect in self._effects:
+            if effect.first <= frame:
+                effect.add(frame, crops[0], self._place)
+        while self._effects and self._effects[0].last <= frame + 1:
+            self._settle(self._effects.pop(0))
+
+    def finish(self) -> list[Found]:
+        for effect in self._effects:
+            self._settle(effect)
+        self._effects = []
+        return join_styles(self._found)
+
+    def _settle(self, effect: Effect) -> None:
+        settled = effect.settle()
+        if settled is not None and is_overlay(settled):
+            find = to_found(settled, self._layout, self._whole)
+            if find is not None:
+                self._found.append(find)
+
+
+def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, rate: float) -> list[Stay]:
+    """The stays worth a second look: those that come or go within a shot, the densest and largest."""
+    cuts = {whole.start, whole.stop, *(shot.start for shot in shots)}
+    inner = [s for s in stays if min(abs(s.start - c) for c in cuts) > 2 or min(abs(s.stop - c) for c in cuts) > 2]
+    inner = [s for s in inner if s.edges.sum() >= 40 and s.edges.mean() >= 0.15]
+    most = max(12, round(MOST_A_SECOND * len(whole) / rate))
+    inner.sort(key=lambda s: -s.edges.mean() * np.sqrt(s.edges.sum()) * s.alone**0.25)
+    return sorted(inner[:most], key=lambda s: s.start)
+
+
+def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> list[Travel]:
+    """What travels worth a second look: what goes far for long, with many points."""
+    far = [t for t in travels if t.stop - t.start >= LEAST_S * rate and np.hypot(*np.ptp(t.path, axis=0)) >= LEAST_WAY]
+    most = max(4, round(MOST_A_SECOND * len(whole) / rate / 2))
+    far.sort(key=lambda t: -t.points * (t.stop - t.start))
+    return sorted(far[:most], key=lambda t: t.start)
+
+
+def is_overlay(settled: Settled) -> bool:
+    """Whether a find is drawn over the picture, and comes and goes by itself."""
+    e = {name: float(value) for name, value in settled.evidence.items()}
+    if "travels, px" in e:
+        return is_carried(settled)
+    places = {tuple(np.round(np.array(a.corners[a.range.start]) / ELSEWHERE)) for a in settled.appearances}
+    again = len(places) > 1
+    if e["edge pixels"] < LEAST_EDGES or e["one direction"] > ONE_WAY or e["pops"] < POPS:
+        return False
+    if e["edge sharpness"] < (AGAIN_SHARP if again else SHARP) or e["edge lock"] < (AGAIN_LOCKED if again else LOCKED):
+        return False
+    return again or e["edge pixels"] >= PLAIN_EDGES or _read(settled.picture)[1] >= READ
+
+
+def is_carried(settled: Settled) -> bool:
+    """Whether what travels is drawn, and does not turn, grow or blur on its way as things in the scene do."""
+    e = {name: float(value) for name, value in settled.evidence.items()}
+    if e["edge pixels"] < LEAST_EDGES or e["one direction"] > ONE_WAY:
+        return False
+    sharp, lock = e["edge sharpness"], e["edge lock"]
+    if sharp >= SURE_SHARP and lock >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES:
+        return True
+    if sharp < AGAIN_SHARP or lock < CARRIED_LOCKED:
+        return False
+    return _read(settled.picture)[1] >= SURE_READ
+
+
+def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | None:
+    """The find of one template, with a trajectory where its appearances differ in place or size."""
+    covered = settled.matte > 0
+    rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
+    if not len(rows):
+        return None
+    x, y = settled.box[:2]
+    tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
+    box = layout.align(_inside(tight, layout))
+    appearances = [a for a in sorted(settled.appearances, key=lambda a: a.range.start) if len(a.range.meet(whole))]
+    keys: dict[int, tuple[float, ...]] = {}
+    events = []
+    for a in appearances:
+        keys |= _keys(a, (x, y), whole)
+        events.append(FoundEvent(a.range.meet(whole), a.fade_in, a.fade_out))
+    moves = any(key[1:] != (0.0, 0.0, 1.0, 0.0) for key in keys.values())
+    text, sure = _read(settled.picture)
+    for event in events:
+        event.text = text if sure >= READ else ""
+    part = np.s_[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
+    return Found(
+        "dynamic",
+        box,
+        events,
+        _confidence(settled),
+        np.ascontiguousarray(settled.matte[part]),
+        _cut_maps(settled.unblend, settled.box, box, layout),
+        settled.evidence,
+        tuple(keys[t] for t in sorted(keys)) if moves else (),
+    )
+
+
+def _keys(a: Appearance, origin: tuple[int, int], whole: FrameRange) -> dict[int, tuple[float, ...]]:
+    """Trajectory keys of one appearance, by frame: as few as tell its way and its size."""
+    span = a.range.meet(whole)
+    every = {
+        t: (float(t), a.corners[t][0] - origin[0], a.corners[t][1] - origin[1], a.scales.get(t, 1.0), 0.0) for t in span
+    }
+    out: dict[int, tuple[float, ...]] = {span.start: every[span.start]}
+    for t in range(span.start + 1, span.stop - 1):
+        last = max(out)
+        one, other = np.array(every[last]), np.array(every[t + 1])
+        between = one + (other - one) * (t - last) / (t + 1 - last)
+        if (np.abs(between - every[t]) > BENT).any():
+            out[t] = every[t]
+    out[span.stop - 1] = every[span.stop - 1]
+    return out
+
+
+def _inside(box: Box, layout: Layout) -> Box:
+    x0, y0 = max(0, box[0]), max(0, box[1])
+    return (x0, y0, min(layout.width, box[0] + box[2]) - x0, min(layout.height, box[1] + box[3]) - y0)
+
+
+def _cut_maps(maps: Unblend | None, old: Box, box: Box, layout: Layout) -> Unblend | None:
+    if maps is None:
+        return None
+    out = Unblend([], [])
+    for k, plane in enumerate(layout.colour):
+        px, py, _, _ = layout.plane_box(old, plane)
+        x, y, w, h = layout.plane_box(box, plane)
+        part = np.s_[y - py : y - py + h, x - px : x - px + w]
+        out.transmission.append(maps.transmission[k][part].copy())
+        out.contribution.append(maps.contribution[k][part].copy())
+    return out
+
+
+def _confidence(settled: Settled) -> float:
+    e = {name: float(value) for name, value in settled.evidence.items()}
+    least = CARRIED_LOCKED if "travels, px" in e else LOCKED
+    margins = [e["edge sharpness"] / SHARP - 1, (e["edge lock"] - least) / (1 - least)]
+    margins += [] if "travels, px" in e else [e["pops"] / POPS - 1]
+    more = 0.5 * (len(settled.appearances) > 1)
+    return float(1 / (1 + np.exp(-1 - more - 4 * max(-0.2, min(0.6, *margins)))))
+
+
+def _read(picture: np.ndarray) -> tuple[str, float]:
+    """What a find says and how sure that is. `picture`: (H, W, 3) uint8, luma and chroma."""
+    colour = cv2.cvtColor(np.ascontiguousarray(picture[..., [0, 2, 1]]), cv2.COLOR_YCrCb2BGR)
+    longer = max(colour.shape[:2])
+    if longer > 640:
+        colour = cv2.resize(colour, None, fx=640 / longer, fy=640 / longer, interpolation=cv2.INTER_AREA)
+    texts, sure = [], []
+    for line in find_text(colour):
+        w = round(float(np.hypot(*(line.quad[1] - line.quad[0]))))
+        h = round(float(np.hypot(*(line.quad[3] - line.quad[0]))))
+        if min(w, h) < 6:
+            continue
+        corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+        flat = cv2.warpPerspective(colour, cv2.getPerspectiveTransform(line.quad, corners), (w, h))
+        text, score = read_text(flat)
+        texts.append(text)
+        sure.append(score)
+    return " ".join(text for text in texts if text), max(sure, default=0.0)
+
+
+def join_styles(found: list[Found]) -> list[Found]:
+    """Things that show one after the other in one place and size, such as words, become events of one overlay."""
+    out: list[Found] = []
+    for find in sorted(found, key=lambda f: f.events[0].range.start):
+        model = next((o for o in out if _is_next(o, find)), None)
+        if model is None:
+            out.append(find)
+            continue
+        if model.matte is not None:
+            _own(model)
+        _own(find)
+        model.events += find.events
+        keys = {key[0]: key for key in (*model.trajectory, *find.trajectory)}
+        model.trajectory = tuple(keys[t] for t in sorted(keys))
+        x0, y0 = min(model.box[0], find.box[0]), min(model.box[1], find.box[1])
+        x1 = max(model.box[0] + model.box[2], find.box[0] + find.box[2])
+        y1 = max(model.box[1] + model.box[3], find.box[1] + find.box[3])
+        model.box = (x0, y0, x1 - x0, y1 - y0)
+        model.confidence = max(model.confidence, find.confidence)
+    return out
+
+
+def _own(find: Found) -> None:
+    """Gives the only event of a find its maps."""
+    (event,) = find.events
+    event.box, event.matte, event.unblend = find.box, find.matte, find.unblend
+    find.matte = find.unblend = None
+    if not find.trajectory:
+        ends = (event.range.start, event.range.stop - 1)
+        find.trajectory = tuple((float(t), 0.0, 0.0, 1.0, 0.0) for t in sorted(set(ends)))
+
+
+def _is_next(model: Found, find: Found) -> bool:
+    if len(find.events) > 1 or (model.matte is not None and len(model.events) > 1):
+        return False
+    last = max(model.events, key=lambda e: e.range.stop)
+    if find.events[0].range.start < last.range.stop:
+        return False
+    one, other = last.box or model.box, find.box
+    high = max(one[3], other[3])
+    level = abs(one[1] + one[3] / 2 - other[1] - other[3] / 2) < 0.35 * high and min(one[3], other[3]) > 0.6 * high
+    return level and (abs(one[0] + one[2] / 2 - other[0] - other[2] / 2) < high or abs(one[0] - other[0]) < high)

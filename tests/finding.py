@@ -1,0 +1,27 @@
+"""Runs one kind's finder over a clip, as the pipeline does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autowipe import planes
+from autowipe.decode import open_clip
+from autowipe.kinds import Found, Small, load
+from autowipe.shots import ShotFinder
+
+
+def perceive(kind: str, path: Path) -> list[Found]:
+    with open_clip(path) as clip:
+        info = clip.info
+        finder = load(kind, info.layout, info.whole, float(info.rate))
+        shots = ShotFinder()
+        for frame in clip.frames():
+            luma, chroma = planes.small(frame.views, info.layout, 640)
+            small = Small(frame.index, luma, chroma, info.layout.width / luma.shape[1])
+            finder.survey(small)
+            shots.add(small)
+        boxes = finder.propose(shots.finish())
+        if boxes:
+            for frame in clip.frames():
+                finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in boxes])
+        return finder.finish()

@@ -1,0 +1,164 @@
+"""Overlays that come, go and move: found with their place, size and times, and nothing found in what only moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synth
+from autowipe.areas import AreaMask
+from autowipe.kinds import Found
+from autowipe.matte import Mattes
+from autowipe.overlays import resolve, to_plan
+from autowipe.planes import layout_of
+from autowipe.timing import FrameRange
+from finding import perceive
+from synth import Burnt
+
+SIZE = (480, 270)
+LAYOUT = layout_of("yuv420p", *SIZE)
+LEAST_RECALL = 0.95  # of the changed pixels; the rest is the faintest rim of the antialiasing
+MOST_AWAY = 0.004  # share of the picture that the matte may cover more than 8 px from any overlay
+
+
+class Drawn:
+    """What the finder found in a clip, drawn as pass B draws it."""
+
+    def __init__(self, folder: Path, overlays: list[Burnt], **how) -> None:
+        self.clip = synth.make(folder / "clip.mp4", overlays, size=SIZE, **how)
+        self.found: list[Found] = perceive("dynamic", self.clip.path)
+        self.whole = FrameRange(0, len(self.clip.masks))
+        nothing = AreaMask((), _info(), "search area")
+        self.plan = to_plan(self.found, ("dynamic",), nothing, LAYOUT, self.whole, folder, "maps")
+        self.mattes = Mattes(self.plan, folder, LAYOUT, AreaMask((), _info(), "hold-out"))
+
+    def matte(self, frame: int) -> np.ndarray:
+        matte = self.mattes.at(frame, (0, 0, *SIZE)).matte
+        return np.zeros(SIZE[::-1], bool) if matte is None else matte > 0.5
+
+    def events(self) -> list[tuple[int, int]]:
+        return [(e.range.start, e.range.stop) for find in self.found for e in find.events]
+
+    def recall(self, frame: int) -> float:
+        mask = self.clip.masks[frame]
+        return float(self.matte(frame)[mask].mean()) if mask.any() else 1.0
+
+    def away(self, frame: int) -> float:
+        near = synth.grown(self.clip.masks[frame], 8)
+        return float((self.matte(frame) & ~near).mean())
+
+
+def _info():
+    class Info:
+        layout = LAYOUT
+
+    return Info()
+
+
+def covers(drawn: Drawn, frames) -> None:
+    for t in frames:
+        assert drawn.recall(t) >= LEAST_RECALL, f"frame {t}: {drawn.recall(t):.3f} covered"
+        assert drawn.away(t) <= MOST_AWAY, f"frame {t}: {drawn.away(t):.4f} of the picture wiped for nothing"
+
+
+def near(events, truth, frames=1) -> bool:
+    return len(events) == len(truth) and all(
+        abs(a - c) <= frames and abs(b - d) <= frames for (a, b), (c, d) in zip(events, truth, strict=True)
+    )
+
+
+def test_a_mark_that_blinks_before_a_fixed_camera_is_one_overlay_with_its_times(tmp_path):
+    times = [(8, 24), (34, 50), (60, 72)]
+    mark = synth.text("KTV 4", 26)
+    drawn = Drawn(tmp_path, [Burnt(mark, (40, 200), *t) for t in times], pan=0.0)
+
+    assert len(drawn.found) == 1
+    assert near(drawn.events(), times)
+    covers(drawn, (8, 23, 40, 71))
+
+
+def test_a_translucent_mark_that_jumps_is_one_overlay_with_one_template(tmp_path):
+    places = [((30, 20), 0, 24), ((291, 31), 24, 48), ((160, 200), 48, 72)]
+    mark = synth.text("@clips", 24)
+    drawn = Drawn(tmp_path, [Burnt(mark, corner, a, b, alpha=0.7) for corner, a, b in places])
+
+    assert len(drawn.found) == 1
+    assert near(drawn.events(), [(0, 24), (24, 48), (48, 72)])
+    covers(drawn, (2, 22, 26, 46, 50, 70))
+
+
+def test_text_that_grows_in_is_covered_from_its_first_frames(tmp_path):
+    def grows(t):
+        return 0.0, 0.0, min(1.0, 0.25 * (t - 9))
+
+    words = synth.text("NO WAY", 40, colour=(255, 60, 140), outline=3)
+    drawn = Drawn(tmp_path, [Burnt(words, (150, 120), 10, 44, way=grows)], pan=1.0)
+
+    assert len(drawn.found) == 1
+    assert near(drawn.events(), [(10, 44)])
+    covers(drawn, (11, 12, 14, 30, 43))
+
+
+def test_a_drifting_mark_is_followed_along_its_way(tmp_path):
+    def drifts(t):
+        return 1.7 * t, 0.9 * t, 1.0
+
+    mark = synth.text("@daily.clips", 24)
+    drawn = Drawn(tmp_path, [Burnt(mark, (40, 40), 0, 72, alpha=0.8, way=drifts)], pan=-1.0)
+
+    assert len(drawn.found) == 1
+    assert near(drawn.events(), [(0, 72)], frames=2)
+    first, last = drawn.found[0].trajectory[0], drawn.found[0].trajectory[-1]
+    speed = (np.array(last[1:3]) - first[1:3]) / (last[0] - first[0])
+    assert np.allclose(speed, (1.7, 0.9), atol=0.03)
+    covers(drawn, (4, 20, 40, 60, 68))
+
+
+def test_words_in_one_place_are_events_of_one_overlay(tmp_path):
+    words = [("one", 4, 16), ("after", 18, 32), ("another", 34, 52), ("comes", 54, 70)]
+    sprites = [(synth.text(word, 36, outline=3), a, b) for word, a, b in words]
+    overlays = [Burnt(s, (240 - s.shape[1] // 2, 120), a, b) for s, a, b in sprites]
+    drawn = Drawn(tmp_path, overlays)
+
+    assert len(drawn.found) == 1
+    assert near(drawn.events(), [(a, b) for _, a, b in words])
+
+
+@pytest.mark.parametrize("pan", [0.0, 2.0])
+def test_nothing_is_found_where_only_the_scene_moves(tmp_path, pan):
+    assert Drawn(tmp_path, [], pan=pan, cuts=(40,)).found == []
+
+
+def found(kind, *ranges, box=(40, 140, 120, 20), trajectory=(), text=""):
+    from autowipe.kinds import FoundEvent
+
+    matte = np.ones((box[3], box[2]), np.float32)
+    events = [FoundEvent(FrameRange(*r), text=text) for r in ranges]
+    if kind == "subtitle":
+        for event in events:
+            event.box, event.matte = box, matte
+        return Found(kind, box, events, 0.9)
+    return Found(kind, box, events, 0.9, matte, trajectory=trajectory)
+
+
+JUMP = ((0.0, 0.0, 0.0), (99.0, 0.0, 0.0), (100.0, 200.0, 0.0), (199.0, 200.0, 0.0))
+GROWTH = ((100.0, 0.0, 0.0, 0.5, 0.0), (104.0, 0.0, 0.0, 1.0, 0.0), (179.0, 0.0, 0.0, 1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("finds", "kinds"),
+    [
+        ([("dynamic", [(100, 180)]), ("subtitle", [(100, 180)])], ["subtitle"]),  # a line of text, seen twice
+        ([("dynamic", [(100, 140), (300, 340)]), ("subtitle", [(100, 140), (300, 340)])], ["dynamic"]),  # blinks
+        ([("dynamic", [(100, 140), (300, 340)]), ("subtitle", [(i, i + 40) for i in range(0, 900, 50)])], ["subtitle"]),
+        ([("dynamic", [(0, 100), (100, 200)], JUMP), ("subtitle", [(0, 100)])], ["dynamic"]),
+        ([("dynamic", [(100, 180)], GROWTH), ("subtitle", [(104, 180)])], ["dynamic"]),
+        ([("dynamic", [(300, 700)]), ("logo", [(0, 1000)])], ["logo"]),
+        ([("dynamic", [(0, 100), (100, 200)], JUMP), ("logo", [(0, 100)])], ["dynamic"]),
+    ],
+)
+def test_what_moves_blinks_or_grows_is_dynamic_and_other_text_is_not(finds, kinds):
+    made = [found(kind, *ranges, trajectory=rest[0] if rest else ()) for kind, ranges, *rest in finds]
+
+    assert [find.kind for find in resolve(made, FrameRange(0, 1000), 25.0)] == kinds
