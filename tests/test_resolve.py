@@ -531,7 +531,8 @@ def test_markers_stand_where_overlays_were_and_leave_the_users_alone(film: Film)
 
     made = {frame: marker for frame, marker in film.timeline.markers.items() if marker["name"] != "mine"}
     assert {frame: (marker["name"], marker["duration"]) for frame, marker in made.items()} == {
-        12: ("Removed logo", 5.0)
+        1: ("Removed logo", 5.0),  # frame 0 is taken
+        12: ("Removed logo", 5.0),
     }
     assert film.timeline.markers[0]["name"] == "mine"
     restore.restore(session(film))

@@ -6,10 +6,11 @@ import uuid
 from .host import ask, did
 
 COLOUR = "Mint"
+NEXT = 12  # frames in which a free one is looked for
 
 
 def add_markers(session, clip, cleaned, undo):
-    """Timeline markers where overlays were, one a frame at most: a frame that has a marker of the user's keeps it."""
+    """Timeline markers where overlays were. A frame holds one: where it has one already, the next free one is taken."""
     made = []
     step = float(cleaned.rate / session.rate)
     for event in cleaned.events:
@@ -18,10 +19,12 @@ def add_markers(session, clip, cleaned, undo):
         if start >= stop:
             continue
         tag = "autowipe " + uuid.uuid4().hex
-        words = (COLOUR, "Removed " + event["kind"], clip.name, stop - start, tag)
-        if did(session.timeline, "AddMarker", start - session.start, *words):
-            made.append(tag)
-            undo.add(lambda tag=tag: did(session.timeline, "DeleteMarkerByCustomData", tag))
+        for frame in range(start, min(stop, start + NEXT)):
+            words = (COLOUR, "Removed " + event["kind"], clip.name, stop - frame, tag)
+            if did(session.timeline, "AddMarker", frame - session.start, *words):
+                made.append(tag)
+                undo.add(lambda tag=tag: did(session.timeline, "DeleteMarkerByCustomData", tag))
+                break
     return made
 
 
