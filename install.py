@@ -6,6 +6,8 @@
     python3 install.py test       the same with the test tools, then runs the tests; further words go to pytest
     python3 install.py resolve    puts the scripts into DaVinci Resolve's menu; further words: --help
     python3 install.py ofx        builds the OpenFX plug-in and puts it where hosts look; `ofx remove` takes it away
+    python3 install.py blender    the same, then puts the add-on into every Blender that is found; further words are
+                                  paths of Blenders to use instead, and --remove takes it out again
     python3 install.py doctor     says what is installed, what is wrong and how to mend it
     python3 install.py uninstall  removes what this file made, nothing else
 
@@ -36,7 +38,7 @@ OFX_BUILD = "build/ofx"
 OFX_BUNDLE = "AutoWipe.ofx.bundle"
 WORKING_FOLDER = "demo/.village_clean.mp4.autowipe"  # left by a demo that was killed
 EVERYONE = ["timeline"]  # parts of pyproject.toml that every installation gets
-CACHES = [".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"]
+CACHES = [".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".blender"]  # .blender: tests/blenders.py
 EGG_INFO = "core/autowipe.egg-info"  # written by pip for an install from a folder
 
 
@@ -50,7 +52,7 @@ def main(words=None):
         "command",
         nargs="?",
         default="install",
-        choices=["install", "demo", "test", "resolve", "ofx", "doctor", "uninstall"],
+        choices=["install", "demo", "test", "blender", "resolve", "ofx", "doctor", "uninstall"],
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
     parser.add_argument(
@@ -61,7 +63,8 @@ def main(words=None):
     )
     parser.add_argument("--farm", action="store_true", help="install what shares work between machines as well")
     options, rest = parser.parse_known_args(words)
-    if rest and options.command not in ("test", "resolve") and (options.command, rest) != ("ofx", ["remove"]):
+    takes_words = options.command in ("test", "blender", "resolve")
+    if rest and not takes_words and (options.command, rest) != ("ofx", ["remove"]):
         parser.error("unknown words: " + " ".join(rest))
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # paths that the terminal cannot show
@@ -185,6 +188,11 @@ def load_module(path):
     return module
 
 
+def blender(setup, words):
+    """Puts the add-on into Blender, or takes it out; further words are paths of Blenders."""
+    return setup.host("install_blender").run(setup, words, Refusal)
+
+
 def doctor(setup, _):
     if not os.path.exists(setup.path(RECORD)):
         raise Refusal("AutoWipe is not installed here yet; run: python3 install.py")
@@ -201,6 +209,8 @@ def uninstall(setup, _):
         return 0
     if record.get("hosts", {}).get("resolve"):
         setup.host("install_resolve").run(setup, ["--remove"], Refusal)
+    if record.get("hosts", {}).get("blender"):
+        setup.host("install_blender").leave(setup, record["hosts"]["blender"])
     for name in record["made"]:
         try:
             setup.remove(name)
@@ -223,6 +233,7 @@ COMMANDS = {
     "test": test,
     "resolve": resolve,
     "ofx": ofx,
+    "blender": blender,
     "doctor": doctor,
     "uninstall": uninstall,
 }

@@ -255,7 +255,7 @@ class EngineRun:
         if end is None and self._cancelled:
             end = {"type": "error", "code": "cancelled", "text": "Cancelled."}
         if end is None:
-            last_words = _last_line(self.log_file)
+            last_words = last_line(self.log_file)
             how = "exit code {}".format(code)
             if code < 0:
                 how = "killed by signal {}".format(-code)
@@ -385,7 +385,7 @@ def _message(raw):
     return message if isinstance(message, dict) and isinstance(message.get("type"), str) else None
 
 
-def _last_line(path):
+def last_line(path):
     """The last thing that a log says, at most 200 characters."""
     try:
         with open(path, "rb") as file:

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -85,11 +86,33 @@ def negative(job):
     return _result(job, count)
 
 
+def short(job):
+    """A result with a frame too few."""
+    return negative(replace(job, range=FrameRange(job.range.start, job.range.stop - 1)))
+
+
+def finds(job):
+    """A logo and two subtitles; a wipe that follows writes down which overlays its plan has switched on."""
+    if job.plan:
+        plan = Plan.from_json(Path(job.plan).read_text("utf-8"), job.plan)
+        enabled = {overlay.id: overlay.enabled for overlay in plan.overlays}
+        Path(job.output).with_name("enabled.json").write_text(json.dumps(enabled))
+    if job.save_plan:
+        _write_plan(job)
+    return negative(job) if job.output else _result(job)
+
+
 def _write_plan(job):
     span = job.range or FrameRange(0, 100)
-    overlay = Overlay("logo-1", "logo", BOX, (Event(span),), confidence=0.9)
+    first = span.start
+    lines = [Event(FrameRange(first + 2, first + 9), text="Good morning"), Event(FrameRange(first + 12, first + 20))]
+    lines[1] = replace(lines[1], text="And good night")
+    overlays = (
+        Overlay("logo-1", "logo", BOX, (Event(span),), confidence=0.9),
+        Overlay("subtitle-1", "subtitle", (8, 40, 60, 16), tuple(lines), confidence=0.8),
+    )
     source = Source(job.source, (96, 64), Fraction(25), span.stop, "fake")
-    Path(job.save_plan).write_text(Plan(source, span, (span,), (overlay,)).to_json(), "utf-8")
+    Path(job.save_plan).write_text(Plan(source, span, (span,), overlays).to_json(), "utf-8")
 
 
 def _result(job, frames=100):
@@ -161,6 +184,8 @@ def hears_only_the_end(job):
 OUTCOMES = {
     "done": done,
     "negative": negative,
+    "short": short,
+    "finds": finds,
     "lingers": lingers,
     "fails": fails,
     "dies": dies,
