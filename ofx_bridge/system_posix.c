@@ -68,7 +68,7 @@ int autowipe_link_folder(char path[AUTOWIPE_PATH])
         length = snprintf(path, AUTOWIPE_PATH, "%s/autowipe", runtime);
 #endif
     else
-        length = snprintf(path, AUTOWIPE_PATH, "/tmp/autowipe-%lu", (unsigned long)getuid());
+        length = snprintf(path, AUTOWIPE_PATH, "%s/autowipe-%lu", "/tmp", (unsigned long)getuid());
     (void)runtime, (void)temporary;
     struct stat is;
     if (length < 0 || length >= AUTOWIPE_PATH || lstat(path, &is) != 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -241,3 +242,30 @@ def test_the_library_shows_its_two_functions_and_needs_the_c_library_only(plugin
         "/lib64/ld",
         "/lib/ld",
     }
+
+
+def test_a_machine_without_a_compiler_is_told_what_to_install(monkeypatch, tmp_path):
+    build = minihost.builder()
+    monkeypatch.setattr(build, "native_compiler", lambda: None)
+    monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: None)
+
+    with pytest.raises(build.BuildError, match="pip install ziglang"):
+        build.build(str(tmp_path), [build.this_machine()])
+
+
+def test_the_mac_file_holds_both_processors_builds_whole(tmp_path):
+    parts = []
+    for name, processor, size in (("intel", 0x01000007, 20_001), ("arm", 0x0100000C, 33)):
+        parts.append(str(tmp_path / name))
+        Path(parts[-1]).write_bytes(struct.pack("<II", 0xFEEDFACF, processor) + bytes([size % 251]) * size)
+
+    minihost.builder().join_for_mac(parts, str(tmp_path / "both"))
+
+    both = (tmp_path / "both").read_bytes()
+    assert struct.unpack(">2I", both[:8]) == (0xCAFEBABE, 2)
+    for number, part in enumerate(parts):
+        processor, _, at, size, align = struct.unpack(">5I", both[8 + 20 * number : 28 + 20 * number])
+        held = Path(part).read_bytes()
+        assert both[at : at + size] == held
+        assert at % (1 << align) == 0
+        assert processor == struct.unpack("<I", held[4:8])[0]
