@@ -67,7 +67,7 @@ def test_tiles_are_found_and_unblended(tmp_path: Path) -> None:
 
     (found,) = find(clip)
 
-    assert found.kind == "watermark" and [e.range.stop for e in found.events] == [36]
+    assert found.kind == "watermark" and [(len(e.range), e.fade_in, e.fade_out) for e in found.events] == [(36, 0, 0)]
     matte = np.zeros(SIZE[::-1], bool)
     x, y, w, h = found.box
     matte[y : y + h, x : x + w] = found.matte > 0.5

@@ -247,7 +247,6 @@ class _SecondLook:
         self._at = np.flatnonzero(power > least)
         self._at = self._at[:: max(1, len(self._at) // MOST_CORE)]
         self._weights = edges.reshape(2, -1)[:, self._at] / power.reshape(-1)[self._at].sum()
-        self._near = cv2.dilate((power > least).astype(np.uint8), disc(4)) > 0
         self._strokes = resampled(pattern.strokes.astype(np.float32), self.box, scale, self.box[2:]) > 0.5
         lattice = pattern.lattice and pattern.lattice.scaled(scale)
         self._fit = VeilFit(layout, self.box, self._strokes, lattice)
@@ -258,7 +257,6 @@ class _SecondLook:
         self._look = LookSum(self._crop_layout)
         self._step = max(1, len(whole) // FITTED)
         self._presence: list[float] = []
-        self._light: list[float] = []
         self._start = 0
 
     def add(self, frame: int, crop: list[np.ndarray]) -> None:
@@ -268,7 +266,6 @@ class _SecondLook:
         edges = clipped(luma).reshape(2, -1)[:, self._at]
         share = float((edges * self._weights).sum())
         self._presence.append(share)
-        self._light.append(float(luma[self._near].mean()))
         if share >= PRESENT and (frame - self._start) % self._step == 0:
             self._fit.add(crop)
             if self._pattern.lattice is None:
@@ -276,7 +273,9 @@ class _SecondLook:
 
     def finish(self) -> Found | None:
         presence = np.array(self._presence)
-        events = appearances(presence, np.array(self._light), self._start, self._rate)
+        seen = presence[presence > PRESENT]
+        usual = np.full(len(presence), np.median(seen) if seen.size else 1.0)
+        events = appearances(presence, usual, self._start, self._rate)
         there = presence > PRESENT
         evidence = {**self._pattern.evidence, "frames with it": float(there.mean())}
         least = EXPLAINED_TILES
