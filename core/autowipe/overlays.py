@@ -21,7 +21,7 @@ SAME_AREA = 0.5  # share of the smaller matte from which two finds are the same 
 STAYS_S = 20.0  # timed text that stays longer than this is a mark, not a line somebody reads
 STAYS_SHARE = 0.9  # so is text that stays for this share of the range
 OUTLASTS = 1.25  # a mark that is there this much longer than its text was read is there without it
-STROKES = 0.6  # share of a find's matte on the strokes of a watermark, from which it is the watermark
+STROKES = 0.45  # share of a find's matte on the strokes of a watermark, from which it is the watermark
 LARGER = 3.0  # times the text's area from which a mark is a panel that the text stands on
 
 
