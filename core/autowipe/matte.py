@@ -171,6 +171,9 @@ class Mattes:
                 move = _onto(own_part, shift, part)
                 over = _paste(unblend.transmission[k], move, maps.transmission[k].shape, 1.0)
                 add = _paste(unblend.contribution[k], move, maps.transmission[k].shape, 0.0)
+                # between a hidden sample and another nothing is known: what the two would mix to is of neither
+                hidden = _paste((unblend.transmission[k] <= 0).astype(np.float32), move, over.shape, 0.0) > 0
+                over, add = np.where(hidden, np.float32(0), over), np.where(hidden, np.float32(0), add)
             assert maps.doubt is not None
             maps.doubt[k] = maps.doubt[k] * over
             if unblend is not None and unblend.doubt is not None:
