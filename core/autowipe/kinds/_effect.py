@@ -118,6 +118,7 @@ class Effect:
         covered, unblend, figures = settle(lines, covered, kept, self._picture, ref.box)
         evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances), **figures}
         if isinstance(ref, Travelling):
+            unblend = None  # between whole px the maps are too smooth to undo edges; it uncovers what is behind it
             evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
         picture = np.clip(looks[main].mean, 0, 255).astype(np.uint8)
         return Settled(ref.box, grown(covered), unblend, appearances, evidence, picture)
