@@ -22,6 +22,7 @@ STAYS_S = 20.0  # timed text that stays longer than this is a mark, not a line s
 STAYS_SHARE = 0.9  # so is text that stays for this share of the range
 OUTLASTS = 1.25  # a mark that is there this much longer than its text was read is there without it
 STROKES = 0.45  # share of a find's matte on the strokes of a watermark, from which it is the watermark
+MOVED = np.array([1.5, 1.5, 0.03, 1.0])  # px, px, scale, degrees: less is what a fit errs by
 LARGER = 3.0  # times the text's area from which a mark is a panel that the text stands on
 
 
@@ -96,12 +97,17 @@ def _settle_dynamic(found: list[Found]) -> list[Found]:
                 if len(event.range.meet(rival.range)) >= SAME_TIME * min(len(event.range), len(rival.range))
                 and _meet_at(find, event, other, rival) >= SAME_AREA
             ]
-            if again or _moves(find, event):
-                for other, rival in rivals:
-                    if other.kind == "subtitle" or len(rival.range) <= OUTLASTS * len(event.range):
-                        other.events = [e for e in other.events if e is not rival]
-            if any(any(e is rival for e in other.events) for other, rival in rivals):
-                taken.append(event)
+            outdone = [
+                (other, rival)
+                for other, rival in rivals
+                if (again or _moves(find, event))
+                and (other.kind == "subtitle" or len(rival.range) <= OUTLASTS * len(event.range))
+            ]
+            if len(outdone) < len(rivals):
+                taken.append(event)  # what explains it as well stays, all of it
+                continue
+            for other, rival in outdone:
+                other.events = [e for e in other.events if e is not rival]
         find.events = [event for event in find.events if not any(event is t for t in taken)]
     return [find for find in found if find.events]
 
@@ -109,7 +115,10 @@ def _settle_dynamic(found: list[Found]) -> list[Found]:
 def _moves(find: Found, event: FoundEvent | None = None) -> bool:
     """True where a find changes its place or size, in one event or at all."""
     keys = [key[1:] for key in find.trajectory if event is None or int(key[0]) in event.range]
-    return len(set(keys)) > 1
+    if len(keys) < 2:
+        return False
+    spans = np.ptp(np.array([[*key, 1.0, 0.0][:4] for key in keys], np.float64), axis=0)
+    return bool((spans > MOVED).any())
 
 
 def _is_one_of_many(find: Found, others: list[Found]) -> bool:
