@@ -143,10 +143,14 @@ def test_a_cluster_that_loses_a_worker_and_its_scheduler_gives_what_one_machine_
     for name in ("short0_clean.mkv", "short1_clean.mkv", "short2_clean.mkv", "long_clean.mkv"):
         assert (out / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
     figures = json.loads((out / "batch.json").read_text("utf-8"))["clips"]
-    assert [(clip["state"], clip["attempts"]) for clip in figures] == [("done", 1)] * 4
-    jobs = out / ".autowipe-batch" / "jobs"
-    assert len(list(jobs.glob("long*/messages-1-part-*.jsonl"))) == 2
-    assert len(list(jobs.glob("long*/messages-1-join.jsonl"))) == 1
+    assert [clip["state"] for clip in figures] == ["done"] * 4
+    # What was in flight on the lost worker is begun again, as often as its engine, which nobody heeds, is still busy;
+    # a clip that no loss has hit is done once.
+    again = [clip["attempts"] for clip in figures if clip["attempts"] > 1]
+    assert len(again) <= 1 and all(attempts <= 6 for attempts in again)
+    (long,) = (out / ".autowipe-batch" / "jobs").glob("long*")
+    assert len({path.name.split("-part-")[1] for path in long.glob("messages-*-part-*.jsonl")}) == 2
+    assert len(list(long.glob("messages-*-join.jsonl"))) == 1
     assert not list(out.rglob(".*.autowipe")), "a working folder is left"
 
 
