@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 
 from ..job import Box
-from ..maps import Unblend
 from ..planes import Layout
 from ..timing import FrameRange
-from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, settle, sharpness
+from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, sharpness
 from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 
 ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
@@ -54,7 +53,6 @@ class Settled:
 
     box: Box  # of the template, source px, at the reference appearance
     matte: np.ndarray  # (H, W) float32
-    unblend: Unblend | None
     appearances: list[Appearance]
     evidence: dict[str, float | str]
     picture: np.ndarray  # (H, W, 3) uint8: luma and chroma, its mean look
@@ -115,13 +113,11 @@ class Effect:
         covered = covered & own
         if is_all:
             covered |= connected(own, lines)
-        covered, unblend, figures = settle(lines, covered, kept, self._picture, ref.box)
-        evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances), **figures}
+        evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
         if isinstance(ref, Travelling):
-            unblend = None  # between whole px the maps are too smooth to undo edges; it uncovers what is behind it
             evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
         picture = np.clip(looks[main].mean, 0, 255).astype(np.uint8)
-        return Settled(ref.box, grown(covered), unblend, appearances, evidence, picture)
+        return Settled(ref.box, grown(covered), appearances, evidence, picture)
 
     def _evidence(self, look: Look, seeds: np.ndarray) -> dict[str, float | str]:
         """What speaks for something drawn, from one appearance."""

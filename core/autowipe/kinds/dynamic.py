@@ -1,7 +1,8 @@
 """Overlays that come and go or move: blinking, jumping and drifting marks, effect text, captions word by word.
 
 First look: groups of edges with a common fate (`_stays`). Second look, at native size: what each of them is, whether
-it is drawn over the picture rather than part of it, and the frames in which it grows in or fades (`_effect`).
+it is drawn over the picture rather than part of it, and the frames in which it grows in or fades (`_effect`). What
+comes, goes or moves shows at other times what is behind it, so it is never un-blended: that is borrowed exactly.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import cv2
 import numpy as np
 
 from ..job import Box
-from ..maps import Unblend
 from ..planes import Layout
 from ..text import find_text, read_text
 from ..timing import FrameRange
@@ -171,7 +171,7 @@ def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | Non
         events,
         _confidence(settled),
         np.ascontiguousarray(settled.matte[part]),
-        _cut_maps(settled.unblend, settled.box, box, layout),
+        None,
         settled.evidence,
         tuple(keys[t] for t in sorted(keys)) if moves else (),
     )
@@ -197,19 +197,6 @@ def _keys(a: Appearance, origin: tuple[int, int], whole: FrameRange) -> dict[int
 def _inside(box: Box, layout: Layout) -> Box:
     x0, y0 = max(0, box[0]), max(0, box[1])
     return (x0, y0, min(layout.width, box[0] + box[2]) - x0, min(layout.height, box[1] + box[3]) - y0)
-
-
-def _cut_maps(maps: Unblend | None, old: Box, box: Box, layout: Layout) -> Unblend | None:
-    if maps is None:
-        return None
-    out = Unblend([], [])
-    for k, plane in enumerate(layout.colour):
-        px, py, _, _ = layout.plane_box(old, plane)
-        x, y, w, h = layout.plane_box(box, plane)
-        part = np.s_[y - py : y - py + h, x - px : x - px + w]
-        out.transmission.append(maps.transmission[k][part].copy())
-        out.contribution.append(maps.contribution[k][part].copy())
-    return out
 
 
 def _confidence(settled: Settled) -> float:
@@ -266,8 +253,8 @@ def join_styles(found: list[Found]) -> list[Found]:
 def _own(find: Found) -> None:
     """Gives the only event of a find its maps."""
     (event,) = find.events
-    event.box, event.matte, event.unblend = find.box, find.matte, find.unblend
-    find.matte = find.unblend = None
+    event.box, event.matte = find.box, find.matte
+    find.matte = None
     if not find.trajectory:
         ends = (event.range.start, event.range.stop - 1)
         find.trajectory = tuple((float(t), 0.0, 0.0, 1.0, 0.0) for t in sorted(set(ends)))
