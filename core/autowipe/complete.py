@@ -23,7 +23,6 @@ from .unblend import invert
 COVERED = 0.02  # a matte below this changes 8-bit samples by less than their rounding and the codec's noise
 NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
 SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
-BLIND = 10.0  # levels of noise from which an un-blended sample shows less of the picture than its surroundings do
 WORKERS = 2  # frames matched at a time: more gain little, as each holds the interpreter for a good part
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
@@ -78,12 +77,11 @@ def _unblend(crops: Crops) -> _Scene:
     for t, matte in enumerate(crops.mattes):
         hole = None if matte is None else matte > COVERED
         hidden = opaque = hole = hole if hole is not None and hole.any() else None
-        maps, beneath = crops.unblends[t], None if hole is None else _beneath(crops, t)
+        beneath = None if hole is None else _beneath(crops, t)
         if hole is not None and beneath is not None:
             estimates, deviations = beneath
             hidden = hole & (deviations[0] > SHINES * NOISE)
-            assert maps is not None
-            opaque = hidden & (np.isinf(deviations[0]) | (maps.transmission[0] < NOISE / BLIND))
+            opaque = hidden & np.isinf(deviations[0])
             hidden, opaque = (mask if mask.any() else None for mask in (hidden, opaque))
             for volume, estimate in zip(volumes, estimates, strict=True):
                 volume[t] = estimate

@@ -34,7 +34,6 @@ ENOUGH_EXPLAINED = 0.6  # good fits explain .6 to .85 of the steps along their b
 ROUGH, ROUGH_PX = 15.0, 3.0  # levels by which a fill errs so many px deep; good fits 1 to 12, bad ones 13 to 35
 LEAST_QUALITY = 0.25
 MOST_EXTRA = 8.0  # levels by which a contribution may depart from its level's
-LEAST_DOUBT = 0.01  # of a fitted transmission; fits are off from the truth by .002 to .02
 EDGE_DOUBT = 0.25  # of a step in transmission: what a soft edge is off by
 FINEST = 2.2  # codec error for the amplitude of the finest texture, see _noise
 OPAQUE = "it is opaque"
@@ -185,9 +184,7 @@ def _maps(
         extra = np.where(own_hole, np.clip(extra, -MOST_EXTRA, MOST_EXTRA), 0)
         transmission.append(np.where(own_opaque, 0, own_a).astype(np.float32))
         contribution.append(np.where(own_opaque, mean, flat + extra).astype(np.float32))
-    error = max([LEAST_DOUBT, *(level.error for level in levels if level.a >= LEAST_TRANSMISSION)])
-    doubts = [np.hypot(edge_doubt(part), np.float32(error) * (part < 1)) for part in transmission]
-    unblend = Unblend(transmission, contribution, doubts)
+    unblend = Unblend(transmission, contribution, [edge_doubt(part) for part in transmission])
     return BlendMaps(unblend, opaque, covered, noise, quality, ())
 
 
