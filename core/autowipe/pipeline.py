@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from . import device, kinds, parts, planes
 from .areas import AreaMask, matte_overlays
 from .composite import composite
 from .decode import Clip, ClipInfo, fingerprint, open_clip
 from .encode import Output, copy_untouched, open_output
 from .errors import Cancelled, JobError, MediaError
-from .job import KINDS, Box, Job
+from .job import KINDS, Job
 from .matte import Mattes
 from .outputs import check_outputs, check_pictures
 from .overlays import resolve, to_plan
@@ -161,11 +159,10 @@ def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Pa
     shots = shot_finder.finish()
     boxes = [finder.propose(shots) for finder in finders]
     if any(boxes):
-        with closing(ahead(_measured(clip, whole, boxes, run))) as crops_of:
-            for frame, crops in crops_of:
-                for finder, crop in zip(finders, crops, strict=True):
-                    if crop:
-                        finder.measure(frame, crop)
+        for frame in _decoded(clip, whole, "measure", run):
+            for finder, wanted in zip(finders, boxes, strict=True):
+                if wanted:
+                    finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in wanted])
     found = resolve([find for finder in finders for find in finder.finish()], whole, float(info.rate))
     search = AreaMask(job.search_areas, info, "search area")
     overlays = to_plan(found, job.kinds, search, info.layout, whole, folder, "plan.maps")
@@ -265,17 +262,6 @@ def _small_frames(clip: Clip, whole: FrameRange, run: Run) -> Iterator[kinds.Sma
     for frame in _decoded(clip, whole, "look", run):
         luma, chroma = planes.small(frame.views, clip.info.layout, SMALL_WIDTH)
         yield kinds.Small(frame.index, luma, chroma, clip.info.layout.width / luma.shape[1])
-
-
-def _measured(
-    clip: Clip, whole: FrameRange, boxes: list[list[Box]], run: Run
-) -> Iterator[tuple[int, list[list[list[np.ndarray]]]]]:
-    """Each frame's crops of every finder's boxes."""
-    for frame in _decoded(clip, whole, "measure", run):
-        yield (
-            frame.index,
-            [[planes.crop(frame.views, clip.info.layout, box) for box in wanted] for wanted in boxes],
-        )
 
 
 def _decoded(clip: Clip, whole: FrameRange, stage: str, run: Run) -> Iterator[Any]:
