@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import logging
 import os
@@ -23,15 +24,31 @@ from .timing import parse_range
 
 log = logging.getLogger(__name__)
 
+M_MMAP_THRESHOLD = -3  # glibc's malloc.h
+LARGE_BLOCK = 256 * 1024  # bytes
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code says how it ended (see errors.py)."""
+    _keep_heap_small()
     args = _parser().parse_args(argv)
     try:
         return args.command(args)
     except AutoWipeError as err:
         _tell(err)
         return err.exit_code
+
+
+def _keep_heap_small() -> None:
+    """Lets glibc give large blocks back as soon as they are free.
+
+    Left to itself it soon takes them from the heap, where small ones that stay keep the room of large ones that are
+    gone: memory would grow with the clip's length.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+        if mallopt is not None:
+            mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def _wipe(args: argparse.Namespace) -> int:
