@@ -15,7 +15,7 @@ from ._cover import Look, LookSum, graphic_edges, sharpness
 from ._tracks import smooth
 
 SAMPLES = 24  # frames of an appearance that are looked at closely
-KEPT = 8  # of these are kept for the fit of its opacity
+KEPT = 8  # of these are kept, to be looked at together with those of its other appearances
 AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may grow, fade, or lose a part
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 TRIED, HOPELESS = 6, 0.4  # samples after which it is judged first, and the sharpness that it needs then
