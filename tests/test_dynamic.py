@@ -18,6 +18,7 @@ from synth import Burnt
 
 SIZE = (480, 270)
 LAYOUT = layout_of("yuv420p", *SIZE)
+SAMPLE = Path(__file__).parent.parent / "sample" / "village.mp4"
 LEAST_RECALL = 0.95  # of the changed pixels; the rest is the faintest rim of the antialiasing
 MOST_AWAY = 0.004  # share of the picture that the matte may cover more than 8 px from any overlay
 
@@ -113,6 +114,18 @@ def test_a_drifting_mark_is_followed_along_its_way(tmp_path):
     speed = (np.array(last[1:3]) - first[1:3]) / (last[0] - first[0])
     assert np.allclose(speed, (1.7, 0.9), atol=0.03)
     covers(drawn, (4, 20, 40, 60, 68))
+
+
+def test_a_word_whose_corners_are_lost_to_a_busy_scene_is_followed_as_a_whole():
+    """The sample's word: across .55 of the picture's width, along a wave of .06 of its height."""
+    found = [find for find in perceive("dynamic", SAMPLE) if any("village" in e.text for e in find.events)]
+
+    assert len(found) == 1
+    assert near([(e.range.start, e.range.stop) for e in found[0].events], [(0, 120)])
+    keys = np.array(found[0].trajectory)
+    t = keys[:, 0] / 120
+    way = np.stack([0.55 * 640 * t, 0.06 * 360 * np.sin(2 * np.pi * t)], 1)
+    assert np.abs(keys[:, 1:3] - keys[0, 1:3] - (way - way[0])).max() < 1.5
 
 
 def test_words_in_one_place_are_events_of_one_overlay(tmp_path):

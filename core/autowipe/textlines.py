@@ -222,16 +222,18 @@ class LineFinder:
         self._budget = min(2.0, self._budget + SPARE / self.step)
         if frame >= self._next:
             self._next = frame + self.step
-            self._look(picture, (0, 0, width, height), 1.0)
+            self._look(picture, (0, 0, width, height), 1.0, small.text)
         else:
             for want in self._wanted:
                 if want.frame == frame and (self._budget > 0 or want.certain):
                     x0, y0, x1, y1 = want.window
                     window = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
                     area = (window[2] - window[0]) * (window[3] - window[1])
+                    if min(window[2] - window[0], window[3] - window[1]) < 8:
+                        continue
                     zoom = float(np.clip(np.sqrt(CLOSE * width * height / area), 1, 2))
                     self._budget -= 0 if want.certain else 0.05 + zoom**2 * area / (width * height)
-                    self._look(picture, window, zoom)
+                    self._look(picture, window, zoom, find_text(_enlarged(picture, window, zoom)))
         self._wanted = [want for want in self._wanted if want.frame > frame]
 
     def close(self) -> None:
@@ -410,16 +412,9 @@ class LineFinder:
         sizes = float((ax**2 + ay**2)[ring].sum()) * float((bx**2 + by**2)[ring].sum())
         return max(0.0, both / max(1e-6, float(np.sqrt(sizes))))
 
-    def _look(self, picture: Picture, window: Corners, zoom: float) -> None:
-        """Lets the detector look at a part of the newest frame and starts to follow what is not followed yet."""
-        x0, y0, x1, y1 = window
-        if min(x1 - x0, y1 - y0) < 8:
-            return
+    def _look(self, picture: Picture, window: Corners, zoom: float, found: list[TextLine]) -> None:
+        """Starts to follow what the detector has found in a part of the newest frame and is not followed yet."""
         height, width = picture[0].shape
-        part = np.dstack([picture[k][y0:y1, x0:x1] for k in (0, 2, 1)])
-        if zoom > 1:
-            part = cv2.resize(part, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
-        found = find_text(cv2.cvtColor(part, cv2.COLOR_YCrCb2BGR))
         boxes = [_corners(text, window, zoom) for text in found]
         followed = [track for track in self._tracks if track.lost is None]
         frame = self._ring[-1][0]
@@ -433,6 +428,15 @@ class LineFinder:
             track = _Track(Line(box, text.slant, text.score, frame, frame + 1))
             if self._begin(track, picture, boxes + [other.line.box for other in followed]):
                 self._tracks.append(track)
+
+
+def _enlarged(picture: Picture, window: Corners, zoom: float) -> np.ndarray:
+    """A part of the picture as the detector wants it."""
+    x0, y0, x1, y1 = window
+    part = np.dstack([picture[k][y0:y1, x0:x1] for k in (0, 2, 1)])
+    if zoom > 1:
+        part = cv2.resize(part, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    return cv2.cvtColor(part, cv2.COLOR_YCrCb2BGR)
 
 
 def _corners(text: TextLine, window: Corners, zoom: float) -> Corners:

@@ -19,6 +19,7 @@ from ._effect import Appearance, Effect, Settled
 from ._showing import Showing, Sighting, Travelling
 from ._stays import Stay, StayFinder, link
 from ._tracks import TrackFinder, Travel
+from ._words import WordFinder
 
 LOOKS_A_SECOND, STEPS_A_SECOND = 30, 15  # of what stays, and of what travels
 LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
@@ -26,12 +27,13 @@ MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
 SHARP, AGAIN_SHARP = 0.6, 0.55  # drawn: marks 0.65 to 0.98, the scene's 0.3 to 0.6; of what comes back elsewhere
 LOCKED, AGAIN_LOCKED = 0.85, 0.75
 SURE_SHARP, SURE_LOCKED = 0.75, 0.92  # of what travels, to need no reading
-CARRIED_LOCKED, SURE_READ = 0.55, 0.8  # the background passes beneath, which shakes the edges of translucent marks
+CARRIED_LOCKED, SURE_READ = 0.5, 0.8  # the background passes beneath, which shakes the edges of translucent marks
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
 READ = 0.6  # how sure the recogniser is that a small find is text
 BENT = np.array([1, 0.05, 0.05, 0.01, 1])  # of a key, by which it departs from a straight way between its neighbours
+ALONG, ALONG_SHARE = 4.0, 0.2  # analysis px, and of a way, by which those of one thing differ that was followed twice
 ELSEWHERE = 4.0  # px from which an appearance is in another place
 
 
@@ -42,7 +44,7 @@ class Finder:
         self._layout, self._whole, self._rate = layout, whole, rate
         self._step = max(1, round(rate / LOOKS_A_SECOND))
         self._stride = max(1, round(rate / STEPS_A_SECOND))
-        self._stays, self._tracks = StayFinder(), TrackFinder()
+        self._stays, self._tracks, self._words = StayFinder(), TrackFinder(), WordFinder(rate / self._step)
         self._scale = 1.0
         self._effects: list[Effect] = []
         self._found: list[Found] = []
@@ -52,12 +54,14 @@ class Finder:
         self._scale = small.scale
         if (small.frame - self._whole.start) % self._step == 0:
             self._stays.add(small.frame, small.luma)
+            self._words.add(small)
         if (small.frame - self._whole.start) % self._stride == 0:
             self._tracks.add(small.frame, small.luma)
 
     def propose(self, shots: tuple[FrameRange, ...]) -> list[Box]:
         self._stays.close()
         self._tracks.close()
+        self._words.close()
         stays = choose(self._stays.stays, shots, self._whole, self._rate)
         for group in link(stays):
             showings = [
@@ -65,7 +69,9 @@ class Finder:
                 for stay in group
             ]
             self._effects.append(Effect(showings, self._layout, self._scale, shots))
-        for travel in choose_travels(self._tracks.travels, self._whole, self._rate):
+        travels = choose_travels(self._tracks.travels, self._whole, self._rate)
+        words = choose_travels(self._words.travels, self._whole, self._rate)
+        for travel in once(travels + words):
             edges = np.ones(travel.box[:1:-1], bool)
             sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path)
             showing = Travelling(sighting, self._layout, self._scale, self._rate)
@@ -116,6 +122,30 @@ def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> lis
     most = max(4, round(MOST_A_SECOND * len(whole) / rate / 2))
     far.sort(key=lambda t: -t.points * (t.stop - t.start))
     return sorted(far[:most], key=lambda t: t.start)
+
+
+def once(travels: list[Travel]) -> list[Travel]:
+    """Of those that go the same way in the same place at the same time the one that does so longest."""
+    kept: list[Travel] = []
+    for travel in sorted(travels, key=lambda t: t.start - t.stop):
+        if not any(_is_along(travel, other) for other in kept):
+            kept.append(travel)
+    return sorted(kept, key=lambda t: t.start)
+
+
+def _is_along(travel: Travel, other: Travel) -> bool:
+    """Whether both show the same thing for most of the shorter one's time."""
+    first, stop = max(travel.start, other.start), min(travel.stop, other.stop)
+    if stop - first < 0.5 * min(travel.stop - travel.start, other.stop - other.start):
+        return False
+    ways = [t.path[first - t.start : stop - t.start] for t in (travel, other)]
+    one, two = (way - way[0] for way in ways)
+    if np.abs(one - two).max() > max(ALONG, ALONG_SHARE * np.hypot(*np.ptp(one, axis=0))):
+        return False
+    (ax, ay), (bx, by) = (np.array(t.box[:2]) + way[0] for t, way in zip((travel, other), ways, strict=True))
+    (aw, ah), (bw, bh) = travel.box[2:], other.box[2:]
+    across, down = min(ax + aw, bx + bw) - max(ax, bx), min(ay + ah, by + bh) - max(ay, by)
+    return bool(across > 0 and down > 0 and across * down > 0.5 * min(aw * ah, bw * bh))
 
 
 def is_overlay(settled: Settled) -> bool:

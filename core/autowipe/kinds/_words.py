@@ -1,0 +1,184 @@
+"""Words that travel: text lines followed as a whole, where their corners are lost to the scene that passes beneath.
+
+The detector names the lines in sampled frames; in between each is fitted, from frame to frame, by the edges that it
+has kept so far, in which those of the scene average out. What the scene around it does meanwhile is followed too:
+a sign goes with the wall that it hangs on, a mark goes its own way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from . import Small
+from ._showing import register, slopes
+from ._tracks import Travel, smooth
+
+LOOK_S = 0.32  # s from one look for text to the next
+MOST = 16  # words that are followed at once, the surest first
+RADIUS = 4  # analysis px by which a word's way may bend from step to step
+LIKE = 0.4  # correlation of its edges from which a word is still there
+MISSES = 3  # steps in a row without it, from which it is gone
+UNSEEN = 3  # looks in a row in which the detector does not see again what it saw once, from which it is no word
+SAME = 0.35  # overlap from which the detector's line is the word that is followed
+MEMORY = 24  # steps over which its edges are averaged
+RING = 0.9  # of a word's height: so far around it the scene is followed
+OWN_WAY = 6.0  # analysis px by which a word has left the scene around it, to be no part of it
+OWN_SHARE = 0.2  # the same as a share of its way
+LEAST_LOOKS = 2  # in which the detector has seen it
+PAD = 0.8  # of a word's height: an icon beside it, its outline and shadow
+
+
+@dataclass(eq=False)
+class _Word:
+    """A line that is followed; lengths in px of the analysis picture."""
+
+    size: tuple[int, int]
+    score: float
+    edges: np.ndarray  # (2, h, w): their mean so far
+    frames: list[int]
+    spots: list[tuple[float, float]]  # top left corner in each of `frames`
+    scene: np.ndarray = field(default_factory=lambda: np.zeros(2))  # how far the scene around it has gone
+    steps: int = 1
+    misses: int = 0
+    seen: int = 1
+    unseen: int = 0
+
+    @property
+    def ahead(self) -> tuple[float, float]:
+        """Where it is expected next."""
+        k = min(4, len(self.spots) - 1)
+        (x, y), (x0, y0) = self.spots[-1], self.spots[-1 - k]
+        return (x + (x - x0) / k, y + (y - y0) / k) if k else (x, y)
+
+
+class WordFinder:
+    """Gets looks at the picture in order; its memory is the last picture and the words that are on their way."""
+
+    def __init__(self, rate: float) -> None:
+        """`rate`: looks a second."""
+        self.travels: list[Travel] = []
+        self._every = max(1, round(LOOK_S * rate))
+        self._count = 0
+        self._last: np.ndarray | None = None
+        self._open: list[_Word] = []
+
+    def add(self, small: Small) -> None:
+        for word in self._open:
+            self._follow(word, small)
+        if self._count % self._every == 0:
+            self._look(small)
+        for word in [w for w in self._open if w.misses >= MISSES or self._is_none(w)]:
+            self._end(word)
+        self._last = small.luma
+        self._count += 1
+
+    def close(self) -> None:
+        """No more looks: what still travels ends here."""
+        for word in list(self._open):
+            self._end(word)
+
+    @staticmethod
+    def _is_none(word: _Word) -> bool:
+        return word.seen < LEAST_LOOKS and word.unseen >= UNSEEN
+
+    def _look(self, small: Small) -> None:
+        height, width = small.luma.shape
+        fresh = []
+        for line in small.text:
+            x0, y0, x1, y1 = line.bounds
+            word = max(self._open, key=lambda w: _overlap(w, (x0, y0, x1, y1)), default=None)
+            if word is not None and _overlap(word, (x0, y0, x1, y1)) >= SAME:
+                word.seen, word.unseen = word.seen + 1, -1
+                continue
+            x, y = max(0, int(x0)), max(0, int(y0))
+            w, h = min(width, int(np.ceil(x1))) - x, min(height, int(np.ceil(y1))) - y
+            if min(w, h) >= 6:
+                edges = slopes(small.luma[y : y + h, x : x + w])
+                fresh.append(_Word((w, h), line.score, edges, [small.frame], [(float(x), float(y))]))
+        for word in self._open:
+            word.unseen += 1
+        fresh.sort(key=lambda w: -w.score)
+        self._open += fresh[: max(0, MOST - len(self._open))]
+
+    def _follow(self, word: _Word, small: Small) -> None:
+        self._follow_scene(word, small.luma)
+        (x, y), (w, h) = word.ahead, word.size
+        room = 2 * RADIUS
+        left, top = int(np.floor(x)) - room, int(np.floor(y)) - room
+        window = _cut(small.luma, left, top, w + 2 * room, h + 2 * room)
+        if window is None:
+            word.misses = MISSES
+            return
+        edges = slopes(window)
+        inner = np.zeros(edges.shape[1:], bool)
+        inner[room : room + h, room : room + w] = True
+        model = np.zeros_like(edges)
+        model[:, room : room + h, room : room + w] = word.edges
+        dx, dy, like, _ = register(model, inner, edges, RADIUS + 1, fine=True)
+        if like < LIKE:
+            word.misses += 1
+            return
+        word.misses = 0
+        word.frames.append(small.frame)
+        word.spots.append((left + room + dx, top + room + dy))
+        move = np.array([[1, 0, -room - dx], [0, 1, -room - dy]], np.float32)
+        now = np.stack([cv2.warpAffine(e, move, (w, h), flags=cv2.INTER_LINEAR) for e in edges])
+        word.steps += 1
+        word.edges += (now - word.edges) / min(word.steps, MEMORY)
+
+    def _follow_scene(self, word: _Word, luma: np.ndarray) -> None:
+        """Adds how far the scene close around the word goes from the last picture to this one."""
+        assert self._last is not None
+        (x, y), (w, h) = word.spots[-1], word.size
+        reach = max(6, round(RING * min(w, h)))
+        left, top = max(0, int(x) - reach), max(0, int(y) - reach)
+        part = self._last[top : int(y) + h + reach, left : int(x) + w + reach]
+        ring = np.full(part.shape, 255, np.uint8)
+        ring[max(0, int(y) - 2 - top) : int(y) + h + 3 - top, max(0, int(x) - 2 - left) : int(x) + w + 3 - left] = 0
+        spots = cv2.goodFeaturesToTrack(part, 40, 0.02, 4, mask=ring, blockSize=3) if part.size else None
+        if spots is None:
+            return
+        spots = spots.reshape(-1, 2) + np.array([left, top], np.float32)
+        ahead, found, _ = cv2.calcOpticalFlowPyrLK(self._last, luma, spots, None, winSize=(9, 9), maxLevel=2)
+        good = found.ravel() > 0
+        if good.sum() >= 4:
+            word.scene += np.median((ahead - spots)[good], axis=0)
+
+    def _end(self, word: _Word) -> None:
+        self._open.remove(word)
+        spots = np.array(word.spots)
+        way = spots[-1] - spots[0]
+        own = float(np.hypot(*(way - word.scene)))
+        if word.seen < LEAST_LOOKS or own < max(OWN_WAY, OWN_SHARE * float(np.hypot(*way))):
+            return
+        every = np.arange(word.frames[0], word.frames[-1] + 1)
+        path = np.stack([np.interp(every, word.frames, spots[:, k]) for k in (0, 1)], 1)
+        path = smooth(path - path[0]).astype(np.float32)
+        pad = round(PAD * min(word.size)) + 2
+        (x, y), (w, h) = np.floor(spots[0]).astype(int).tolist(), word.size
+        box = (x - pad, y - pad, w + 2 * pad, h + 2 * pad)
+        self.travels.append(Travel(box, word.frames[0], word.frames[-1] + 1, path, word.steps))
+
+
+def _cut(luma: np.ndarray, left: int, top: int, w: int, h: int) -> np.ndarray | None:
+    """A part of the picture, repeated beyond its edge; None where the middle of it is outside."""
+    height, width = luma.shape
+    if not (0 <= left + w // 2 < width and 0 <= top + h // 2 < height):
+        return None
+    if left >= 0 and top >= 0 and left + w <= width and top + h <= height:
+        return luma[top : top + h, left : left + w]
+    rows = np.clip(np.arange(top, top + h), 0, height - 1)
+    return np.ascontiguousarray(luma[rows[:, None], np.clip(np.arange(left, left + w), 0, width - 1)])
+
+
+def _overlap(word: _Word, box: tuple[float, float, float, float]) -> float:
+    """Intersection over union of a word, where it is now, and a box (x0, y0, x1, y1)."""
+    (x, y), (w, h) = word.spots[-1], word.size
+    across = min(x + w, box[2]) - max(x, box[0])
+    down = min(y + h, box[3]) - max(y, box[1])
+    if across <= 0 or down <= 0:
+        return 0.0
+    return across * down / (w * h + (box[2] - box[0]) * (box[3] - box[1]) - across * down)
