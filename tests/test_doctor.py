@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from autowipe import doctor as module
+from autowipe import weightfiles
 from autowipe.doctor import Check, doctor, format_checks
 
 
@@ -75,7 +76,7 @@ def test_a_damaged_weight_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         ' "lost": {"file": "lost.safetensors", "sha256": "00"}}}'
     )
     (tmp_path / "net.safetensors").write_bytes(b"not what was shipped")
-    monkeypatch.setattr(module.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(weightfiles.resources, "files", lambda package: tmp_path)
 
     check = found("weights")
 

@@ -20,13 +20,13 @@ PLAIN = {"errors", "timing", "protocol", "job", "plan"}
 # The files that know FFmpeg. All others see frames and planes.
 MEDIA = {"decode", "siting", "pixels", "encode", "encoders", "segments", "mux", "doctor"}
 # The files that print, exit or read argv.
-SPEAKING = {"cli", "batchcli", "watchcli", "__main__"}
+SPEAKING = {"cli", "batchcli", "traincli", "watchcli", "__main__"}
 # Seconds to import: never while `autowipe --help` or a job's check waits for it.
 HEAVY = {"torch", "onnxruntime", "rapidocr"}
 # The engine uses no network, unpickles nothing, and runs in no host.
 NEVER = {"bpy", "DaVinciResolveScript", "plugin", "scipy", "socket", "ssl", "http", "requests", "ftplib"}
 NEVER |= {"urllib.request", "pickle", "shelve", "marshal", "train"}
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "aaf2": "pyaaf2"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "aaf2": "pyaaf2", "PIL": "pillow"}
 # What may be used in one file only: the line to plug-ins on this machine.
 ALLOWED = {"link": {"socket"}}
 
@@ -93,16 +93,16 @@ def test_ffmpeg_is_known_to_the_media_files_only(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_heavy_packages_are_imported_when_they_are_needed(module: str) -> None:
-    heavy = HEAVY - {"torch"} if module.startswith(("models/", "train/")) else HEAVY
+    heavy = HEAVY - {"torch"} if module.startswith(("networks/", "train/")) else HEAVY
     wrong = [f for f in imports_of(module) if not f.is_ours and not f.is_lazy and is_in(f.name, heavy)]
     assert not wrong, f"{module}.py imports {wrong} when it is loaded"
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("models/")])
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("networks/")])
 def test_networks_know_torch_only(module: str) -> None:
     for found in imports_of(module):
         allowed = (
-            found.name.startswith("models/")
+            found.name.startswith("networks/")
             if found.is_ours
             else is_in(found.name, {"torch"}) or found.name.split(".")[0] in sys.stdlib_module_names
         )
@@ -116,7 +116,7 @@ def test_kinds_use_no_torch(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_network_no_pickle_and_no_host(module: str) -> None:
-    never = NEVER - {"train"} if module.startswith(("train/", "cli")) else NEVER
+    never = NEVER - {"train"} if module.startswith(("train", "cli")) else NEVER
     never = never - ALLOWED.get(module, set())
     for found in imports_of(module):
         name = found.name.replace("/", ".") if found.is_ours else found.name

@@ -16,7 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import __version__, batchcli, watchcli
+from . import __version__, batchcli, traincli, watchcli
 from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError
 from .job import CODECS, DEVICES, ENCODERS, KINDS, QUALITIES, Job, parse_area
 from .protocol import Failed, Hello, Message, OverlayFound, Progress, Result, Warned, to_line
@@ -241,6 +241,7 @@ def _parser() -> argparse.ArgumentParser:
 
     batchcli.add_commands(commands, lambda: _line_sender(_own_stdout()), _stopper)
     watchcli.add_command(commands, _stopper)
+    traincli.add_command(commands, _stopper)
 
     serve = commands.add_parser("serve", help="give plates to the OpenFX plug-in, which starts this by itself")
     serve.set_defaults(command=_serve)

@@ -18,3 +18,15 @@ def check(name: str) -> None:
             code="device-missing",
             hint="Use --device auto, or let `autowipe doctor` say what is missing.",
         )
+
+
+def choose(name: str) -> str:
+    """The device to use: `name` itself, or for "auto" the fastest that is there. Raises as `check`."""
+    if name != "auto":
+        check(name)
+        return name
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

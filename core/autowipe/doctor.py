@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 import shutil
@@ -12,9 +10,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module, metadata, resources
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Literal
+
+from .errors import WeightsError
+from .weightfiles import checked, entries
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons for which every package has wheels
 PACKAGES = (  # what pyproject.toml depends on
@@ -28,6 +29,7 @@ PACKAGES = (  # what pyproject.toml depends on
     "tqdm",
     "filelock",
     "rapidocr",
+    "pillow",
     "onnxruntime",
 )
 OTHER_OPENCVS = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
@@ -213,22 +215,18 @@ def _disk(name: str) -> list[Check]:
 
 
 def _weights(name: str) -> list[Check]:
-    folder = resources.files("autowipe.weights")
-    entries = json.loads(folder.joinpath("manifest.json").read_text("utf-8"))["weights"]
-    wrong = []
-    for weight, entry in entries.items():
-        file = folder.joinpath(entry["file"])
-        if not file.is_file():
-            wrong.append(f"{weight} is missing")
-        elif hashlib.sha256(file.read_bytes()).hexdigest() != entry["sha256"]:
-            wrong.append(f"{weight} is damaged")
+    wrong, known = [], entries()
+    for weight, entry in known.items():
+        try:
+            checked(weight, entry)
+        except WeightsError as err:
+            wrong.append(err.text)
     if wrong:
         return [Check(name, "fail", "; ".join(wrong), _reinstall())]
-    return [Check(name, "ok", ", ".join(entries) or "none ship with this version")]
+    return [Check(name, "ok", ", ".join(known) or "none ship with this version")]
 
 
 def _text_models(name: str) -> list[Check]:
-    from .errors import WeightsError
     from .text import model_file
 
     try:
