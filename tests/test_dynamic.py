@@ -9,6 +9,7 @@ import pytest
 import synth
 from autowipe.areas import AreaMask
 from autowipe.kinds import Found
+from autowipe.kinds._cover import Look, moves
 from autowipe.matte import Mattes
 from autowipe.overlays import resolve, to_plan
 from autowipe.planes import layout_of
@@ -175,3 +176,18 @@ def test_what_moves_blinks_or_grows_is_dynamic_and_other_text_is_not(finds, kind
     made = [found(kind, *ranges, trajectory=rest[0] if rest else ()) for kind, ranges, *rest in finds]
 
     assert [find.kind for find in resolve(made, FrameRange(0, 1000), 25.0)] == kinds
+
+
+def test_a_part_that_moves_with_the_scene_is_no_part_of_an_opaque_overlay():
+    size = (90, 160)
+    seeds, hair = np.zeros(size, bool), np.zeros(size, bool)
+    seeds[30:60, 30:100] = True
+    hair[30:60, 104:120] = True  # beside the overlay, of another mean colour than the surroundings
+    spread = np.where(seeds, 1.0, np.where(hair, 18.0, 20.0)).astype(np.float32)
+    still = np.zeros(size, np.float32)
+    look = Look(np.zeros((*size, 3), np.float32), spread, np.stack([still, still]), still, still, 24)
+
+    scene = moves(look, seeds, 5, 1.0)
+
+    assert scene[hair].all()
+    assert not scene[seeds].any()

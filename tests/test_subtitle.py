@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from autowipe import kinds, planes
 from autowipe.kinds import Found, Small
+from autowipe.kinds.subtitle import is_text
 from autowipe.planes import Layout, Plane
 from autowipe.timing import FrameRange
 
@@ -135,3 +136,17 @@ def test_text_that_is_always_there_in_a_still_scene_is_left_alone():
 
 def test_a_clip_without_text_has_no_subtitles():
     assert find(list(clip(lambda t: 0.0))) == []
+
+
+@pytest.mark.parametrize(
+    ("read", "contrast", "box", "expected"),
+    [
+        (0.4, 7.9, (276, 158, 204, 106), False),  # eyes that open: faint and hardly to be read
+        (0.97, 3.9, (20, 20, 90, 30), True),
+        (0.2, 80.0, (20, 20, 200, 30), True),
+        (0.4, 0.0, (20, 20, 200, 30), True),  # its contrast could not be seen
+        (0.4, 80.0, (20, 20, 30, 200), False),
+    ],
+)
+def test_what_neither_stands_out_nor_can_be_read_is_no_text(read, contrast, box, expected):
+    assert is_text(read, contrast, [box]) == expected

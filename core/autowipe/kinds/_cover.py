@@ -19,6 +19,7 @@ SHARP = 0.42  # of that contrast crossed within 2 px: graphics 0.45 to 0.95, len
 STEADY_SHARE = 0.75  # of the seeds' lock that the mark's other lines have
 SKIRT_PX = 2  # of the codec's ringing around what is covered
 TRUSTED_FIT = 0.5  # quality of the fit of its opacity from which that says what the mark covers
+SHAKES, SHAKES_LEAST = 0.6, 6.0  # share of the surroundings' change over time, and levels, that are the scene's own
 MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
 MOSTLY = 0.8  # hidden share from which a mark is as good as opaque
 
@@ -83,7 +84,7 @@ def sharpness(look: Look, lines: np.ndarray) -> float:
 
 def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """The mark's lines, and all that it covers: (H, W) bool each."""
-    hull = _find_hull(seeds, reach, round(1.5 * scale) + 2)
+    hull = _find_hull(seeds, reach, _pad(scale))
     offset = np.abs(look.mean - predict(look.mean, hull)).max(2)
     usual = predict(look.spread[..., None], hull)[..., 0]
     noise = np.sqrt(np.maximum(1 / np.maximum(look.lock, 1e-3) - 1, 0)) * look.edge / np.sqrt(look.count)
@@ -98,6 +99,13 @@ def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple
     areas = hull & (calm | (offset > max(12.0, 2.5 * error)))
     areas = cv2.morphologyEx(areas.astype(np.uint8), cv2.MORPH_OPEN, disc(1)) > 0
     return lines, lines | connected(areas, cv2.dilate(lines.astype(np.uint8), disc(1)) > 0)
+
+
+def moves(look: Look, seeds: np.ndarray, reach: int, scale: float) -> np.ndarray:
+    """(H, W) bool: what changes over time nearly as the surroundings do, as nothing opaque does."""
+    usual = predict(look.spread[..., None], _find_hull(seeds, reach, _pad(scale)))[..., 0]
+    least = cv2.erode(look.spread, np.ones((3, 3), np.uint8))  # edges of what shakes or grows a little change too
+    return np.asarray((least > SHAKES_LEAST) & (look.spread > SHAKES * usual))
 
 
 def settle(
@@ -141,6 +149,10 @@ def _joint(lines: np.ndarray, covered: np.ndarray, maps: BlendMaps) -> tuple[np.
 def grown(covered: np.ndarray) -> np.ndarray:
     """The matte (H, W) float32 of what is covered, with the codec's ringing around it."""
     return cv2.dilate(covered.astype(np.uint8), disc(SKIRT_PX)).astype(np.float32)
+
+
+def _pad(scale: float) -> int:
+    return round(1.5 * scale) + 2
 
 
 def _find_hull(seeds: np.ndarray, reach: int, pad: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
-from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, sharpness
+from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, moves, sharpness
 from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 
 ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
@@ -108,6 +108,7 @@ class Effect:
         appearances = [self._appearance(s, shift, template, near) for s, shift in alike]
         reach = max(3, round(0.012 * self._picture.width))
         lines, covered = find_cover(look, edges, reach, self._scale)
+        covered &= lines | ~moves(look, edges, reach, self._scale)
         own, is_all = _is_own(near, appearances)
         lines = lines & own
         covered = covered & own

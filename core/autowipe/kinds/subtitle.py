@@ -23,7 +23,8 @@ AFTER = 2  # frames after an event in which it is looked at once more
 SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
 GROWN = 24  # levels of change that are strokes
 LEAST_REACH = 0.5  # share of a line's columns in which strokes are seen, of a matte to be trusted
-LEAST_READ = 0.6  # how sure the recogniser is, of a column of letters to be one
+LEAST_READ = 0.6  # how sure the recogniser is, of a column of letters, or of faint ones, to be text
+FAINT = 10.0  # mean change on the strokes, levels: the least that is seen of a text at its ends
 LEAST_TRANSMISSION = 0.12  # of a box behind the text, to be un-blended: below, noise grows too much
 SLOW = 6  # frames from which a fade begins and ends below what can be told from noise
 GROWS = 5  # frames before an event in which its text may grow in
@@ -242,8 +243,8 @@ class Finder:
                 event.matte[max(0, y0) : y1, max(0, x0) : x1] = 255
         event.contrast = strokes.contrast
         event.text, event.read = self._read(look)
-        if event.read < LEAST_READ and all(box[3] > 1.5 * box[2] for box in event.boxes):
-            event.matte[:] = 0  # a column is rarer than a stack of things that look like letters
+        if not is_text(event.read, event.contrast, event.boxes):
+            event.matte[:] = 0
             return
         if strokes.panel is not None and strokes.panel.transmission >= LEAST_TRANSMISSION:
             pair = (gathered.last, after) if strokes.panel.late else (gathered.first, gathered.before)
@@ -363,6 +364,16 @@ class Finder:
 def _differ(one: np.ndarray, two: np.ndarray) -> float:
     """Mean difference in levels of 8 bits."""
     return float(cv2.absdiff(one, two).mean()) / (1 if one.dtype == np.uint8 else 4)
+
+
+def is_text(read: float, contrast: float, boxes: Sequence[Box]) -> bool:
+    """Whether something that looked like text is, by how surely it is read and how much its strokes stand out.
+
+    `contrast`: levels, 0 where it is not known. What neither stands out nor can be read moves so in the scene; and a
+    column of letters is rarer than a stack of things that look like letters.
+    """
+    is_column = all(height > 1.5 * width for _, _, width, height in boxes)
+    return read >= LEAST_READ or not (0 < contrast < FAINT or is_column)
 
 
 def choose(lines: list[Line], shots: tuple[FrameRange, ...], whole: FrameRange) -> list[Line]:
