@@ -20,7 +20,7 @@ def perceive(kind: str, path: Path) -> list[Found]:
             small = Small(frame.index, luma, chroma, info.layout.width / luma.shape[1])
             finder.survey(small)
             shots.add(small)
-        boxes = finder.propose(shots.finish())
+        boxes = finder.propose(shots.finish(), lambda: None)
         if boxes:
             for frame in clip.frames():
                 finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in boxes])

@@ -48,7 +48,7 @@ def find(frames: list[list[np.ndarray]], shots: tuple[FrameRange, ...] | None = 
     for t, (luma, u, v) in enumerate(frames):
         chroma = np.dstack([cv2.resize(u, (WIDTH, HEIGHT)), cv2.resize(v, (WIDTH, HEIGHT))])
         finder.survey(Small(t, luma, chroma, 1.0))
-    boxes = finder.propose(shots or (whole,))
+    boxes = finder.propose(shots or (whole,), lambda: None)
     for t, frame in enumerate(frames):
         finder.measure(t, [planes.crop(frame, LAYOUT, box) for box in boxes])
     return finder.finish()

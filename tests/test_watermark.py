@@ -36,7 +36,7 @@ def find(clip: synth.Synthetic) -> list[kinds.Found]:
         for frame in opened.frames():
             luma, chroma = planes.small(frame.views, layout, 640)
             finder.survey(kinds.Small(frame.index, luma, chroma, layout.width / luma.shape[1]))
-        if boxes := finder.propose((whole,)):
+        if boxes := finder.propose((whole,), lambda: None):
             for frame in opened.frames():
                 finder.measure(frame.index, [planes.crop(frame.views, layout, box) for box in boxes])
         return finder.finish()

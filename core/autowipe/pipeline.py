@@ -22,6 +22,7 @@ from .matte import Mattes
 from .outputs import check_outputs, check_pictures
 from .overlays import resolve, to_plan
 from .pace import Pace
+from .perception import Perception
 from .plan import Plan, Source
 from .planfile import maps_digest, read_plan, write_plan
 from .plate import Plate
@@ -151,13 +152,15 @@ def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Pa
     info = clip.info
     finders = [kinds.load(name, info.layout, whole, float(info.rate)) for name in kinds.names()]
     shot_finder = ShotFinder()
+    perception = Perception(whole, float(info.rate), job.device)
     with closing(ahead(_small_frames(clip, whole, run))) as smalls:
         for small in smalls:
             shot_finder.add(small)
+            perception.add(small)
             for finder in finders:
                 finder.survey(small)
     shots = shot_finder.finish()
-    boxes = [finder.propose(shots) for finder in finders]
+    boxes = [finder.propose(shots, perception.seen) for finder in finders]
     if any(boxes):
         for frame in _decoded(clip, whole, "measure", run):
             for finder, wanted in zip(finders, boxes, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -60,6 +61,19 @@ class FoundEvent:
     unblend: Unblend | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the perceiver network makes of a few frames spread over the range: mean probabilities of a pixel."""
+
+    mark: np.ndarray  # (h, w) float32 0..1 in the analysis picture: part of a mark that stands still
+    text: np.ndarray  # (h, w) float32 0..1: letters, or what lies around them
+    moving: np.ndarray  # (h, w) float32 0..1: an overlay that moves
+    looks: int  # frames
+
+
+Look = Callable[[], Seen | None]  # asks the network, which costs a second; None where there is none
+
+
 class Finder(Protocol):
     """Finds the overlays of one kind in two looks at the clip.
 
@@ -70,8 +84,11 @@ class Finder(Protocol):
 
     def survey(self, small: Small) -> None: ...
 
-    def propose(self, shots: tuple[FrameRange, ...]) -> list[Box]:
-        """Boxes in source px, aligned by `Layout.align`; empty when nothing is worth a look."""
+    def propose(self, shots: tuple[FrameRange, ...], seen: Look) -> list[Box]:
+        """Boxes in source px, aligned by `Layout.align`; empty when nothing is worth a look.
+
+        `seen` is for what the statistics of the first look cannot decide.
+        """
         ...
 
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:

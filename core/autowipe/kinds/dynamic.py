@@ -14,7 +14,7 @@ from ..job import Box
 from ..planes import Layout
 from ..text import find_text, read_text
 from ..timing import FrameRange
-from . import Found, FoundEvent, Small
+from . import Found, FoundEvent, Look, Small
 from ._effect import Appearance, Effect, Settled
 from ._showing import Showing, Sighting, Travelling
 from ._stays import Stay, StayFinder, link
@@ -58,7 +58,7 @@ class Finder:
         if (small.frame - self._whole.start) % self._stride == 0:
             self._tracks.add(small.frame, small.luma)
 
-    def propose(self, shots: tuple[FrameRange, ...]) -> list[Box]:
+    def propose(self, shots: tuple[FrameRange, ...], seen: Look) -> list[Box]:
         self._stays.close()
         self._tracks.close()
         self._words.close()

@@ -2,7 +2,8 @@
 
 First look: which edges stay put although the scene moves or is cut away (`evidence.StillEdges`). Second look, at
 native size and in the boxes around them only: when each mark is there, and what exactly it covers (`_mark.Mark`).
-A clip in which nothing moves tells nothing that way; there only the look of a mark counts (`_still.StillBand`).
+A clip in which nothing moves tells nothing that way; there only the look of a mark counts: what is drawn beyond doubt
+(`_still.StillBand`), and what the network takes for a mark (`_told.ToldMark`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from ..evidence import Still, StillEdges, frame_lines
 from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
-from . import Found, Small
+from . import Found, Look, Small
 from ._mark import LEAST_NATS, Mark
 from ._still import StillBand, bands
+from ._told import ToldMark, told_marks
 
 SAMPLES_A_SECOND = 6
 LEAST_SAMPLES = 24  # of a short clip
@@ -47,6 +49,7 @@ class Finder:
         self._edges = StillEdges()
         self._scale = 1.0
         self._marks: list[Mark] = []
+        self._told: list[ToldMark] = []
         self._bands: list[StillBand] = []
         self._shots: tuple[FrameRange, ...] = ()
 
@@ -55,7 +58,7 @@ class Finder:
         if (small.frame - self._whole.start) % self._step == 0:
             self._edges.add(small.frame, small.luma, small.chroma)
 
-    def propose(self, shots: tuple[FrameRange, ...]) -> list[Box]:
+    def propose(self, shots: tuple[FrameRange, ...], seen: Look) -> list[Box]:
         self._shots = shots
         still = self._edges.result()
         if still is None:
@@ -66,19 +69,30 @@ class Finder:
             self._marks.append(mark)
             boxes.append(mark.box)
         if still.moved < LEAST_NATS:
+            if (look := seen()) is not None:
+                self._told = told_marks(look, self._layout, self._whole)
             self._bands = bands(self._layout, self._whole)
-            boxes += [band.box for band in self._bands]
+            boxes += [place.box for place in (*self._told, *self._bands)]
         return boxes
 
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
-        for mark, crop in zip(self._marks, crops, strict=False):
-            mark.add(frame, crop)
-        for band, crop in zip(self._bands, crops[len(self._marks) :], strict=True):
-            band.add(frame, crop)
+        for place, crop in zip((*self._marks, *self._told, *self._bands), crops, strict=True):
+            place.add(frame, crop)
 
     def finish(self) -> list[Found]:
         found = [mark.finish(self._whole, self._shots) for mark in self._marks]
-        return [find for find in found if find is not None] + [f for band in self._bands for f in band.finish()]
+        told = [find for mark in self._told if (find := mark.finish()) is not None]
+        drawn = [find for band in self._bands for find in band.finish()]
+        drawn = [find for find in drawn if not any(_meet(find.box, other.box) for other in told)]
+        return [find for find in found if find is not None] + told + drawn
+
+
+def _meet(one: Box, other: Box) -> bool:
+    """Whether the middle of one box lies in the other."""
+    x, y = one[0] + one[2] / 2, one[1] + one[3] / 2
+    a, b = other[0] + other[2] / 2, other[1] + other[3] / 2
+    is_in = other[0] <= x < other[0] + other[2] and other[1] <= y < other[1] + other[3]
+    return is_in or (one[0] <= a < one[0] + one[2] and one[1] <= b < one[1] + one[3])
 
 
 def find_places(still: Still) -> list[Place]:

@@ -17,7 +17,7 @@ from ..text import read_text
 from ..textlines import Line, LineFinder
 from ..timing import FrameRange
 from ..unblend import edge_doubt
-from . import Found, FoundEvent, Small
+from . import Found, FoundEvent, Look, Small
 
 AFTER = 2  # frames after an event in which it is looked at once more
 SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
@@ -101,7 +101,7 @@ class Finder:
         self._scale = small.scale
         self._lines.feed(small)
 
-    def propose(self, shots: tuple[FrameRange, ...]) -> list[Box]:
+    def propose(self, shots: tuple[FrameRange, ...], seen: Look) -> list[Box]:
         self._lines.close()
         lines = choose(self._lines.lines, shots, self._whole)
         self._events = [self._event(group) for group in group_lines(lines)]

@@ -19,7 +19,7 @@ from ..lattice import Lattice, find_lattice, moved
 from ..planes import Layout
 from ..timing import FrameRange
 from ..veil import Veil, VeilFit
-from . import Found, Small
+from . import Found, Look, Small
 from ._cover import LookSum, disc, graphic_edges, peaks, sharpness
 from ._mark import PRESENT, appearances, resampled
 
@@ -83,7 +83,7 @@ class Finder:
         if (small.frame - self._whole.start) % self._step == 0:
             self._steady.add(small.luma)
 
-    def propose(self, shots: tuple[FrameRange, ...]) -> list[Box]:
+    def propose(self, shots: tuple[FrameRange, ...], seen: Look) -> list[Box]:
         steady = self._steady.result()
         pattern = None if steady is None else find_tiles(steady) or find_large(steady)
         if pattern is None:
