@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from . import weightfiles
 from .device import choose
-from .kinds import Seen, Small
+from .kinds import Small
 from .sight import Sight, stretches
 from .timing import FrameRange
 
 WEIGHT = "perceiver"
-
-
-@dataclass(frozen=True)
-class _Look:
-    frame: int
-    maps: np.ndarray  # (maps, h, w) uint8
 
 
 class Perception:
@@ -32,8 +24,8 @@ class Perception:
         self._device = device
         self._stretches = stretches(whole, rate) if WEIGHT in weightfiles.entries() else []
         self._sight: Sight | None = None
-        self._looks: list[_Look] = []
-        self._seen: Seen | None = None
+        self._looks: list[np.ndarray] = []
+        self._seen: np.ndarray | None = None
 
     def add(self, small: Small) -> None:
         if not self._stretches or small.frame < self._stretches[0].range.start:
@@ -42,29 +34,27 @@ class Perception:
             self._sight = Sight(self._stretches[0])
         self._sight.add(small)
         if small.frame == self._stretches[0].range.stop - 1:
-            self._looks += [_Look(frame, maps) for frame, maps in self._sight.looks()]
+            self._looks += [maps for _, maps in self._sight.looks()]
             self._stretches, self._sight = self._stretches[1:], None
 
-    def seen(self) -> Seen | None:
-        """What the network makes of the looks; None without a weight. Raises WeightsError for a damaged one."""
+    def seen(self) -> np.ndarray | None:
+        """As `kinds.Look`. Raises WeightsError for a damaged weight."""
         if self._looks:
             self._seen = _perceive(self._looks, self._device)
             self._looks = []
         return self._seen
 
 
-def _perceive(looks: list[_Look], device: str) -> Seen:
+def _perceive(looks: list[np.ndarray], device: str) -> np.ndarray:
+    """(h, w) probability of a still mark, the mean of the looks (maps, h, w) uint8."""
     import torch  # seconds to import: only where it is needed
 
     kind = choose(device)
     network = weightfiles.load(WEIGHT).to(kind, memory_format=torch.channels_last)
-    total = None
+    total = np.zeros(looks[0].shape[1:], np.float32)
     with torch.inference_mode(), torch.autocast(kind, torch.bfloat16):
         for look in looks:
-            maps = torch.from_numpy(look.maps)[None].to(kind).float() / 255
-            found = network(maps.contiguous(memory_format=torch.channels_last))
-            share = torch.sigmoid(found.classes[0].float()).cpu().numpy()
-            total = share if total is None else total + share
-    assert total is not None
-    mark, stroke, around, moving = total / len(looks)
-    return Seen(mark, np.maximum(stroke, around), moving, len(looks))
+            maps = torch.from_numpy(look)[None].to(kind).float() / 255
+            seen = network(maps.contiguous(memory_format=torch.channels_last))
+            total += torch.sigmoid(seen.classes[0, 0].float()).cpu().numpy()
+    return total / len(looks)

@@ -61,17 +61,9 @@ class FoundEvent:
     unblend: Unblend | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What the perceiver network makes of a few frames spread over the range: mean probabilities of a pixel."""
-
-    mark: np.ndarray  # (h, w) float32 0..1 in the analysis picture: part of a mark that stands still
-    text: np.ndarray  # (h, w) float32 0..1: letters, or what lies around them
-    moving: np.ndarray  # (h, w) float32 0..1: an overlay that moves
-    looks: int  # frames
-
-
-Look = Callable[[], Seen | None]  # asks the network, which costs a second; None where there is none
+# Asks the perceiver network, which costs a second: (h, w) float32 probability that a px of the analysis picture is
+# part of a mark that stands still, the mean of looks spread over the range; None where there is no weight.
+Look = Callable[[], np.ndarray | None]
 
 
 class Finder(Protocol):

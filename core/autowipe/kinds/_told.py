@@ -14,7 +14,7 @@ import numpy as np
 from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
-from . import Found, FoundEvent, Seen
+from . import Found, FoundEvent
 from ._cover import Look, LookSum, find_cover, grown, peaks, settle, sharpness
 from ._mark import resampled
 
@@ -84,9 +84,8 @@ class ToldMark:
         }
 
 
-def told_marks(seen: Seen, layout: Layout, whole: FrameRange) -> list[ToldMark]:
-    """The places that the network takes for marks, the surest first."""
-    told = seen.mark
+def told_marks(told: np.ndarray, layout: Layout, whole: FrameRange) -> list[ToldMark]:
+    """The places that the network takes for marks, the surest first. `told`: (h, w) probability, analysis size."""
     height, width = told.shape
     reach = max(3, round(JOIN * width))
     near = cv2.dilate((told > TOLD).astype(np.uint8), np.ones((reach, reach), np.uint8))

@@ -69,14 +69,15 @@ class Finder:
             self._marks.append(mark)
             boxes.append(mark.box)
         if still.moved < LEAST_NATS:
-            if (look := seen()) is not None:
-                self._told = told_marks(look, self._layout, self._whole)
+            if (told := seen()) is not None:
+                self._told = told_marks(told, self._layout, self._whole)
             self._bands = bands(self._layout, self._whole)
-            boxes += [place.box for place in (*self._told, *self._bands)]
+            boxes += [mark.box for mark in self._told] + [band.box for band in self._bands]
         return boxes
 
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
-        for place, crop in zip((*self._marks, *self._told, *self._bands), crops, strict=True):
+        places: list[Mark | ToldMark | StillBand] = [*self._marks, *self._told, *self._bands]
+        for place, crop in zip(places, crops, strict=True):
             place.add(frame, crop)
 
     def finish(self) -> list[Found]:
