@@ -6,11 +6,11 @@ from pathlib import Path
 
 from autowipe import planes
 from autowipe.decode import open_clip
-from autowipe.kinds import Found, Small, load
+from autowipe.kinds import Found, Look, Small, load
 from autowipe.shots import ShotFinder
 
 
-def perceive(kind: str, path: Path) -> list[Found]:
+def perceive(kind: str, path: Path, seen: Look = lambda: None) -> list[Found]:
     with open_clip(path) as clip:
         info = clip.info
         finder = load(kind, info.layout, info.whole, float(info.rate))
@@ -20,7 +20,7 @@ def perceive(kind: str, path: Path) -> list[Found]:
             small = Small(frame.index, luma, chroma, info.layout.width / luma.shape[1])
             finder.survey(small)
             shots.add(small)
-        boxes = finder.propose(shots.finish(), lambda: None)
+        boxes = finder.propose(shots.finish(), seen)
         if boxes:
             for frame in clip.frames():
                 finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in boxes])

@@ -15,7 +15,7 @@ from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, LookSum, find_cover, grown, peaks, settle, sharpness
+from ._cover import Look, LookSum, disc, find_cover, grown, peaks, settle, sharpness
 from ._mark import resampled
 
 TOLD = 0.5  # probability from which a px is part of a mark
@@ -23,6 +23,7 @@ SURE = 0.8  # of a mark: its px in the mean
 LEAST_PX = 30  # of the analysis picture
 MOST_SHARE = 0.06  # of the picture
 MOST_PLACES = 6
+ROOM = 0.004  # of the picture's width: how far a mark may reach beyond what the network saw of it
 JOIN = 0.012  # of the picture's width: parts nearer than this are one mark
 SAMPLES, LEAST_SAMPLES = 24, 8
 SHARP = 0.42  # share of the contrast that edges cross within 2 px: graphics 0.45 to 0.95, the lens leaves 0.1 to 0.35
@@ -67,7 +68,9 @@ class ToldMark:
         if not _is_mark(evidence):
             return None
         lines, covered = find_cover(look, edges, max(3, round(0.012 * self._picture.width)), self._scale)
-        covered, unblend, figures = settle(lines, covered | near, self._kept, self._picture, self.box)
+        # edges of the scene that run into the mark stay as well as it does
+        room = cv2.dilate(near.astype(np.uint8), disc(max(1, round(ROOM * self._picture.width)))) > 0
+        covered, unblend, figures = settle(lines & room, covered & room | near, self._kept, self._picture, self.box)
         self._kept = []
         confidence = float(np.clip(0.5 + evidence["network, of its pixels"] - SURE, 0.5, 0.7))
         whole = [FoundEvent(self._whole)]
