@@ -97,6 +97,23 @@ def test_what_was_never_visible_is_invented_once_and_rests() -> None:
     assert max(np.ptp(np.stack([plate.planes[0][BOX] for plate in plates]).astype(int), axis=0).ravel()) <= 1
 
 
+@pytest.mark.parametrize(("ways", "label"), [(("borrow", "invent"), BORROWED), (("unblend", "invent"), INVENTED)])
+def test_only_the_ways_that_are_asked_for_are_used(ways: tuple[str, ...], label: int) -> None:
+    clean = pan(20, 3)
+
+    plates = complete(covered(clean, list(range(20))), FrameRange(0, 20), quality="normal", completers=ways)
+
+    assert (plates[10].provenance[BOX] == label).mean() > 0.9
+
+
+def test_without_any_way_the_surroundings_are_spread_over() -> None:
+    clean = [[np.full_like(part, 90) for part in frame] for frame in pan(4, 0)]
+
+    plates = complete(covered(clean, [1, 2]), FrameRange(0, 4), quality="normal", completers=())
+
+    assert all(error(plate, clean[plate.frame]) < 1 for plate in plates)
+
+
 def test_a_change_of_light_is_carried_into_what_is_borrowed() -> None:
     clean = pan(16, 0)
     for t in range(8, 16):

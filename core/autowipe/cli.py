@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from . import __version__, batchcli, traincli, watchcli
 from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError
-from .job import CODECS, DEVICES, ENCODERS, KINDS, QUALITIES, Job, parse_area
+from .job import CODECS, COMPLETERS, DEVICES, ENCODERS, KINDS, QUALITIES, Job, parse_area
 from .protocol import Failed, Hello, Message, OverlayFound, Progress, Result, Warned, to_line
 from .timing import parse_range
 
@@ -191,8 +191,9 @@ def _job(args: argparse.Namespace, task: str) -> Job:
         if name in known and value is not None:
             given[name] = os.path.abspath(value) if name in paths else value
     try:
-        if "kinds" in given:
-            given["kinds"] = tuple(kind.strip() for kind in given["kinds"].split(",") if kind.strip())
+        for name in ("kinds", "completers"):
+            if name in given:
+                given[name] = tuple(word.strip() for word in given[name].split(",") if word.strip())
         if "range" in given:
             given["range"] = parse_range(given["range"])
     except ValueError as err:
@@ -225,6 +226,11 @@ def _parser() -> argparse.ArgumentParser:
     wipe.add_argument("--codec", choices=CODECS, help="auto stays in the source's family at no lower quality")
     wipe.add_argument("--encoder", choices=ENCODERS, help="hardware uses the machine's encoder where it has one")
     wipe.add_argument("--quality", choices=QUALITIES, help="care taken over each frame")
+    wipe.add_argument(
+        "--completers",
+        metavar="LIST",
+        help=f"ways to complete that may be used, of {','.join(COMPLETERS)} (default all)",
+    )
     wipe.add_argument("--resume", action="store_true", help="go on where a run of the same job was stopped")
     _add_running(wipe)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -14,6 +14,7 @@ from .completers import borrow
 from .completers.borrow import NOWHERE, Places, Surround
 from .completers.fill import fill
 from .flow import Motion, follow, grid
+from .job import COMPLETERS
 from .match import Candidate, fuse, hold_against, match, spatial, spread
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
@@ -27,15 +28,19 @@ WORKERS = 2  # frames matched at a time: more gain little, as each holds the int
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
 
-def complete(crops: Crops, core: FrameRange, *, quality: str) -> list[Plate]:
+def complete(crops: Crops, core: FrameRange, *, quality: str, completers: Sequence[str] = COMPLETERS) -> list[Plate]:
     """Plates for those frames of `core` that an overlay covers.
 
     `crops` is one region over consecutive frames of one shot; frames outside `core` only serve to borrow from.
+    `completers`: the ways that may be used, of job.COMPLETERS; the surroundings are spread over what none reaches.
     """
+    if "unblend" not in completers:
+        crops = replace(crops, unblends=[None] * len(crops.frames))
     scene = _unblend(crops)
     if not any(hole is not None for hole in scene.holes):
         return []
-    places = _borrow(scene, crops, KEYFRAMES[quality])
+    keyframes = KEYFRAMES[quality] if "invent" in completers else 0
+    places = _places(scene, crops, keyframes, borrows="borrow" in completers)
     todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.holes[t] is not None]
     return list(_workers().map(lambda t: _match(scene, crops, t, [both[t] for both in places]), todo))
 
@@ -136,16 +141,19 @@ def _surround(scene: _Scene, t: int) -> Surround | None:
     return borrow.surround(hidden)
 
 
-def _borrow(scene: _Scene, crops: Crops, keyframes: int) -> list[list[Places]]:
+def _places(scene: _Scene, crops: Crops, keyframes: int, *, borrows: bool) -> list[list[Places]]:
     """Places to take each hidden pixel from: seen before, seen after, then invented before and after."""
     if not any(hidden is not None for hidden in scene.hidden):
         return []
+    nowhere = [borrow.nowhere(scene.shape)] * len(crops.frames)
+    if not borrows and not keyframes:
+        return [nowhere, nowhere]
     nothing = np.zeros(scene.shape, bool)
     motion = follow(
         [np.rint(luma).clip(0, 255).astype(np.uint8) for luma in scene.volumes[0]],
         [nothing if opaque is None else opaque for opaque in scene.opaque],
     )
-    before, after = _both_ways(scene, scene.seen, motion)
+    before, after = _both_ways(scene, scene.seen, motion) if borrows else (nowhere, nowhere)
     return [before, after, *_invent(scene, crops, motion, before, after, keyframes)]
 
 

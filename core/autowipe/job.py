@@ -21,6 +21,7 @@ CODECS = ("auto", "ffv1", "prores", "dnxhr", "h264", "hevc")
 ENCODERS = ("software", "hardware")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 QUALITIES = ("draft", "normal", "best")
+COMPLETERS = ("unblend", "borrow", "invent")
 
 Box = tuple[int, int, int, int]
 Area = Box | str  # a box (x, y, width, height) in px, or the path of an image or video matte
@@ -51,6 +52,7 @@ class Job:
     encoder: str = "software"  # "hardware" takes the machine's encoder for h264 and hevc where it has one
     device: str = "auto"
     quality: str = "normal"
+    completers: tuple[str, ...] = COMPLETERS  # ways to complete that may be used; what none reaches is spread over
     resume: bool = False  # go on where a killed run stopped
     overwrite: bool = False  # replace files that are already there
 
@@ -104,9 +106,10 @@ def _value(key: str, value: Any) -> Any:
         if not isinstance(value, list):
             raise ValueError(f"{key} is a list of [x, y, width, height] or paths, not {value!r}")
         return tuple(tuple(area) if isinstance(area, list) else area for area in value)
-    if key == "kinds":
+    if key in ("kinds", "completers"):
         if not isinstance(value, list):
-            raise ValueError(f"kinds is a list such as {list(KINDS)}, not {value!r}")
+            known = list(KINDS if key == "kinds" else COMPLETERS)
+            raise ValueError(f"{key} is a list such as {known}, not {value!r}")
         return tuple(value)
     return value
 
@@ -154,6 +157,9 @@ def _check(job: Job) -> None:
     for kind in job.kinds:
         if kind not in KINDS:
             raise JobError(f"kind {kind!r} is not known", hint=f"Choose from: {', '.join(KINDS)}.")
+    for way in job.completers:
+        if way not in COMPLETERS:
+            raise JobError(f"completer {way!r} is not known", hint=f"Choose from: {', '.join(COMPLETERS)}.")
     for name in (
         "source",
         "output",

@@ -195,7 +195,7 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
         ends = parts.segment_ends(every, info.rate)
         parts.check(job, ends, whole)
         todo = [window for window in every if first < window.core.stop <= here.stop]
-        with closing(ahead(plates_of(todo, mattes, clip, job.quality))) as plates:
+        with closing(ahead(plates_of(todo, mattes, clip, job.quality, job.completers))) as plates:
             _wipe(todo, ends, plates, clip, here, out, side, run)
         if job.part:
             out.cut()

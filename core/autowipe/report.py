@@ -340,6 +340,7 @@ def _settings(job: Job, seconds: Mapping[str, float]) -> list[tuple[str, str]]:
         ("Encoder", job.encoder),
         ("Device", job.device),
         ("Quality", job.quality),
+        ("Completers", ", ".join(job.completers) or "none"),
     ]
     rows += [("Plan given", job.plan)] if job.plan else []
     rows += [("Matte given", job.matte_in)] if job.matte_in else []

@@ -12,7 +12,7 @@ import numpy as np
 from . import planes
 from .complete import complete
 from .decode import Clip, ClipInfo
-from .job import Box
+from .job import COMPLETERS, Box
 from .maps import Unblend
 from .matte import Mattes
 from .plan import Plan
@@ -26,16 +26,22 @@ HANDLE_SHARE = 8  # of a window, on each side: frames worked on twice, so that b
 T = TypeVar("T")
 
 
-def plates_of(todo: list[Window], mattes: Mattes, clip: Clip, quality: str) -> Iterator[list[Plate]]:
+def plates_of(
+    todo: list[Window], mattes: Mattes, clip: Clip, quality: str, completers: tuple[str, ...] = COMPLETERS
+) -> Iterator[list[Plate]]:
     """The plates of each window, in order. The fields of interlaced material are completed apart, never blended."""
+
+    def completed(crops: Crops, core: FrameRange) -> list[Plate]:
+        return complete(crops, core, quality=quality, completers=completers)
+
     reader = _CropReader(todo, mattes, clip)
     for number, window in enumerate(todo):
         made: list[Plate] = []
         for crops in reader.read(number):
             if clip.info.field_order == "progressive":
-                made += complete(crops, window.core, quality=quality)
+                made += completed(crops, window.core)
             else:
-                top, bottom = (complete(field, window.core, quality=quality) for field in _fields(crops))
+                top, bottom = (completed(field, window.core) for field in _fields(crops))
                 made += _weave(top, bottom, crops)
         yield made
 

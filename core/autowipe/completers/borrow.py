@@ -37,6 +37,10 @@ class Places:
     y: np.ndarray  # (H, W) float32
 
 
+def nowhere(shape: tuple[int, int]) -> Places:
+    return Places(np.full(shape, NOWHERE, np.int16), np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+
 @dataclass
 class Surround:
     """The pixels around a hole, each tied to the hole's pixel next to it; indices into the flattened region."""
@@ -71,8 +75,7 @@ def carry(
     frame's hidden part, None where nothing is.
     """
     count, shape = len(seen), seen[0].shape
-    nothing = Places(np.full(shape, NOWHERE, np.int16), np.zeros(shape, np.float32), np.zeros(shape, np.float32))
-    out = [nothing] * count
+    out = [nowhere(shape)] * count
     x, y = grid(shape)
     order = range(count - 2, -1, -1) if onwards else range(1, count)
     for t in order:
