@@ -2,8 +2,9 @@
 
     python blender_cases.py TASK.json      blender -b -P blender_cases.py -- TASK.json
 
-TASK.json: zip (the add-on), clips (paths by name), engines (programs by outcome), folder, cases (names). Each case
-starts with an empty file; what it returns is judged outside, with the pictures that it rendered before and after.
+TASK.json: zip (the add-on), clips (paths by name), engines (programs by outcome), folder, small_disk (a folder with
+room for 4 MB, or ""), cases (names). Each case starts with an empty file; what it returns is judged outside, with the
+pictures that it rendered before and after.
 """
 
 import json
@@ -30,6 +31,7 @@ PATIENCE = 120.0  # s
 def main():
     seen = {"version": list(bpy.app.version), "cases": {}}
     module = install()
+    began = time.monotonic()
     for name in TASK["cases"]:
         (FOLDER / "seen.json").write_text(json.dumps(dict(seen, during=name)), "utf-8")
         folder = FOLDER / name
@@ -38,6 +40,7 @@ def main():
             seen["cases"][name] = CASES[name](Case(module, folder))
         except Exception:
             seen["cases"][name] = {"failure": traceback.format_exc()}
+    seen["seconds"] = time.monotonic() - began
     (FOLDER / "seen.json").write_text(json.dumps(seen), "utf-8")
     sys.stdout.flush()
     # Judged by what was seen, and by dying or not until here; some versions crash in their own clean-up.
@@ -452,6 +455,40 @@ def left_over(case):
     return [name for name in os.listdir(case.folder / "clean") if name.startswith(("render-", ".")) or "part" in name]
 
 
+def full_disk(case):
+    """The folder for clips has no room: none at all, too little for the clip, too little for a strip's rendering."""
+    disk = TASK["small_disk"]
+    if not disk:
+        return {"skipped": "no small disk can be mounted here"}
+    case.engine("real")
+    case.scene.autowipe.folder = disk
+    case.movie("logo", start=1)
+    case.movie("logo", start=200, name="Reversed").use_reverse_frames = True
+    before, told, left = case.describe(), {}, {}
+    for how, name, room_kb in (("at all", "Clip", 0), ("to render", "Reversed", 100), ("to clean", "Clip", 200)):
+        fill(disk, room_kb << 10)
+        (task,) = case.enqueue(name)
+        case.work()
+        told[how] = [task.state, task.text, task.hint]
+        left[how] = sorted(os.listdir(disk))
+    after = case.describe()
+    os.remove(os.path.join(disk, "filler"))
+    (task,) = case.enqueue("Clip")
+    case.work()
+    told["again"] = [task.state, task.text]
+    return {"before": before, "told": told, "left": left, "after": after, "again": case.describe()}
+
+
+def fill(disk, room):
+    """Leaves `room` bytes free."""
+    filler = os.path.join(disk, "filler")
+    if os.path.exists(filler):
+        os.remove(filler)
+    state = os.statvfs(disk)
+    with open(filler, "wb") as file:
+        file.write(bytes(state.f_bavail * state.f_frsize - room))
+
+
 def twenty_in_a_row(case):
     # bpy crashes on its own with an empty undo memory; 24 frames each, 20 strips, every fourth one rendered.
     for i in range(20):
@@ -461,12 +498,13 @@ def twenty_in_a_row(case):
     names = [f"Clip {i:02d}" for i in range(20)]
     pipes = open_pipes()
     case.enqueue(*names)
-    case.jobs.queue.longest_tick_s = 0.0
-    memory = []
+    memory, ticks = [], []
     done = 0
     end = time.monotonic() + 4 * PATIENCE
     while case.jobs.queue.is_busy and time.monotonic() < end:
+        began, at_work = time.monotonic(), time.thread_time()
         case.jobs.queue.tick()
+        ticks.append([time.monotonic() - began, time.thread_time() - at_work])
         count = sum(task.is_over for task in case.jobs.queue.tasks)
         if count > done:
             done = count
@@ -477,7 +515,7 @@ def twenty_in_a_row(case):
         "states": [task.state for task in case.jobs.queue.tasks],
         "texts": [task.text for task in case.jobs.queue.tasks],
         "results": len(case.strips.results(case.scene)),
-        "longest_tick_s": case.jobs.queue.longest_tick_s,
+        "ticks": ticks,
         "memory": memory,
         "children": children(),
         "pipes": [pipes, open_pipes()],
@@ -565,11 +603,8 @@ def found_and_ticked(case):
     bpy.ops.autowipe.markers()
     bpy.ops.autowipe.subtitles()
     bpy.ops.autowipe.show_matte(overlay="logo-1")
-    texts = [
-        [s.text, case.versions.start(s), case.versions.end(s)]
-        for s in case.versions.all_strips(case.scene)
-        if s.type == "TEXT"
-    ]
+    texts = [s for s in case.versions.all_strips(case.scene) if s.type == "TEXT"]
+    texts = sorted([case.versions.start(s), case.versions.end(s), s.text] for s in texts)
     case.select("Clip")
     error += case.run()
     written = [json.loads(path.read_text("utf-8")) for path in (case.folder / "clean" / "jobs").glob("*.json")]
@@ -657,6 +692,7 @@ CASES = {
         changed_while_working,
         deleted_while_working,
         failures,
+        full_disk,
         twenty_in_a_row,
         chosen_by_scope,
         settings_reach_the_job,

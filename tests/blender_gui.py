@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import traceback
 
 import bpy
@@ -17,7 +18,7 @@ with open(sys.argv[-1], encoding="utf-8") as _file:
     TASK = json.load(_file)
 FOLDER, SIZE = TASK["folder"], TASK["size"]
 TAB_BELOW_TOP = 246  # px from the sidebar's top to the middle of the tab AutoWipe
-seen = {"version": list(bpy.app.version), "moments": []}
+seen = {"version": list(bpy.app.version), "moments": [], "longest_tick_s": 0.0, "longest_at_work_s": 0.0}
 
 
 def picture(name):
@@ -82,11 +83,29 @@ def install():
         bpy.ops.preferences.addon_install(overwrite=True, filepath=TASK["zip"])
         seen["module"] = "autowipe"
     addon_utils.enable(seen["module"], default_set=True)
+    areas = part("panel").AUTOWIPE_PT_areas
+    bpy.utils.unregister_class(areas)
+    areas.bl_options = set()  # open, so that the pictures show what is in it
+    bpy.utils.register_class(areas)
+    queue = part("jobs").queue
+    queue.tick = timed(queue.tick)
     settings = scene()
     settings.render.resolution_x, settings.render.resolution_y, settings.render.fps = 320, 180, 25
     settings.view_settings.view_transform = "Standard"
     settings.frame_end = 130
     settings.autowipe.folder = os.path.join(FOLDER, "clean")
+
+
+def timed(function):
+    """The function, its longest call noted: on the clock, and at work."""
+
+    def call():
+        began, at_work = time.monotonic(), time.thread_time()
+        function()
+        for name, now, then in (("tick", time.monotonic(), began), ("at_work", time.thread_time(), at_work)):
+            seen["longest_" + name + "_s"] = max(seen["longest_" + name + "_s"], now - then)
+
+    return call
 
 
 def add_clip():
@@ -104,17 +123,23 @@ def open_tab():
     hand("mousemove", sidebar.x + sidebar.width - 14, top + TAB_BELOW_TOP)
 
 
+def shoot(name):
+    """A step that takes a picture."""
+    return lambda: picture(name)
+
+
 def find():
-    picture("panel")
     press(bpy.ops.autowipe.find, scope="SELECTED")
 
 
 def watch(name):
-    """A step that waits for the queue, with a picture while it is at work."""
+    """A step that waits for the queue, with a picture while it is at work; again until it is well on its way."""
+    shares = [-1.0]
 
     def step():
         task = part("jobs").queue.current
-        if name not in seen["moments"] and task is not None and task.share > 0.2:
+        if task is not None and shares[-1] < 0.2 and task.share > shares[-1]:
+            shares.append(task.share)
             picture(name)
         return is_busy()
 
@@ -160,6 +185,44 @@ def show_area():
     seen["areas"] = [[area.use, list(area.box)] for area in scene().autowipe.areas]
     picture("found")
     scene().autowipe.areas.clear()
+    scene().autowipe.shown = ""
+
+
+def header_menu():
+    window, area = sequencer()
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    hand("mousemove", area.x + area.width // 3, SIZE[1] - area.y - area.height + 40)
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.wm.call_menu(name="SEQUENCER_MT_strip")
+
+
+def right_click():
+    _, area = sequencer()
+    hand("mousemove", area.x + area.width // 3, SIZE[1] - area.y - area.height // 2)
+    hand("click", 3)
+
+
+def leave_menu():
+    hand("key", "Escape")
+
+
+def preferences():
+    bpy.ops.screen.userpref_show("INVOKE_DEFAULT")
+    bpy.ops.preferences.addon_show(module=seen["module"])
+    bpy.ops.autowipe.doctor()
+
+
+def wait_for_doctor():
+    return part("settings").doctor_text().startswith("Asking")
+
+
+def leave_preferences():
+    picture("preferences")
+    seen["doctor"] = part("settings").doctor_text()
+    windows = bpy.context.window_manager.windows
+    for window in [w for w in windows if w.screen.areas[0].type == "PREFERENCES"]:
+        with bpy.context.temp_override(window=window):
+            bpy.ops.wm.window_close()
 
 
 def remove():
@@ -170,7 +233,6 @@ def remove():
 
 def show_placed():
     seen["removed"], seen["after"] = last_task(), timeline()
-    scene().autowipe.shown = ""
     picture("placed")
 
 
@@ -191,14 +253,17 @@ def remove_again():
 
 
 def escape():
+    """Once the engine is at work, before it can be done."""
+    if part("jobs").queue.current.state != part("jobs").CLEANING:
+        return True
     hand("key", "Escape")
+    return False
 
 
 def finish():
     seen["escaped"] = last_task()
     seen["cancelled"] = timeline()
     picture("cancelled")
-    seen["longest_tick_s"] = part("jobs").queue.longest_tick_s
 
 
 STEPS = [  # (what to do, seconds to wait afterwards)
@@ -207,6 +272,7 @@ STEPS = [  # (what to do, seconds to wait afterwards)
     (open_tab, 0.5),
     (grip, 0.3),
     (let_go, 2.0),
+    (shoot("panel"), 0.2),
     (find, 0.5),
     (watch("finding"), 0.2),
     (show_found, 1.0),
@@ -215,12 +281,21 @@ STEPS = [  # (what to do, seconds to wait afterwards)
     (drag, 0.5),
     (let_go, 1.0),
     (show_area, 0.5),
-    (remove, 0.5),
-    (watch("removing"), 0.2),
-    (show_placed, 1.5),
+    (header_menu, 1.0),
+    (shoot("header menu"), 0.1),
+    (leave_menu, 0.5),
+    (right_click, 1.0),
+    (shoot("right click"), 0.1),
+    (leave_menu, 0.5),
+    (preferences, 1.0),
+    (wait_for_doctor, 1.0),
+    (leave_preferences, 1.0),
+    (remove, 0.1),
+    (watch("removing"), 1.5),
+    (show_placed, 0.5),
     (undo, 1.0),
     (redo, 1.0),
-    (remove_again, 3.0),
+    (remove_again, 0.5),
     (escape, 0.5),
     (watch("escaping"), 0.2),
     (finish, 0.5),

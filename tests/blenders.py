@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,8 +101,18 @@ def main(words: list[str]) -> int:
         except Missing as reason:
             print(f"Blender {name}: {reason}", flush=True)
     tests = [str(ROOT / "tests" / name) for name in ("test_blender.py", "test_blender_gui.py")]
-    environment = dict(os.environ, **{VARIABLE: ",".join(made), "AUTOWIPE_TEST_GUI": "1"})
-    return subprocess.call([sys.executable, "-m", "pytest", "-rs", *tests], cwd=ROOT, env=environment)
+    os.environ.update({VARIABLE: ",".join(made), "AUTOWIPE_TEST_GUI": "1"})
+    return pytest.main(["--rootdir", str(ROOT), "-rs", *tests], plugins=[Figures()])
+
+
+class Figures:
+    """Prints what the tests measure and do not judge."""
+
+    @staticmethod
+    def pytest_terminal_summary(terminalreporter):
+        for report in terminalreporter.getreports("passed"):
+            if report.user_properties:
+                terminalreporter.line(", ".join(f"{name} {value}" for name, value in report.user_properties))
 
 
 if __name__ == "__main__":

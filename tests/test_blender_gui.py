@@ -35,8 +35,12 @@ def seen(tmp_path_factory):
             f"not on this machine: {', '.join(missing)}; on Debian: apt-get install blender xvfb xdotool ffmpeg"
         )
     folder = tmp_path_factory.mktemp("gui")
-    mark = synth.Burnt(synth.badge((60, 30)), (240, 10), 0, 130)
-    clip = synth.make(folder / "logo.mp4", [mark], count=130, size=(320, 180), keep=False).path
+    marks = [synth.Burnt(synth.badge((60, 30)), (240, 10), 0, 130)]
+    marks += [
+        synth.Burnt(synth.text(words, 18, outline=2), (60, 135), first, first + 45)
+        for words, first in (("Good morning", 10), ("And good night", 70))
+    ]
+    clip = synth.make(folder / "logo.mp4", marks, count=130, size=(320, 180), keep=False).path
     archive = install_blender.build(str(folder / "autowipe.zip"), sys.executable)
     task = {"zip": archive, "clip": str(clip), "folder": str(folder), "size": SIZE}
     (folder / "task.json").write_text(json.dumps(task))
@@ -58,14 +62,21 @@ def seen(tmp_path_factory):
     return found
 
 
-def test_the_panel_finds_shows_and_removes(seen):
+def test_the_panel_finds_shows_and_removes(seen, record_property):
     assert seen["found"][0] == "done"
-    assert [kind for kind, _ in seen["overlays"]] == ["logo"]
+    assert sorted(kind for kind, _ in seen["overlays"]) == ["logo", "subtitle"]
     assert seen["removed"][0] == "done"
     assert {"panel", "found", "placed", "removing"} <= set(seen["moments"])
     (clip,) = seen["before"]
     assert [strip[2:] for strip in seen["after"]] == [[1, 1, 131, True], [2, 1, 131, False]]
     assert clip[5] is False
+    record_property("Blender with windows", ".".join(map(str, seen["version"])))
+    record_property("longest tick", "{:.0f} ms".format(1000 * seen["longest_tick_s"]))
+    record_property("longest at work", "{:.0f} ms".format(1000 * seen["longest_at_work_s"]))
+
+
+def test_the_preferences_tell_what_the_doctor_says(seen):
+    assert "FFmpeg" in seen["doctor"]
 
 
 def test_an_area_is_drawn_by_hand_where_the_mouse_was(seen):

@@ -116,18 +116,10 @@ class AUTOWIPE_OT_remove_area(OnTimeline, bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (
-    AUTOWIPE_OT_add_area,
-    AUTOWIPE_OT_area_from_strip,
-    AUTOWIPE_OT_remove_area,
+register, unregister = bpy.utils.register_classes_factory(
+    (
+        AUTOWIPE_OT_add_area,
+        AUTOWIPE_OT_area_from_strip,
+        AUTOWIPE_OT_remove_area,
+    )
 )
-
-
-def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister():
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)

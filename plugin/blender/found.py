@@ -163,22 +163,14 @@ class AUTOWIPE_OT_page(OnTimeline, bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (
-    AUTOWIPE_OT_tick,
-    AUTOWIPE_OT_jump,
-    AUTOWIPE_OT_show_matte,
-    AUTOWIPE_OT_report,
-    AUTOWIPE_OT_markers,
-    AUTOWIPE_OT_subtitles,
-    AUTOWIPE_OT_page,
+register, unregister = bpy.utils.register_classes_factory(
+    (
+        AUTOWIPE_OT_tick,
+        AUTOWIPE_OT_jump,
+        AUTOWIPE_OT_show_matte,
+        AUTOWIPE_OT_report,
+        AUTOWIPE_OT_markers,
+        AUTOWIPE_OT_subtitles,
+        AUTOWIPE_OT_page,
+    )
 )
-
-
-def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister():
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)

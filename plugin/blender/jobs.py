@@ -31,6 +31,11 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".mxf", ".nu
 SUFFIXES += (".mpeg", ".vob")
 SUFFIX_FOR = {"ffv1": ".mkv", "prores": ".mov", "dnxhr": ".mov", "h264": ".mp4", "hevc": ".mp4"}
 MOST_REMEMBERED = 30
+HINTS = {  # where the engine's own speak of the command line
+    "cancelled": "",
+    "disk-full": "Make room there, then run it again: it goes on where it stopped.",
+    "device-missing": "Choose Automatic under Device; Check the Engine in the preferences tells what is missing.",
+}
 
 
 class Wishes:
@@ -67,25 +72,20 @@ class Task:
     def is_over(self):
         return self.state in OVER
 
-    def start(self):
+    def _start(self):
         try:
             os.makedirs(self.wishes.folder, exist_ok=True)
         except OSError as err:
             text = "The folder {} cannot be made: {}.".format(self.wishes.folder, err.strerror or err)
             self._end(FAILED, text, "Choose another folder in the panel.")
             return
-        try:
-            self._names = self._choose_names()
-            if self.shown.reason:
-                self._rendered = os.path.join(self.wishes.folder, "render-{}.mkv".format(self.identity))
-                self._render = render.StripRender(self.snapshot, self.scene_name, self.shown, self._rendered)
-                self.state, self.text = RENDERING, "Rendering the strip ({}).".format(self.shown.reason)
-            else:
-                self._start_engine(self.shown.path)
-        except link.LinkError as err:
-            self._end(FAILED, err.text, err.hint)
-        except (OSError, plans.Unreadable) as err:
-            self._end(FAILED, "{} cannot be started: {}".format(self.name, getattr(err, "strerror", None) or err))
+        self._names = self._choose_names()
+        if self.shown.reason:
+            self._rendered = os.path.join(self.wishes.folder, "render-{}.mkv".format(self.identity))
+            self._render = render.StripRender(self.snapshot, self.scene_name, self.shown, self._rendered)
+            self.state, self.text = RENDERING, "Rendering the strip ({}).".format(self.shown.reason)
+        else:
+            self._start_engine(self.shown.path)
 
     def _choose_names(self):
         """Files of this run, all new: nothing that is there is written over."""
@@ -127,13 +127,18 @@ class Task:
         self.state, self.text = CLEANING, "Starting the engine."
 
     def tick(self):
-        if self.state == WAITING:
-            self.start()
-        elif self.state == RENDERING:
-            self._follow_render()
-        elif self.state == CLEANING:
-            for message in self._run.poll():
-                self._hear(message)
+        try:
+            if self.state == WAITING:
+                self._start()
+            elif self.state == RENDERING:
+                self._follow_render()
+            elif self.state == CLEANING:
+                for message in self._run.poll():
+                    self._hear(message)
+        except link.LinkError as err:
+            self._end(FAILED, err.text, err.hint)
+        except (OSError, plans.Unreadable) as err:
+            self._end(FAILED, "{} cannot be cleaned: {}".format(self.name, getattr(err, "strerror", None) or err))
 
     def _follow_render(self):
         job = self._render
@@ -143,13 +148,8 @@ class Task:
             return
         if job.error:
             self._end(FAILED, "{}: {}".format(self.name, job.error))
-            return
-        try:
+        else:
             self._start_engine(self._rendered)
-        except link.LinkError as err:
-            self._end(FAILED, err.text, err.hint)
-        except (OSError, plans.Unreadable) as err:
-            self._end(FAILED, "{} cannot be started: {}".format(self.name, getattr(err, "strerror", None) or err))
 
     def _hear(self, message):
         kind = message["type"]
@@ -163,10 +163,8 @@ class Task:
             self.warnings.append(message.get("text", ""))
         elif kind == "error":
             self._take_plan_away()
-            if message["code"] == "cancelled":
-                self._end(CANCELLED, "Cancelled.")  # the hint speaks of the command line
-            else:
-                self._end(FAILED, message["text"], message["hint"])
+            state = CANCELLED if message["code"] == "cancelled" else FAILED
+            self._end(state, message["text"], HINTS.get(message["code"], message["hint"]))
         elif kind == "result":
             self._finish(message)
 
@@ -283,7 +281,6 @@ class Queue:
     def __init__(self):
         self.tasks = []
         self.last_tick = 0.0  # monotonic seconds
-        self.longest_tick_s = 0.0
 
     @property
     def current(self):
@@ -294,6 +291,8 @@ class Queue:
         return self.current is not None
 
     def add(self, task):
+        # What it told of the same strip before is told anew.
+        self.tasks = [t for t in self.tasks if not (t.is_over and t.identity == task.identity)]
         over = [t for t in self.tasks if t.is_over]
         for old in over[: max(0, len(over) - MOST_REMEMBERED)]:
             self.tasks.remove(old)
@@ -304,12 +303,10 @@ class Queue:
 
     def tick(self):
         """A short piece of work; never waits."""
-        began = time.monotonic()
         task = self.current
         if task is not None:
             task.tick()
         self.last_tick = time.monotonic()
-        self.longest_tick_s = max(self.longest_tick_s, self.last_tick - began)
 
     def cancel(self):
         for task in reversed(self.tasks):

@@ -293,22 +293,14 @@ class AUTOWIPE_OT_doctor(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (
-    AUTOWIPE_OT_remove,
-    AUTOWIPE_OT_find,
-    AUTOWIPE_OT_work,
-    AUTOWIPE_OT_cancel,
-    AUTOWIPE_OT_forget,
-    AUTOWIPE_OT_restore,
-    AUTOWIPE_OT_doctor,
+register, unregister = bpy.utils.register_classes_factory(
+    (
+        AUTOWIPE_OT_remove,
+        AUTOWIPE_OT_find,
+        AUTOWIPE_OT_work,
+        AUTOWIPE_OT_cancel,
+        AUTOWIPE_OT_forget,
+        AUTOWIPE_OT_restore,
+        AUTOWIPE_OT_doctor,
+    )
 )
-
-
-def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister():
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)

@@ -6,7 +6,7 @@ import os
 import bpy
 import bpy.utils.previews
 
-from . import found, jobs, operators, plans, settings, strips, versions
+from . import found, jobs, operators, plans, sentences, settings, strips, versions
 
 ON_A_PAGE = 8
 ICONS = {
@@ -40,9 +40,7 @@ class AUTOWIPE_PT_main(_Panel, bpy.types.Panel):
         scene = versions.sequencer_scene(context)
         chosen = scene.autowipe
         for name, path in strips.missing(scene)[:3]:
-            _sentence(layout, "{}: its file is missing: {}".format(name, path), "ERROR")
-        if jobs.queue.is_busy:
-            _draw_queue(layout)
+            sentences.draw(layout, "{}: its file is missing: {}".format(name, path), "ERROR")
         grid = layout.grid_flow(columns=2, even_columns=True, align=True)
         grid.prop(chosen, "kinds")
         column = layout.column()
@@ -60,8 +58,7 @@ class AUTOWIPE_PT_main(_Panel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator_menu_enum("autowipe.remove", "scope", text="Remove From")
         row.operator_menu_enum("autowipe.restore", "scope", text="Restore")
-        if not jobs.queue.is_busy:
-            _draw_queue(layout)
+        _draw_queue(layout)
 
 
 def _draw_way(layout, context):
@@ -74,7 +71,7 @@ def _draw_way(layout, context):
         layout.label(text="A {} strip has no overlays.".format(strips.kind_name(strip)), icon="INFO")
         return
     if strip.type == "MOVIE" and not os.path.isfile(strips.path_of(strip)):
-        _sentence(layout, "The strip's file is missing: {}".format(strips.path_of(strip)), "ERROR")
+        sentences.draw(layout, "The strip's file is missing: {}".format(strips.path_of(strip)), "ERROR")
         return
     start, end = versions.start(strip), versions.end(strip)
     reason = _reason(scene, strip, start, end)
@@ -83,7 +80,7 @@ def _draw_way(layout, context):
         layout.label(text=text, icon="RENDER_ANIMATION")
     else:
         first = strips.content_frame(strip, start)
-        text = "{}: its file, frames {} to {}".format(strip.name, first, first + end - start - 1)
+        text = "{}: frames {} to {} of its file".format(strip.name, first, first + end - start - 1)
         layout.label(text=text, icon="FILE_MOVIE")
 
 
@@ -119,11 +116,11 @@ def _draw_queue(layout):
         if task.state in (jobs.RENDERING, jobs.CLEANING):
             _progress(box, task)
         elif task.state != jobs.WAITING:
-            _sentence(box, task.text)
+            sentences.draw(box, task.text)
             if task.hint:
-                _sentence(box, task.hint)
+                sentences.draw(box, task.hint)
         for warning in task.warnings[:3]:
-            _sentence(box, warning, "INFO")
+            sentences.draw(box, warning, "INFO")
 
 
 def _progress(layout, task):
@@ -132,26 +129,29 @@ def _progress(layout, task):
         layout.progress(factor=task.share, text="{:.0f} %".format(100 * task.share))
     else:  # before 4.0
         layout.prop(bpy.context.window_manager, "autowipe_done", slider=True)
-    _sentence(layout, text)
+    sentences.draw(layout, text)
 
 
-def _sentence(layout, text, icon="NONE"):
-    """A text in lines that fit the sidebar."""
-    scale = bpy.context.preferences.system.ui_scale
-    width, column = max(20, int((bpy.context.region.width / scale - 70) / 6.4)), layout.column(align=True)
-    line, first = "", True
-    for word in text.split(" "):
-        while len(word) > width:  # a path
-            if line:
-                column.label(text=line, icon=icon if first else "NONE")
-                first = False
-            line, word = word[:width], word[width:]
-        if line and len(line) + len(word) + 1 > width:
-            column.label(text=line, icon=icon if first else "NONE")
-            line, first = "", False
-        line = (line + " " + word).strip()
-    if line:
-        column.label(text=line, icon=icon if first else "NONE")
+class AUTOWIPE_PT_areas(_Panel, bpy.types.Panel):
+    bl_label = "Areas"
+    bl_idname = "AUTOWIPE_PT_areas"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        for use, name, _ in settings.USE_ITEMS:
+            row = layout.row(align=True)
+            row.operator("autowipe.add_area", text="Draw " + name, icon="SELECT_SET").use = use
+            row.operator("autowipe.area_from_strip", text="From Strip", icon="IMAGE_DATA").use = use
+        for index, area in enumerate(versions.sequencer_scene(context).autowipe.areas):
+            row = layout.row(align=True)
+            row.prop(area, "use", text="")
+            if area.path:
+                row.prop(area, "path", text="")
+            else:
+                left, top, right, bottom = (round(100 * share) for share in area.box)
+                row.label(text="{}–{} %, {}–{} %".format(left, right, top, bottom))
+            row.operator("autowipe.remove_area", text="", icon="X").index = index
 
 
 class AUTOWIPE_PT_found(_Panel, bpy.types.Panel):
@@ -168,7 +168,7 @@ class AUTOWIPE_PT_found(_Panel, bpy.types.Panel):
         try:
             plan = plans.read(path)
         except plans.Unreadable as reason:
-            _sentence(layout, str(reason), "ERROR")
+            sentences.draw(layout, str(reason), "ERROR")
             return
         overlays, off = plan["overlays"], strip.get(strips.OFF, "").split(",")
         if not overlays:
@@ -228,44 +228,21 @@ def _thumbnail(path):
     return _thumbnails[key].icon_id
 
 
-class AUTOWIPE_PT_areas(_Panel, bpy.types.Panel):
-    bl_label = "Areas"
-    bl_idname = "AUTOWIPE_PT_areas"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    def draw(self, context):
-        layout = self.layout
-        for use, name, _ in settings.USE_ITEMS:
-            row = layout.row(align=True)
-            row.operator("autowipe.add_area", text="Draw " + name, icon="SELECT_SET").use = use
-            row.operator("autowipe.area_from_strip", text="From Strip", icon="IMAGE_DATA").use = use
-        for index, area in enumerate(versions.sequencer_scene(context).autowipe.areas):
-            row = layout.row(align=True)
-            row.prop(area, "use", text="")
-            if area.path:
-                row.prop(area, "path", text="")
-            else:
-                left, top, right, bottom = (round(100 * share) for share in area.box)
-                row.label(text="{}–{} %, {}–{} %".format(left, right, top, bottom))
-            row.operator("autowipe.remove_area", text="", icon="X").index = index
-
-
 def _menu(self, context):
     layout = self.layout
     layout.separator()
     layout.operator("autowipe.remove", icon="BRUSH_DATA").scope = "SELECTED"
     layout.operator("autowipe.find", icon="VIEWZOOM").scope = "SELECTED"
-    layout.operator("autowipe.restore").scope = "SELECTED"
+    layout.operator("autowipe.restore", icon="LOOP_BACK").scope = "SELECTED"
 
 
-CLASSES = (AUTOWIPE_PT_main, AUTOWIPE_PT_found, AUTOWIPE_PT_areas)
+_register, _unregister = bpy.utils.register_classes_factory((AUTOWIPE_PT_main, AUTOWIPE_PT_areas, AUTOWIPE_PT_found))
 MENUS = ("SEQUENCER_MT_strip", "SEQUENCER_MT_context_menu")
 
 
 def register():
     global _thumbnails
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    _register()
     for name in MENUS:
         getattr(bpy.types, name).append(_menu)
     if not bpy.app.background:
@@ -279,5 +256,4 @@ def unregister():
         _thumbnails = None
     for name in MENUS:
         getattr(bpy.types, name).remove(_menu)
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister()

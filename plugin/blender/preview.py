@@ -15,6 +15,7 @@ from . import plans, strips, versions
 SEARCH_COLOUR = (0.25, 0.7, 1.0, 1.0)
 HOLD_OUT_COLOUR = (1.0, 0.75, 0.2, 1.0)
 MATTE_COLOUR = (1.0, 0.1, 0.1, 0.65)
+MOST_PX = 1 << 17  # of a matte in the preview: a full-frame one of 4K would hold Blender up for seconds
 
 dragged = None  # two corners in preview units while a box is drawn
 _handle = None
@@ -171,6 +172,8 @@ def _load(path):
             image = bpy.data.images.load(path)
             try:
                 image.colorspace_settings.name = "Non-Color"
+                shrink = min(1.0, math.sqrt(MOST_PX / max(1, image.size[0] * image.size[1])))
+                image.scale(*(max(1, int(side * shrink)) for side in image.size))
                 width, height = image.size
                 grey = list(image.pixels)[:: image.channels]
             finally:

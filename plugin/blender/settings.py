@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import os
+import re
 
 import bpy
 from bpy.props import (
@@ -16,7 +17,7 @@ from bpy.props import (
 )
 
 from . import autowipe_link as link
-from . import jobs, strips
+from . import jobs, sentences, strips
 
 KIND_TEXTS = {
     "logo": ("Logos", "Station logos, score bars, corner marks: what stays in its place"),
@@ -44,6 +45,7 @@ CODEC_ITEMS = [
     ("h264", "H.264", "Small"),
     ("hevc", "HEVC", "Smaller, slower"),
 ]
+MARKS = {"ok": "CHECKMARK", "WARN": "ERROR", "FAIL": "CANCEL"}  # the doctor's, as icons
 USE_ITEMS = [
     ("SEARCH", "Search area", "Overlays are looked for only here"),
     ("HOLD_OUT", "Hold-out", "Never changed"),
@@ -100,14 +102,24 @@ class AutoWipePreferences(bpy.types.AddonPreferences):
         row.operator("autowipe.doctor", icon="CHECKMARK")
         text = doctor_text()
         if text:
-            box = layout.box().column(align=True)
-            for line in text.split("\n"):
-                box.label(text=line)
+            _draw_doctor(layout.box().column(align=True), text)
         else:
             try:
                 layout.label(text="Engine: " + link.find_engine(self.engine)[0])
             except link.LinkError as err:
                 layout.label(text="{} {}".format(err.text, err.hint), icon="ERROR")
+
+
+def _draw_doctor(layout, text):
+    """A line of the doctor's is a mark, a name and a text in columns; one that only has a text goes on the last."""
+    for line in text.split("\n"):
+        mark, name, rest = (re.split(r" {2,}", line, maxsplit=2) + ["", ""])[:3]
+        if not rest and not name:
+            sentences.draw(layout, mark)
+            continue
+        row = layout.split(factor=0.22)
+        row.label(text=name if rest else "", icon=MARKS.get(mark, "BLANK1"))
+        sentences.draw(row, rest or name, share=0.6)
 
 
 _doctor = None
@@ -177,12 +189,11 @@ def _percent_done(_):
     return 100 * task.share if task is not None else 0.0
 
 
-CLASSES = (AutoWipeArea, AutoWipeSettings, AutoWipePreferences)
+_register, _unregister = bpy.utils.register_classes_factory((AutoWipeArea, AutoWipeSettings, AutoWipePreferences))
 
 
 def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
+    _register()
     bpy.types.Scene.autowipe = PointerProperty(type=AutoWipeSettings)
     bpy.types.WindowManager.autowipe_done = FloatProperty(
         name="Done", subtype="PERCENTAGE", min=0, max=100, get=_percent_done
@@ -192,5 +203,4 @@ def register():
 def unregister():
     del bpy.types.WindowManager.autowipe_done
     del bpy.types.Scene.autowipe
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+    _unregister()
