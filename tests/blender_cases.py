@@ -105,6 +105,12 @@ class Case:
             name=name, filepath=TASK["clips"][clip], channel=channel, frame_start=start, fit_method="ORIGINAL"
         )
 
+    def effect(self, name, kind, channel, start, end, *inputs):
+        words = [parameter.identifier for parameter in self.timeline.bl_rna.functions["new_effect"].parameters]
+        given = dict(zip([word for word in words if word.startswith(("seq", "input"))], inputs, strict=False))
+        given.update({"length": end - start} if "length" in words else {"frame_end": end})
+        return self.timeline.new_effect(name=name, type=kind, channel=channel, frame_start=start, **given)
+
     def meta(self, name, *names):
         self.select(*names)
         bpy.ops.sequencer.meta_make()
@@ -280,6 +286,45 @@ def meta_strip(case):
     case.meta("Meta", "One", "Two")
     case.versions.trim(case.strip("Meta"), 4, 3)
     return case.compare(["Meta"])
+
+
+def dissolve(case):
+    """Two clips and the cross between them, each cleaned."""
+    one = case.movie("at 24", start=1, name="One")
+    two = case.movie("at 24", start=25, channel=2, name="Two")
+    case.effect("Cross", "CROSS", 3, 25, 41, one, two)
+    return case.compare(["One", "Two", "Cross"])
+
+
+def speed_effect(case):
+    strip = case.movie("at 24", start=1)
+    speed = case.effect("Speed", "SPEED", 2, 1, 41, strip)
+    speed.speed_control, speed.speed_factor = "MULTIPLY", 0.5
+    return case.compare(["Speed"])
+
+
+def retimed(case):
+    if bpy.app.version < (5, 2):
+        return {"skipped": "adding a retiming key crashes this Blender without windows"}
+    strip = case.movie("at 24", start=1)
+    strip.retiming_keys.add(timeline_frame=21)
+    strip.retiming_keys[1].timeline_frame = 31
+    return case.compare(["Clip"])
+
+
+def scene_strip(case):
+    other = bpy.data.scenes.new("Other")
+    other.sequence_editor_create()
+    other.render.resolution_x, other.render.resolution_y, other.render.fps = *SIZE, 24
+    other.view_settings.view_transform = "Standard"
+    other.frame_start, other.frame_end = 1, 40
+    case.versions.strips_of(other.sequence_editor).new_movie(
+        name="Clip", filepath=TASK["clips"]["at 24"], channel=1, frame_start=1, fit_method="ORIGINAL"
+    )
+    strip = case.timeline.new_scene(name="Scene", scene=other, channel=1, frame_start=6)
+    strip.scene_input = "SEQUENCER"
+    case.versions.trim(strip, 3, 4)
+    return case.compare(["Scene"])
 
 
 def inside_a_meta(case):
@@ -681,6 +726,10 @@ CASES = {
         with_b_frames,
         image_sequence,
         meta_strip,
+        dissolve,
+        speed_effect,
+        retimed,
+        scene_strip,
         inside_a_meta,
         backwards,
         held_frames,

@@ -83,10 +83,13 @@ def install():
         bpy.ops.preferences.addon_install(overwrite=True, filepath=TASK["zip"])
         seen["module"] = "autowipe"
     addon_utils.enable(seen["module"], default_set=True)
-    areas = part("panel").AUTOWIPE_PT_areas
-    bpy.utils.unregister_class(areas)
-    areas.bl_options = set()  # open, so that the pictures show what is in it
-    bpy.utils.register_class(areas)
+    panel = part("panel")
+    later = panel.AUTOWIPE_PT_areas, panel.AUTOWIPE_PT_found
+    for cls in later:
+        bpy.utils.unregister_class(cls)
+    panel.AUTOWIPE_PT_areas.bl_options = set()  # open, so that the pictures show what is in it
+    for cls in later:
+        bpy.utils.register_class(cls)
     queue = part("jobs").queue
     queue.tick = timed(queue.tick)
     settings = scene()

@@ -30,7 +30,18 @@ def main():
     _set_up(scene, task)
     bpy.app.handlers.render_write.append(_tell)
     bpy.ops.render.render(animation=True, scene=scene.name)
-    return 0 if os.path.isfile(task["output"]) else 1
+    written = _frames_in(editor, task["output"])
+    if written != task["length"]:
+        # Blender itself goes on, and ends well, where a frame cannot be written.
+        raise OSError("{} of {} frames are in {}; is the disk full?".format(written, task["length"], task["output"]))
+
+
+def _frames_in(editor, path):
+    if not os.path.isfile(path):
+        return 0
+    strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+    movie = strips.new_movie(name="written", filepath=path, channel=1, frame_start=1)
+    return int(movie.content_duration if hasattr(movie, "content_duration") else movie.frame_duration)
 
 
 def _end_with_host():
@@ -133,9 +144,10 @@ def _set_up(scene, task):
 
 if __name__ == "__main__":
     try:
-        CODE = main()
+        main()
+        CODE = 0
     except Exception as err:  # the last line of the log is what the panel shows
-        print("{}: {}".format(type(err).__name__, err), file=sys.stderr, flush=True)
+        print(err, file=sys.stderr, flush=True)
         CODE = 1
     # Past Blender's own end: some versions crash there when they are a module.
     sys.stdout.flush()

@@ -119,7 +119,7 @@ def _draw_doctor(layout, text):
             continue
         row = layout.split(factor=0.22)
         row.label(text=name if rest else "", icon=MARKS.get(mark, "BLANK1"))
-        sentences.draw(row, rest or name, share=0.6)
+        sentences.draw(row, rest or name, share=0.85)
 
 
 _doctor = None

@@ -24,7 +24,9 @@ FIRST = "autowipe_first"  # on original and result: content frame that the plan'
 WAY = "autowipe_way"
 
 MOST_CHANNELS = 128
-PICTURES = ("MOVIE", "IMAGE", "META", "SCENE", "MOVIECLIP")
+# Effects that show other strips; those that lay pictures of the editor's own over a strip are not to be cleaned.
+EFFECTS = ("SPEED", "TRANSFORM", "CROSS", "GAMMA_CROSS", "WIPE", "GLOW", "GAUSSIAN_BLUR")
+PICTURES = ("MOVIE", "IMAGE", "META", "SCENE", "MOVIECLIP", *EFFECTS)
 COPIED = ("blend_type", "blend_alpha", "use_flip_x", "use_flip_y")
 TRANSFORM = ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "origin", "filter")
 CROP = ("min_x", "min_y", "max_x", "max_y")
