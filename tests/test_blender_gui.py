@@ -56,10 +56,9 @@ def seen(tmp_path_factory):
             [*words, "--", str(folder / "task.json")], stdout=said, stderr=said, env=environment, timeout=360
         )
     assert code == 0, (folder / "said.txt").read_text("utf-8", "replace")[-2000:]
-    print(f"pictures: {folder}")
     found = json.loads((folder / "seen.json").read_text("utf-8"))
     assert "failure" not in found, found["failure"]
-    return found
+    return dict(found, folder=str(folder))
 
 
 def test_the_panel_finds_shows_and_removes(seen, record_property):
@@ -70,6 +69,7 @@ def test_the_panel_finds_shows_and_removes(seen, record_property):
     (clip,) = seen["before"]
     assert [strip[2:] for strip in seen["after"]] == [[1, 1, 131, True], [2, 1, 131, False]]
     assert clip[5] is False
+    record_property("pictures in", seen["folder"])
     record_property("Blender with windows", ".".join(map(str, seen["version"])))
     record_property("longest tick", "{:.0f} ms".format(1000 * seen["longest_tick_s"]))
     record_property("longest at work", "{:.0f} ms".format(1000 * seen["longest_at_work_s"]))

@@ -141,7 +141,7 @@ class AUTOWIPE_PT_areas(_Panel, bpy.types.Panel):
         layout = self.layout
         for use, name, _ in settings.USE_ITEMS:
             row = layout.row(align=True)
-            row.operator("autowipe.add_area", text="Draw " + name, icon="SELECT_SET").use = use
+            row.operator("autowipe.add_area", text=name, icon="SELECT_SET").use = use
             row.operator("autowipe.area_from_strip", text="From Strip", icon="IMAGE_DATA").use = use
         for index, area in enumerate(versions.sequencer_scene(context).autowipe.areas):
             row = layout.row(align=True)
@@ -150,7 +150,7 @@ class AUTOWIPE_PT_areas(_Panel, bpy.types.Panel):
                 row.prop(area, "path", text="")
             else:
                 left, top, right, bottom = (round(100 * share) for share in area.box)
-                row.label(text="{}–{} %, {}–{} %".format(left, right, top, bottom))
+                row.label(text="X {}–{} %, Y {}–{} %".format(left, right, top, bottom))
             row.operator("autowipe.remove_area", text="", icon="X").index = index
 
 

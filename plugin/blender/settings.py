@@ -47,8 +47,8 @@ CODEC_ITEMS = [
 ]
 MARKS = {"ok": "CHECKMARK", "WARN": "ERROR", "FAIL": "CANCEL"}  # the doctor's, as icons
 USE_ITEMS = [
-    ("SEARCH", "Search area", "Overlays are looked for only here"),
-    ("HOLD_OUT", "Hold-out", "Never changed"),
+    ("SEARCH", "Search Area", "Overlays are looked for only here"),
+    ("HOLD_OUT", "Hold-Out", "Never changed"),
 ]
 
 
