@@ -1,7 +1,7 @@
 """Marks over a shot in which nothing moves, seen by the perceiver network and confirmed by their look.
 
 There statistics cannot tell a mark from the scene. The network proposes places; what is found in them must have the
-sharp edges of something drawn, in more than one direction, and must never change.
+sharp edges of something drawn, in more than one direction, and be calmer than the scene around.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, LookSum, disc, find_cover, grown, peaks, settle, sharpness
+from ._cover import Look, LookSum, disc, find_cover, grown, peaks, settle
 from ._mark import resampled
 
 TOLD = 0.5  # probability from which a px is part of a mark
@@ -26,9 +26,15 @@ MOST_PLACES = 6
 ROOM = 0.004  # of the picture's width: how far a mark may reach beyond what the network saw of it
 JOIN = 0.012  # of the picture's width: parts nearer than this are one mark
 SAMPLES, LEAST_SAMPLES = 24, 8
-SHARP = 0.42  # share of the contrast that edges cross within 2 px: graphics 0.45 to 0.95, the lens leaves 0.1 to 0.35
-LOCKED = 0.8  # 1 where the gradient never changes; edges of a still scene do as well, but not behind what moves
-ONE_WAY = 0.85  # concentration of directions: furniture and lines of a court come near 1
+CONTRAST = 25.0  # levels over which edges are judged
+STRONG = 0.3  # of a place's strongest edges: weaker ones are the codec's
+SHARP = (
+    0.7  # share of the contrast that strong edges cross within 2 px: marks 0.84 to 0.95, signs in a scene 0.4 to 0.8
+)
+ONE_WAY = 0.8  # concentration of directions: letters 0.05 to 0.3, bars 0.75, furniture and the lines of a court near 1
+CALM = 0.5  # of the noise at the scene's edges; a mark's own is next to none
+NOISELESS = 0.4  # levels at the scene's edges, below which its noise tells nothing
+LEAST_SCENE = 50  # px of the scene's edges that tell its noise
 LEAST_EDGES = 0.03  # edge px, in picture widths
 
 
@@ -60,11 +66,11 @@ class ToldMark:
             return None
         look = self._sum.look()
         near = cv2.dilate((self._told > TOLD).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        edges, _ = peaks(look, near)
-        edges &= look.edge > 1.5
+        ridges, ratio = peaks(look, np.ones(near.shape, bool), CONTRAST)
+        edges, scene = _strong(look, ridges & near), _strong(look, ridges & ~near)
         if edges.sum() < LEAST_EDGES * self._picture.width:
             return None
-        evidence = self._evidence(look, near, edges)
+        evidence = self._evidence(look, ratio, edges, scene)
         if not _is_mark(evidence):
             return None
         lines, covered = find_cover(look, edges, max(3, round(0.012 * self._picture.width)), self._scale)
@@ -76,15 +82,23 @@ class ToldMark:
         whole = [FoundEvent(self._whole)]
         return Found("logo", self.box, whole, confidence, grown(covered), unblend, {**evidence, **figures})
 
-    def _evidence(self, look: Look, near: np.ndarray, edges: np.ndarray) -> dict[str, float]:
+    def _evidence(self, look: Look, ratio: np.ndarray, edges: np.ndarray, scene: np.ndarray) -> dict[str, float]:
         turn = np.exp(2j * np.arctan2(look.slope[1][edges], look.slope[0][edges]))
         return {
             "network, of its pixels": float(self._told[self._told > TOLD].mean()),
-            "edge sharpness": sharpness(look, near),
-            "edge lock": float(np.median(look.lock[edges])),
+            "edge sharpness": float(np.median(ratio[edges])),
             "one direction": float(np.abs(turn.mean())),
+            "noise in it, levels": float(np.median(look.spread[edges])),
+            "noise of the scene, levels": float(np.median(look.spread[scene])) if scene.sum() >= LEAST_SCENE else 0.0,
             "edge pixels": float(edges.sum() / self._scale**2),
         }
+
+
+def _strong(look: Look, ridges: np.ndarray) -> np.ndarray:
+    """Those of the ridges (H, W) bool that are not much weaker than the strongest."""
+    if not ridges.any():
+        return ridges
+    return np.asarray(ridges & (look.edge >= STRONG * np.quantile(look.edge[ridges], 0.95)))
 
 
 def told_marks(told: np.ndarray, layout: Layout, whole: FrameRange) -> list[ToldMark]:
@@ -107,4 +121,6 @@ def told_marks(told: np.ndarray, layout: Layout, whole: FrameRange) -> list[Told
 
 def _is_mark(evidence: dict[str, float]) -> bool:
     e = evidence
-    return e["edge sharpness"] >= SHARP and e["edge lock"] >= LOCKED and e["one direction"] <= ONE_WAY
+    noise = e["noise of the scene, levels"]
+    is_calm = noise < NOISELESS or e["noise in it, levels"] <= CALM * noise
+    return e["edge sharpness"] >= SHARP and e["one direction"] <= ONE_WAY and is_calm
