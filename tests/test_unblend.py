@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from autowipe import planes
 from autowipe.maps import Unblend
-from autowipe.unblend import BlendFit, BlendMaps, faded, invert, predict, strength
+from autowipe.unblend import BlendFit, BlendMaps, invert, predict
 
 SIZE = (144, 96)
 FRAMES = 40
@@ -259,17 +259,6 @@ def test_white_under_a_white_overlay_is_not_clipped():
 
     assert found[0, 0] == pytest.approx(235)
     assert np.isfinite(deviation).all()
-
-
-@pytest.mark.parametrize("there", [0.0, 0.3, 0.8, 1.0])
-def test_the_strength_of_a_fade_is_found(there: float):
-    clean = [scene(5)[..., i].astype(np.float32) for i in range(3)]
-    alpha = bar(0.6)
-    maps = Unblend([1 - alpha] * 3, [alpha * 220, alpha * 128, alpha * 128])
-    now = faded(maps, there)
-    seen = [a * part + b for a, b, part in zip(now.transmission, now.contribution, clean, strict=True)]
-
-    assert strength(seen, maps, clean) == pytest.approx(there, abs=1e-3)
 
 
 def test_a_fill_keeps_what_is_known_and_continues_a_slope():

@@ -18,6 +18,7 @@ from .job import COMPLETERS
 from .match import Candidate, fuse, hold_against, match, spatial, spread
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
+from .residue import settle_strength
 from .timing import FrameRange
 from .unblend import invert
 
@@ -34,8 +35,7 @@ def complete(crops: Crops, core: FrameRange, *, quality: str, completers: Sequen
     `crops` is one region over consecutive frames of one shot; frames outside `core` only serve to borrow from.
     `completers`: the ways that may be used, of job.COMPLETERS; the surroundings are spread over what none reaches.
     """
-    if "unblend" not in completers:
-        crops = replace(crops, unblends=[None] * len(crops.frames))
+    crops = settle_strength(crops) if "unblend" in completers else replace(crops, unblends=[None] * len(crops.frames))
     scene = _unblend(crops)
     if not any(hole is not None for hole in scene.holes):
         return []

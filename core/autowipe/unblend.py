@@ -22,7 +22,7 @@ from .opacity import LEAST_TRANSMISSION, MOST_TRANSMISSION, RIM_PX, TRUSTED_PX, 
 from .planes import Layout, to_levels
 from .regions import ALIEN, CLEAN, STEPS, label_pixels, roughness, shifted, step_costs
 
-__all__ = ["BlendFit", "BlendMaps", "faded", "invert", "predict", "strength"]
+__all__ = ["BlendFit", "BlendMaps", "faded", "invert", "predict"]
 
 MOST_FRAMES, FEWEST_KEPT = 48, 12  # kept for the fit; 60 frames of one moving shot are near the result of 1,200
 MOST_SAMPLES = 4_000_000  # of luma kept for the fit, however large the box
@@ -267,22 +267,9 @@ def edge_doubt(transmission: np.ndarray) -> np.ndarray:
 
 
 def faded(maps: Unblend, strength: float) -> Unblend:
-    """The maps of the overlay at a strength of 0 (gone) to 1 (fully there)."""
+    """The maps of the overlay at a strength: 0 is gone, 1 as in the maps. What is hidden stays so."""
     return Unblend(
-        [1 - np.float32(strength) * (1 - a) for a in maps.transmission],
+        [np.where(a > 0, np.maximum(1 - np.float32(strength) * (1 - a), 0), 0) for a in maps.transmission],
         [np.float32(strength) * b for b in maps.contribution],
         maps.doubt and [np.float32(strength) * doubt for doubt in maps.doubt],
     )
-
-
-def strength(crop: list[np.ndarray], maps: Unblend, predicted: list[np.ndarray]) -> float:
-    """How far a fading overlay is there in one frame, 0..1, by least squares over all planes.
-
-    `crop` and `predicted` (the picture without it, such as a fill) are planes in levels, over the maps' box.
-    """
-    top = base = 0.0
-    for seen, a, b, clean in zip(crop, maps.transmission, maps.contribution, predicted, strict=True):
-        effect = b - (1 - a) * clean
-        top += float(((seen - clean) * effect).sum())
-        base += float((effect * effect).sum())
-    return float(np.clip(top / base, 0, 1)) if base > 0 else 0.0

@@ -105,27 +105,28 @@ def _fields(crops: Crops) -> Iterator[Crops]:
     h = -(-h // step) * step
     tall = (x, y, w, h)
     shapes = [layout.plane_box(tall, plane)[3] for plane in layout.planes]
+    maps_once = {id(maps): maps for maps in crops.unblends if maps is not None}
     for first in (0, 1):
         rows = slice(first, None, 2)
 
         def part(plane: np.ndarray, height: int, edge: float | None = None, rows: slice = rows) -> np.ndarray:
             return _taller(plane, height, edge)[rows]
 
+        halves = {
+            key: Unblend(
+                [part(a, k, 1) for a, k in zip(maps.transmission, shapes, strict=False)],
+                [part(b, k, 0) for b, k in zip(maps.contribution, shapes, strict=False)],
+                maps.doubt and [part(d, k, 0) for d, k in zip(maps.doubt, shapes, strict=False)],
+            )
+            for key, maps in maps_once.items()
+        }
         yield Crops(
             layout.field,
             (x, y // 2, w, h // 2),
             crops.frames,
             [[part(plane, k) for plane, k in zip(frame, shapes, strict=False)] for frame in crops.planes],
             [None if matte is None else part(matte, h, 0) for matte in crops.mattes],
-            [
-                maps
-                and Unblend(
-                    [part(a, k, 1) for a, k in zip(maps.transmission, shapes, strict=False)],
-                    [part(b, k, 0) for b, k in zip(maps.contribution, shapes, strict=False)],
-                    maps.doubt and [part(d, k, 0) for d, k in zip(maps.doubt, shapes, strict=False)],
-                )
-                for maps in crops.unblends
-            ],
+            [None if maps is None else halves[id(maps)] for maps in crops.unblends],
             crops.fading,
         )
 
