@@ -604,12 +604,14 @@ def chosen_by_scope(case):
     case.movie("at 24", start=50, name="B")
     case.movie("at 24", start=1, channel=3, name="C").mute = True
     case.movie("at 24", start=50, channel=3, name="D")
+    case.effect("Speed", "SPEED", 2, 100, 140, case.movie("at 24", start=100, name="Under Speed"))
     case.select("A")
     found = {}
     for scope in ("SELECTED", "CHANNEL", "TIMELINE"):
         found[scope] = [s.name for s in case.strips.targets(bpy.context, case.scene, scope)]
     case.run(scope="TIMELINE")
     found["after"] = case.describe()
+    found["AGAIN"] = [s.name for s in case.strips.targets(bpy.context, case.scene, "TIMELINE")]
     return found
 
 

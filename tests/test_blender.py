@@ -355,9 +355,9 @@ def test_channel_and_timeline_leave_out_what_is_muted_and_take_results_for_their
     result = case(seen, "chosen_by_scope")
 
     assert result["SELECTED"] == ["A"]
-    assert result["CHANNEL"] == ["A", "B"]
-    assert result["TIMELINE"] == ["A", "B", "D"]
-    assert [s[0] for s in result["after"] if s[5]] == ["A", "B", "C", "D"]
+    assert result["CHANNEL"] == ["A", "B", "Speed"]  # which is shown in place of a strip of this channel
+    assert result["TIMELINE"] == result["AGAIN"] == ["A", "B", "D", "Speed"]
+    assert [s[0] for s in result["after"] if s[5]] == ["A", "B", "C", "D", "Speed"]
 
 
 def test_what_the_panel_says_is_in_the_job(seen, clips):

@@ -25,8 +25,9 @@ WAY = "autowipe_way"
 
 MOST_CHANNELS = 128
 # Effects that show other strips; those that lay pictures of the editor's own over a strip are not to be cleaned.
-EFFECTS = ("SPEED", "TRANSFORM", "CROSS", "GAMMA_CROSS", "WIPE", "GLOW", "GAUSSIAN_BLUR")
-PICTURES = ("MOVIE", "IMAGE", "META", "SCENE", "MOVIECLIP", *EFFECTS)
+IN_PLACE_OF = ("SPEED", "TRANSFORM", "GLOW", "GAUSSIAN_BLUR")  # one strip, which is hidden by them
+BETWEEN = ("CROSS", "GAMMA_CROSS", "WIPE")  # two
+PICTURES = ("MOVIE", "IMAGE", "META", "SCENE", "MOVIECLIP", *IN_PLACE_OF, *BETWEEN)
 COPIED = ("blend_type", "blend_alpha", "use_flip_x", "use_flip_y")
 TRANSFORM = ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "origin", "filter")
 CROP = ("min_x", "min_y", "max_x", "max_y")
@@ -158,17 +159,19 @@ def plays_one_to_one(scene, strip, frames):
 def targets(context, scene, scope):
     """The strips that "SELECTED", "CHANNEL" (of the active strip) or "TIMELINE" mean, results read as their originals.
 
-    Of a channel and of a timeline those that can be cleaned and are not muted.
+    Of a channel and of a timeline those that can be cleaned and are not muted. An effect stands for its strip.
     """
     editor = scene.sequence_editor
     if editor is None:
         return []
     if scope == "SELECTED":
-        found = versions.selected(context, scene)
-        wanted = [s for s in found if s.type in PICTURES or ORIGINAL in s] or found
+        here = versions.selected(context, scene)
+        fronts = _fronts(here)
+        wanted = [s for s in here if s.type in PICTURES or ORIGINAL in s] or here
     else:
         stack = list(editor.meta_stack)
         here = list(versions.strips_of(stack[-1] if stack else editor))
+        fronts = _fronts(here)
         active = editor.active_strip
         if scope == "CHANNEL":
             here = [s for s in here if active is not None and s.channel == active.channel]
@@ -176,9 +179,16 @@ def targets(context, scene, scope):
     chosen = []
     for strip in wanted:
         original = original_of(scene, strip) or strip
+        while original.name in fronts:
+            original = fronts[original.name]
         if not any(original == other for other in chosen):
             chosen.append(original)
     return sorted(chosen, key=lambda s: (versions.start(s), s.channel))
+
+
+def _fronts(strips):
+    """The effects that are shown in place of strips, by these strips' names; those that are muted for a result too."""
+    return {s.input_1.name: s for s in strips if s.type in IN_PLACE_OF and not s.get(WAS_MUTED, s.mute)}
 
 
 def _is_still(strip):
