@@ -17,7 +17,8 @@ import bpy
 with open(sys.argv[-1], encoding="utf-8") as _file:
     TASK = json.load(_file)
 FOLDER, SIZE = TASK["folder"], TASK["size"]
-TAB_BELOW_TOP = 246  # px from the sidebar's top to the middle of the tab AutoWipe
+# px from the sidebar's top to the middle of the tab AutoWipe; seen in 3.4 and 5.2, which has fewer tabs above it
+TAB_BELOW_TOP = 189 if bpy.app.version >= (5, 0) else 246
 seen = {"version": list(bpy.app.version), "moments": [], "longest_tick_s": 0.0, "longest_at_work_s": 0.0}
 
 
@@ -112,7 +113,10 @@ def timed(function):
 
 
 def add_clip():
-    press(bpy.ops.sequencer.movie_strip_add, filepath=TASK["clip"], frame_start=1, channel=1, sound=False)
+    words = {"filepath": TASK["clip"], "frame_start": 1, "channel": 1, "sound": False}
+    if "move_strips" in bpy.ops.sequencer.movie_strip_add.get_rna_type().properties:
+        words["move_strips"] = False  # or it hangs on the mouse until a click
+    press(bpy.ops.sequencer.movie_strip_add, **words)
     _, area = sequencer()
     area.spaces.active.show_region_ui = True
     press(bpy.ops.sequencer.view_all)
