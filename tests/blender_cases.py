@@ -606,12 +606,18 @@ def chosen_by_scope(case):
     case.movie("at 24", start=50, channel=3, name="D")
     case.effect("Speed", "SPEED", 2, 100, 140, case.movie("at 24", start=100, name="Under Speed"))
     case.select("A")
-    found = {}
+    found = {"before": case.describe()}
     for scope in ("SELECTED", "CHANNEL", "TIMELINE"):
         found[scope] = [s.name for s in case.strips.targets(bpy.context, case.scene, scope)]
     case.run(scope="TIMELINE")
     found["after"] = case.describe()
-    found["AGAIN"] = [s.name for s in case.strips.targets(bpy.context, case.scene, "TIMELINE")]
+    case.select("A")
+    for scope in ("CHANNEL", "TIMELINE"):
+        found[scope + " again"] = [s.name for s in case.strips.targets(bpy.context, case.scene, scope)]
+    bpy.ops.autowipe.restore(scope="CHANNEL")
+    found["channel restored"] = [s.name for s in case.strips.results(case.scene)]
+    bpy.ops.autowipe.restore(scope="TIMELINE")
+    found["restored"] = case.describe()
     return found
 
 
@@ -699,8 +705,14 @@ def mask_as_area(case):
     case.select("Mask")
     before = case.describe()
     bpy.ops.autowipe.area_from_strip(use="HOLD_OUT")
-    area = case.scene.autowipe.areas[0]
-    return {"path": area.path, "use": area.use, "before": before, "after": case.describe()}
+    after = case.describe()
+    case.timeline.new_image(
+        name="Picture", filepath=TASK["clips"]["matte"], channel=3, frame_start=1, fit_method="ORIGINAL"
+    )
+    case.select("Picture")
+    bpy.ops.autowipe.area_from_strip(use="SEARCH")
+    areas = [[area.use, area.path] for area in case.scene.autowipe.areas]
+    return {"areas": areas, "before": before, "after": after}
 
 
 def the_real_engine(case):

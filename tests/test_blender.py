@@ -355,9 +355,12 @@ def test_channel_and_timeline_leave_out_what_is_muted_and_take_results_for_their
     result = case(seen, "chosen_by_scope")
 
     assert result["SELECTED"] == ["A"]
-    assert result["CHANNEL"] == ["A", "B", "Speed"]  # which is shown in place of a strip of this channel
-    assert result["TIMELINE"] == result["AGAIN"] == ["A", "B", "D", "Speed"]
+    # Speed is shown in place of a strip of this channel.
+    assert result["CHANNEL"] == result["CHANNEL again"] == ["A", "B", "Speed"]
+    assert result["TIMELINE"] == result["TIMELINE again"] == ["A", "B", "D", "Speed"]
     assert [s[0] for s in result["after"] if s[5]] == ["A", "B", "C", "D", "Speed"]
+    assert result["channel restored"] == ["D (cleaned)"]
+    assert result["restored"] == result["before"]
 
 
 def test_what_the_panel_says_is_in_the_job(seen, clips):
@@ -396,12 +399,14 @@ def test_areas_and_mattes_lie_where_the_picture_is(seen):
     assert np.allclose(result["shares"], [0.25, 0.25, 0.75, 0.75], atol=1e-6)
 
 
-def test_a_mask_strip_becomes_a_hold_out(seen):
+def test_a_mask_strip_becomes_a_hold_out_and_an_image_strip_a_search_area(seen, clips):
     result = case(seen, "mask_as_area")
 
-    assert result["use"] == "HOLD_OUT"
+    (use, path), second = result["areas"]
+    assert use == "HOLD_OUT"
+    assert second == ["SEARCH", clips[0]["matte"]]
     assert result["after"] == result["before"]
-    picture = synth.read_rgb(Path(result["path"]))[0]
+    picture = synth.read_rgb(Path(path))[0]
     assert picture.shape == (128, 192, 3)
     assert (picture[8:-8, 8:88] > 250).all()
     assert (picture[8:-8, 104:-8] < 5).all()

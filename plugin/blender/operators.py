@@ -250,15 +250,8 @@ class AUTOWIPE_OT_restore(OnTimeline, bpy.types.Operator):
 
     def execute(self, context):
         scene = versions.sequencer_scene(context)
-        if self.scope == "SELECTED":
-            chosen = versions.selected(context, scene)
-        else:
-            chosen = strips.results(scene)
-            active = scene.sequence_editor.active_strip
-            if self.scope == "CHANNEL" and active is not None:
-                chosen = [s for s in chosen if (strips.original_of(scene, s) or s).channel == active.channel]
         # Names, because taking one strip out may leave references to others dangling.
-        names = {(strips.original_of(scene, strip) or strip).name for strip in chosen}
+        names = [strip.name for strip in strips.targets(context, scene, self.scope)]
         done = 0
         for name in names:
             strip = next((s for s in versions.all_strips(scene) if s.name == name), None)

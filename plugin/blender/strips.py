@@ -175,7 +175,7 @@ def targets(context, scene, scope):
         active = editor.active_strip
         if scope == "CHANNEL":
             here = [s for s in here if active is not None and s.channel == active.channel]
-        wanted = [s for s in here if (s.type in PICTURES and not s.mute and not _is_still(s)) or ORIGINAL in s]
+        wanted = [s for s in here if (s.type in PICTURES and _is_shown(s) and not _is_still(s)) or ORIGINAL in s]
     chosen = []
     for strip in wanted:
         original = original_of(scene, strip) or strip
@@ -187,8 +187,13 @@ def targets(context, scene, scope):
 
 
 def _fronts(strips):
-    """The effects that are shown in place of strips, by these strips' names; those that are muted for a result too."""
-    return {s.input_1.name: s for s in strips if s.type in IN_PLACE_OF and not s.get(WAS_MUTED, s.mute)}
+    """The effects that are shown in place of strips, by these strips' names."""
+    return {s.input_1.name: s for s in strips if s.type in IN_PLACE_OF and _is_shown(s)}
+
+
+def _is_shown(strip):
+    """Whether a strip is shown, by itself or by its result."""
+    return not strip.get(WAS_MUTED, strip.mute)
 
 
 def _is_still(strip):
