@@ -32,7 +32,7 @@ class Drawn:
         self.found: list[Found] = perceive("dynamic", self.clip.path)
         self.whole = FrameRange(0, len(self.clip.masks))
         nothing = AreaMask((), _info(), "search area")
-        self.plan = to_plan(self.found, ("dynamic",), nothing, LAYOUT, self.whole, folder, "maps")
+        self.plan = to_plan(self.found, ("dynamic",), nothing, LAYOUT, self.whole, folder, "maps/")
         self.mattes = Mattes(self.plan, folder, LAYOUT, AreaMask((), _info(), "hold-out"))
 
     def matte(self, frame: int) -> np.ndarray:

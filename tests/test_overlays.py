@@ -66,7 +66,7 @@ class Info:
 def test_kinds_not_asked_for_stay_in_the_plan_switched_off(tmp_path):
     search = AreaMask((), Info, "search area")
 
-    overlays = to_plan([logo((0, 9)), lines((3, 9))], ("subtitle",), search, Info.layout, WHOLE, tmp_path, "p.maps")
+    overlays = to_plan([logo((0, 9)), lines((3, 9))], ("subtitle",), search, Info.layout, WHOLE, tmp_path, "p.maps/")
 
     assert [(o.id, o.enabled) for o in overlays] == [("logo-1", False), ("subtitle-1", True)]
     assert all((tmp_path / e.matte).exists() for e in overlays[1].events)
@@ -81,7 +81,7 @@ def test_what_lies_outside_the_search_area_is_dropped_and_the_rest_cut_to_it(tmp
         logo((0, 9), box=(260, 10, 20, 20)),
     )
 
-    overlays = to_plan([inside, across, outside], ("logo",), search, Info.layout, WHOLE, tmp_path, "p.maps")
+    overlays = to_plan([inside, across, outside], ("logo",), search, Info.layout, WHOLE, tmp_path, "p.maps/")
 
     assert [o.box for o in overlays] == [(10, 10, 20, 20), (120, 60, 40, 20)]
     assert across.matte[:, :30].min() == 1

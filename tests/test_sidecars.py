@@ -44,6 +44,12 @@ def plan(*overlays, rate=Fraction(25), frames=200):
     return Plan(Source("clip.mp4", (64, 36), rate, frames, ""), FrameRange(0, frames), (), overlays)
 
 
+def test_a_line_that_goes_on_in_the_next_section_is_one_cue():
+    text = srt(plan(overlay(event(0, 25, "on"), event(25, 50, "on"), event(50, 75, "off"))))
+
+    assert text == "1\n00:00:00,000 --> 00:00:02,000\non\n\n2\n00:00:02,000 --> 00:00:03,000\noff\n"
+
+
 def test_the_matte_marks_every_pixel_of_a_written_sample():
     picture = matte_picture((16, 8), [plate()])
 

@@ -32,16 +32,15 @@ def analyse(line: Line, request: Request, kinds: tuple[str, ...], folder: Path) 
     size = (request.width, request.height)
     layout = shallow(size)
     first, count = request.first, round(request.last - request.first) + 1
-    state = {"done": 0.0}
+    done = {"look": 0.0, "measure": 0.0}
 
     def fetch(number: int) -> list[np.ndarray]:
-        ((picture, _),) = line.want([Wish(first + number, (0, 0, *size))], state["done"], "AutoWipe looks for overlays")
+        ((picture, _),) = line.want([Wish(first + number, (0, 0, *size))], sum(done.values()) / 2, "AutoWipe looks for overlays")
         return to_planes(np.zeros((size[1], size[0], 3)) if picture is None else picture, layout)
 
     def send(message: Message) -> None:
         if isinstance(message, Progress):
-            share = message.done / max(1, message.total)
-            state["done"] = share / 2 if message.stage == "look" else 0.5 + share / 2
+            done[message.stage] = message.done / max(1, message.total)
 
     return _make(HostClip(layout, count, fetch), FrameRange(0, count), kinds, folder, send)
 
@@ -111,6 +110,8 @@ def _make(
     clip: HostClip, whole: FrameRange, kinds: tuple[str, ...], folder: Path, send: Callable[[Message], None]
 ) -> Plan:
     job = Job(source=str(folder / "host"), task="perceive", kinds=kinds, save_plan=str(folder / "plan.json"))
+    for old in folder.glob("section-*.json"):  # of other frames
+        old.unlink()
     run = pipeline.Run(send, threading.Event())
     run.stages(("look", "measure"), len(whole), None)
     plan = pipeline.make_plan(job, clip, whole, "", folder, run)  # type: ignore[arg-type]

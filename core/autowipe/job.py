@@ -36,7 +36,7 @@ class Job:
     task: str = "wipe"  # "wipe", or "perceive" to stop after the plan
     kinds: tuple[str, ...] = KINDS  # kinds that may be wiped
     range: FrameRange | None = None  # part of the clip; None is the whole
-    part: FrameRange | None = None  # wipe these frames of `range` only, for a run that joins; see parts.py
+    part: FrameRange | None = None  # do these frames of `range` only, for a run that joins; see parts.py
     join: tuple[FrameRange, ...] = ()  # take up what the runs of these parts left
     search_areas: tuple[Area, ...] = ()  # overlays are looked for here only; empty is everywhere
     hold_outs: tuple[Area, ...] = ()  # never changed, wins over every matte
@@ -201,7 +201,7 @@ def _check_files(job: Job) -> None:
         raise JobError("no plan file is named", hint="Say where the plan goes with -o PLAN.json.")
     if job.plan and job.matte_in:
         raise JobError("a plan and a matte are both given", hint="Use either --plan or --matte-in.")
-    if (job.part or job.join) and not job.plan:
+    if (job.part or job.join) and not job.plan and job.task == "wipe":
         raise JobError("parts of a clip need a plan that they share", hint='Add "plan".')
     sources = {_same(job.source): "source"}
     if job.plan:

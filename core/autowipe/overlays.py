@@ -154,7 +154,7 @@ def to_plan(
     folder: Path,
     maps: str,
 ) -> tuple[Overlay, ...]:
-    """Writes the finds' maps to `folder`/`maps` and gives their plan entries.
+    """Writes the finds' maps to `folder`, under names that begin with `maps`, and gives their plan entries.
 
     What lies outside the search area is dropped; kinds that were not asked for stay in the plan, switched off.
     """
@@ -176,8 +176,8 @@ def to_plan(
                     fade_out=event.fade_out,
                     text=event.text,
                     box=event.box,
-                    matte=_save_matte(folder, f"{maps}/{part}.matte.png", event.matte),
-                    unblend=_save_unblend(folder, f"{maps}/{part}.unblend.npz", event.unblend),
+                    matte=_save_matte(folder, f"{maps}{part}.matte.png", event.matte),
+                    unblend=_save_unblend(folder, f"{maps}{part}.unblend.npz", event.unblend),
                 )
             )
         overlays.append(
@@ -188,8 +188,8 @@ def to_plan(
                 events=tuple(events),
                 enabled=find.kind in kinds,
                 confidence=float(min(1.0, max(0.0, find.confidence))),
-                matte=_save_matte(folder, f"{maps}/{name}.matte.png", find.matte),
-                unblend=_save_unblend(folder, f"{maps}/{name}.unblend.npz", find.unblend),
+                matte=_save_matte(folder, f"{maps}{name}.matte.png", find.matte),
+                unblend=_save_unblend(folder, f"{maps}{name}.unblend.npz", find.unblend),
                 trajectory=find.trajectory,
                 evidence=find.evidence,
             )

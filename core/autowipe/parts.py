@@ -1,9 +1,9 @@
-"""A long clip in parts: where it may be cut, runs that wipe one part each, and the run that joins them without loss.
+"""A long clip in parts: where it may be cut, runs that do one part each, and the run that joins them without loss.
 
 A run with `part` wipes some frames of the job's range and leaves its segments in a folder beside the output. A run
 with `join` takes up what such runs left and goes on as any resumed run does: where everything is there, it only puts
 the file together. Windows, segments and time stamps are those of the whole range, so the file is the same, to the
-bit, as that of one run.
+bit, as that of one run. In pass A the parts are sections (sections.py), which one run analyses apart as well.
 """
 
 from __future__ import annotations
@@ -85,13 +85,14 @@ def check(job: Job, ends: Sequence[int], whole: FrameRange) -> None:
 
 def take_up(job: Job, work: WorkFolder, fingerprint: str, version: str) -> None:
     """Moves what the runs of the job's parts left into the working folder of the whole."""
+    if job.task == "perceive":
+        _take_up_sections(job, work, fingerprint, version)
+        return
     tallies = []
     for part in job.join:
-        of_part = replace(job, part=part, join=())
-        folder = folder_of(of_part)
-        state = json_of(folder / "state.json")
-        if not state or state.get("key") != key_of(of_part, fingerprint, version):
-            continue  # it is not there, or of another job: its frames are wiped here
+        folder = _left_by(job, part, fingerprint, version)
+        if folder is None:
+            continue  # its frames are wiped here
         tally = json_of(folder / "tally.json")
         if not tally or tally.get("next") != part.stop:
             continue
@@ -100,6 +101,23 @@ def take_up(job: Job, work: WorkFolder, fingerprint: str, version: str) -> None:
             _move(folder / name, work.path / name)
     if tallies and len(tallies) == len(job.join):
         work.write("tally.json", {"next": job.join[-1].stop, "tally": _sum(tallies)})
+
+
+def _take_up_sections(job: Job, work: WorkFolder, fingerprint: str, version: str) -> None:
+    for part in job.join:
+        folder = _left_by(job, part, fingerprint, version)
+        if folder is not None:
+            _move(folder / "plan.maps", work.path / "plan.maps")
+            for file in folder.glob("section-*.json"):
+                os.replace(file, work.path / file.name)
+
+
+def _left_by(job: Job, part: FrameRange, fingerprint: str, version: str) -> Path | None:
+    """The folder that the run of a part left; None where it is not there, or of another job."""
+    of_part = replace(job, part=part, join=())
+    folder = folder_of(of_part)
+    state = json_of(folder / "state.json")
+    return folder if state and state.get("key") == key_of(of_part, fingerprint, version) else None
 
 
 def remove(job: Job) -> None:

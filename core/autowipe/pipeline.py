@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import device, kinds, parts, planes
+from . import device, kinds, parts, planes, sections
 from .areas import AreaMask, matte_overlays
 from .composite import composite
 from .decode import Clip, ClipInfo, fingerprint, open_clip
@@ -132,10 +133,14 @@ def _run(job: Job, state: Run, version: str) -> Result:
         for overlay in plan.active(wanted) if job.task == "wipe" else plan.overlays:
             spans = tuple((e.range.start, e.range.stop) for e in overlay.events)
             send(OverlayFound(overlay.id, overlay.kind, spans, overlay.box, overlay.confidence))
+        if job.part and out is None:
+            text = f"Frames {plan.range.start} to {plan.range.stop - 1} are analysed and wait to be joined."
+            return Result(None, None, len(plan.overlays), len(plan.range), 0, {}, {}, text)
         if job.save_plan:
             write_plan(plan, folder, Path(job.save_plan))
         if out is None:
             work.remove()
+            parts.remove(job)
             return _told(Result(None, job.save_plan, len(plan.overlays), len(whole), 0, {}, {}, ""), plan, wanted)
         mattes = Mattes(plan.active(wanted), folder, clip.info.layout, hold_outs)
         mattes.check()
@@ -148,12 +153,47 @@ def _run(job: Job, state: Run, version: str) -> Result:
 
 
 def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Path, run: Run) -> Plan:
-    """Pass A: two looks at the range, then one decision per overlay. Maps go to `folder`/plan.maps."""
+    """Pass A: a plan for each section that `folder` has none of yet, and one of them all. Maps go to `folder`/plan.maps.
+
+    Of a job's part, that is one section, only its own plan is made.
+    """
+    named = sections.sections_of(whole, clip.info.rate)
+    if job.part and job.part not in named:
+        raise JobError(
+            f"the part {job.part.start}:{job.part.stop} is no section of this clip",
+            code="part",
+            hint=f"Sections: {', '.join(f'{part.start}:{part.stop}' for part in named)}.",
+        )
+
+    @cache
+    def edge(at: int) -> int:
+        if at in (whole.start, whole.stop):
+            return at
+        frames = clip.frames(sections.near(at, whole, clip.info.rate))
+        return sections.edge((_small(frame, clip) for frame in frames), at, clip.info.rate)
+
+    plans = []
+    for part in (job.part,) if job.part else named:
+        file = folder / f"section-{part.start}-{part.stop}.json"
+        if not file.exists():
+            section = FrameRange(edge(part.start), edge(part.stop))
+            maps = "plan.maps/" if len(named) == 1 else f"plan.maps/{part.start}-{part.stop}."
+            of = section if job.part else whole
+            _write_whole(file, _analyse(job, clip, section, of, print_of, folder, maps, run))
+        plans.append(Plan.from_json(file.read_text("utf-8"), str(file)))
+    return sections.joined(plans, whole) if len(plans) > 1 else plans[0]
+
+
+def _analyse(
+    job: Job, clip: Clip, section: FrameRange, whole: FrameRange, print_of: str, folder: Path, maps: str, run: Run
+) -> Plan:
+    """Two looks at a section, then one decision per overlay. Maps go to `folder`, their names begin with `maps`."""
     info = clip.info
-    finders = [kinds.load(name, info.layout, whole, float(info.rate)) for name in kinds.names()]
+    finders = [kinds.load(name, info.layout, section, float(info.rate)) for name in kinds.names()]
     shot_finder = ShotFinder()
-    perception = Perception(whole, float(info.rate), job.device)
-    with closing(ahead(_small_frames(clip, whole, run))) as smalls:
+    perception = Perception(section, float(info.rate), job.device)
+    smalls = (_small(frame, clip) for frame in _decoded(clip, section, "look", whole, run))
+    with closing(ahead(smalls)) as smalls:
         for small in smalls:
             shot_finder.add(small)
             perception.add(small)
@@ -162,14 +202,14 @@ def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Pa
     shots = shot_finder.finish()
     boxes = [finder.propose(shots, perception.seen) for finder in finders]
     if any(boxes):
-        for frame in _decoded(clip, whole, "measure", run):
+        for frame in _decoded(clip, section, "measure", whole, run):
             for finder, wanted in zip(finders, boxes, strict=True):
                 if wanted:
                     finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in wanted])
-    found = resolve([find for finder in finders for find in finder.finish()], whole, float(info.rate))
+    found = resolve([find for finder in finders for find in finder.finish()], section, float(info.rate))
     search = AreaMask(job.search_areas, info, "search area")
-    overlays = to_plan(found, job.kinds, search, info.layout, whole, folder, "plan.maps")
-    return Plan(_source(job, info, print_of), whole, shots, overlays)
+    overlays = to_plan(found, job.kinds, search, info.layout, section, folder, maps)
+    return Plan(_source(job, info, print_of), section, shots, overlays)
 
 
 def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, side: SideFiles, run: Run) -> Result:
@@ -261,15 +301,14 @@ def _wipe(
             side.cut(window.core.stop)
 
 
-def _small_frames(clip: Clip, whole: FrameRange, run: Run) -> Iterator[kinds.Small]:
-    for frame in _decoded(clip, whole, "look", run):
-        luma, chroma = planes.small(frame.views, clip.info.layout, SMALL_WIDTH)
-        yield kinds.Small(frame.index, luma, chroma, clip.info.layout.width / luma.shape[1])
+def _small(frame: Any, clip: Clip) -> kinds.Small:
+    luma, chroma = planes.small(frame.views, clip.info.layout, SMALL_WIDTH)
+    return kinds.Small(frame.index, luma, chroma, clip.info.layout.width / luma.shape[1])
 
 
-def _decoded(clip: Clip, whole: FrameRange, stage: str, run: Run) -> Iterator[Any]:
+def _decoded(clip: Clip, part: FrameRange, stage: str, whole: FrameRange, run: Run) -> Iterator[Any]:
     run.enter(stage)
-    for frame in clip.frames(whole):
+    for frame in clip.frames(part):
         _tell_damage(frame, clip, run)
         yield frame
         run.progress(stage, frame.index + 1 - whole.start, len(whole))
@@ -296,17 +335,21 @@ def _get_plan(
         plan = Plan(_source(job, clip.info, print_of), whole, shots, overlays)
     else:
         plan = make_plan(job, clip, whole, print_of, work.path, run)
+    _write_whole(file, plan)
+    return plan, work.path
+
+
+def _write_whole(file: Path, plan: Plan) -> None:
+    """A kill leaves the plan whole, or none."""
     part = file.with_suffix(".part")
     part.write_text(plan.to_json(), "utf-8")
     part.replace(file)
-    return plan, work.path
 
 
 def _shots(clip: Clip, whole: FrameRange, run: Run) -> tuple[FrameRange, ...]:
     finder = ShotFinder()
-    for frame in _decoded(clip, whole, "look", run):
-        luma, chroma = planes.small(frame.views, clip.info.layout, SMALL_WIDTH)
-        finder.add(kinds.Small(frame.index, luma, chroma, clip.info.layout.width / luma.shape[1]))
+    for frame in _decoded(clip, whole, "look", whole, run):
+        finder.add(_small(frame, clip))
     return finder.finish()
 
 

@@ -68,7 +68,7 @@ class WorkFolder:
     def close(self) -> None:
         """Leaves the folder to a later run, where there is anything in it to go on with."""
         has_segment = any(file.with_suffix(".json").exists() for file in self.path.glob("*/*.packets"))
-        if has_segment or (self.path / "plan.json").exists():
+        if has_segment or (self.path / "plan.json").exists() or any(self.path.glob("section-*.json")):
             self._lock.release()
         else:
             self.remove()

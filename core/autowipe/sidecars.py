@@ -121,7 +121,8 @@ def srt(plan: Plan, rate: Fraction | None = None, times: Times | None = None) ->
     """The wiped subtitles as SubRip text with "\\n" line ends; empty when there are none.
 
     Only enabled events of enabled `subtitle` overlays count. Lines that come and go together (two
-    languages, two rows) are one cue, from the top down; a line that was not read is `UNREAD`.
+    languages, two rows) are one cue, from the top down; a line that was not read is `UNREAD`. What goes on
+    over the end of a section of pass A is one cue.
     `rate` is the plan's unless given; `times` is for a varying rate, a list may end with the last
     frame.
     """
@@ -131,10 +132,17 @@ def srt(plan: Plan, rate: Fraction | None = None, times: Times | None = None) ->
         for event in overlay.events:
             key = (event.range.start, event.range.stop)
             cues.setdefault(key, []).append((event.box or overlay.box, _cue_text(event)))
-    blocks = []
-    for number, ((start, stop), lines) in enumerate(sorted(cues.items()), 1):
+    told: list[tuple[int, int, str]] = []
+    for (start, stop), lines in sorted(cues.items()):
         lines.sort(key=lambda line: (line[0][1], line[0][0]))
         text = "\n".join(text for _, text in lines)
+        before = next((cue for cue in told if cue[1:] == (start, text) and text != UNREAD), None)
+        if before:
+            told[told.index(before)] = (before[0], stop, text)
+        else:
+            told.append((start, stop, text))
+    blocks = []
+    for number, (start, stop, text) in enumerate(told, 1):
         span = f"{_stamp(clock(start))} --> {_stamp(clock(stop))}"
         blocks.append(f"{number}\n{span}\n{text}\n")
     return "\n".join(blocks)

@@ -21,6 +21,7 @@ from ..errors import AutoWipeError, DeviceError, JobError
 from ..job import Job
 from ..parts import share_out
 from ..protocol import BatchItem
+from ..sections import sections_of
 from . import certificate
 from .engines import Messages
 from .keeper import JOIN, Keeper, Task
@@ -103,17 +104,17 @@ class Farm:
     def _steps(self, task: Task) -> Steps:
         """What an item takes: lists of calls that run at the same time; returns its last message."""
         job, seconds = task.job, len(task.item.range) / float(task.item.medium.rate)
-        is_long = job.task == "wipe" and not job.matte_in and seconds >= 2 * PART_S
-        if not is_long:
+        if job.task == "perceive":
+            return (yield from self._look(task, job, "", 1.0))
+        if job.matte_in or seconds < 2 * PART_S:
             whole = _Call("", job, 1.0)
             yield [whole]
             return _of(whole)
         if job.plan is None:
             about = {name: getattr(job, name) for name in PERCEIVING}
-            look = _Call("-plan", Job(**about, task="perceive", save_plan=task.plan), 0.25)
-            yield [look]
-            if _of(look)["type"] != "result":
-                return _of(look)
+            said = yield from self._look(task, Job(**about, task="perceive", save_plan=task.plan), "-plan", 0.25)
+            if said["type"] != "result":
+                return said
             job = replace(job, plan=task.plan, save_plan=None)
         try:
             shares = share_out(job, 2 * self._slots(), PART_S)
@@ -130,6 +131,23 @@ class Farm:
         join = _Call(JOIN if shares else "", replace(job, join=shares), 0.05 if shares else 0.75)
         yield [join]
         return _of(join)
+
+    def _look(self, task: Task, job: Job, tag: str, share: float) -> Steps:
+        """Pass A: its sections side by side where there are several, then the plan of them all."""
+        sections = sections_of(task.item.range, task.item.medium.rate)
+        if len(sections) > 1:
+            calls = [
+                _Call(f"-look-{part.start}-{part.stop}", replace(job, part=part), 0.9 * share / len(sections))
+                for part in sections
+            ]
+            yield calls
+            for call in calls:
+                if _of(call)["type"] != "result":
+                    return _of(call)
+            job, share = replace(job, join=sections), 0.1 * share
+        whole = _Call(tag, job, share)
+        yield [whole]
+        return _of(whole)
 
     def _step(self, clip: _Clip, keeper: Keeper) -> dict[str, Any] | None:
         """Follows the calls of a clip and starts the next ones; its last message when all are done."""

@@ -1,0 +1,119 @@
+"""A long clip's sections: they end at cuts, may be analysed apart, and make one plan, the same however it was made."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synth
+from autowipe import pipeline
+from autowipe.decode import open_clip
+from autowipe.errors import JobError
+from autowipe.job import Job
+from autowipe.plan import Plan
+from autowipe.protocol import Result
+from autowipe.sections import sections_of
+from autowipe.timing import FrameRange
+
+RATE, FRAMES = 2, 760  # few frames a second, so that a short clip is long
+CUT = 386  # the first after the middle
+SIZE = (160, 90)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    marks = [
+        synth.Burnt(synth.badge((40, 24)), (112, 6), 0, FRAMES, 0.7),
+        synth.Burnt(synth.badge((30, 20)), (8, 8), 420, FRAMES, 1.0),
+    ]
+    file = tmp_path_factory.mktemp("long") / "long.mp4"
+    cuts = tuple(range(40, CUT, 40)) + tuple(range(CUT, FRAMES, 40))
+    return synth.make(file, marks, count=FRAMES, size=SIZE, rate=RATE, keep=False, pan=1, cuts=cuts).path
+
+
+def run(job: Job) -> Result:
+    return pipeline.run(job, lambda message: None, threading.Event(), "test")
+
+
+def made(plan: Path) -> dict[str, bytes]:
+    """A plan and its maps as files of one name."""
+    maps = {file.name: file.read_bytes() for file in plan.with_suffix(".maps").iterdir()}
+    return {"plan": plan.read_bytes().replace(plan.stem.encode(), b""), **maps}
+
+
+@pytest.fixture(scope="module")
+def whole(clip: Path) -> Path:
+    """The plan that one run makes."""
+    plan = clip.parent / "whole.json"
+    run(Job(source=str(clip), task="perceive", save_plan=str(plan)))
+    return plan
+
+
+def test_a_mark_of_several_sections_is_one_overlay_without_a_gap(clip: Path, whole: Path) -> None:
+    plan = Plan.from_json(whole.read_text("utf-8"))
+
+    always = max(plan.overlays, key=lambda o: sum(len(e.range) for e in o.events))
+    assert [event.range for event in always.events] == [FrameRange(0, CUT), FrameRange(CUT, FRAMES)]
+    assert CUT in [shot.start for shot in plan.shots]
+    assert [shot.stop for shot in plan.shots[:-1]] == [shot.start for shot in plan.shots[1:]]
+    assert len({overlay.id for overlay in plan.overlays}) == len(plan.overlays)
+
+
+def test_sections_analysed_apart_make_the_very_plan_of_one_run(clip: Path, whole: Path, tmp_path: Path) -> None:
+    job = Job(source=str(clip), task="perceive", save_plan=str(tmp_path / "apart.json"))
+    sections = sections_of(FrameRange(0, FRAMES), Fraction(RATE))
+
+    for part in reversed(sections):
+        of_part = run(replace(job, part=part))
+        assert of_part.plan is None
+    assert not Path(str(job.save_plan)).exists()
+    run(replace(job, join=sections, resume=True))
+
+    assert len(sections) == 2
+    assert made(tmp_path / "apart.json") == made(whole)
+    assert not list(tmp_path.glob(".*autowipe"))
+
+
+def test_a_section_that_was_analysed_before_a_stop_is_not_analysed_again(
+    clip: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(source=str(clip), task="perceive", save_plan=str(tmp_path / "again.json"), resume=True)
+    stop, seen = threading.Event(), list[int]()
+    frames = pipeline.Run.progress
+
+    def progress(self: pipeline.Run, stage: str, done: int, total: int) -> None:
+        seen.append(done)
+        if done == CUT + 20:
+            stop.set()
+        frames(self, stage, done, total)
+
+    monkeypatch.setattr(pipeline.Run, "progress", progress)
+    with pytest.raises(Exception, match="ancelled"):
+        pipeline.run(job, lambda message: None, stop, "test")
+    seen.clear()
+    run(job)
+
+    assert min(seen) > CUT
+    assert made(tmp_path / "again.json") == made(whole)
+
+
+def test_a_part_that_is_no_section_is_refused(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="no section"):
+        run(Job(source=str(clip), task="perceive", save_plan=str(tmp_path / "p.json"), part=FrameRange(0, 100)))
+
+
+def test_the_joined_plan_is_carried_out_with_the_maps_of_each_section(clip: Path, whole: Path, tmp_path: Path) -> None:
+    plan = Plan.from_json(whole.read_text("utf-8"))
+    out = tmp_path / "clean.mkv"
+
+    run(Job(source=str(clip), output=str(out), plan=str(whole), codec="ffv1"))
+
+    x, y, w, h = max(plan.overlays, key=lambda o: sum(len(e.range) for e in o.events)).box
+    with open_clip(str(clip)) as before, open_clip(str(out)) as after:
+        for span in (FrameRange(100, 102), FrameRange(500, 502)):
+            for old, new in zip(before.frames(span), after.frames(span), strict=True):
+                assert np.any(old.views[0][y : y + h, x : x + w] != new.views[0][y : y + h, x : x + w])
