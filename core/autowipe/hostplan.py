@@ -35,7 +35,8 @@ def analyse(line: Line, request: Request, kinds: tuple[str, ...], folder: Path) 
     done = {"look": 0.0, "measure": 0.0}
 
     def fetch(number: int) -> list[np.ndarray]:
-        ((picture, _),) = line.want([Wish(first + number, (0, 0, *size))], sum(done.values()) / 2, "AutoWipe looks for overlays")
+        wishes, share = [Wish(first + number, (0, 0, *size))], sum(done.values()) / len(done)
+        ((picture, _),) = line.want(wishes, share, "AutoWipe looks for overlays")
         return to_planes(np.zeros((size[1], size[0], 3)) if picture is None else picture, layout)
 
     def send(message: Message) -> None:

@@ -153,9 +153,9 @@ def _run(job: Job, state: Run, version: str) -> Result:
 
 
 def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Path, run: Run) -> Plan:
-    """Pass A: a plan for each section that `folder` has none of yet, and one of them all. Maps go to `folder`/plan.maps.
+    """Pass A: a plan for each section that `folder` has none of yet, and one of them all.
 
-    Of a job's part, that is one section, only its own plan is made.
+    Maps go to `folder`/plan.maps. Of a job's part, which is one section, only its own plan is made.
     """
     named = sections.sections_of(whole, clip.info.rate)
     if job.part and job.part not in named:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 from .job import Box
 from .kinds import Small
@@ -16,7 +17,7 @@ from .plan import Event, Overlay, Plan
 from .shots import NEIGHBOURS, ShotFinder
 from .timing import FrameRange
 
-SECTION_S = 180.0  # at least: less tells too little of a mark over scenes that stand still, more is work for one machine
+SECTION_S = 180.0  # at least: less tells too little of a mark on a still scene, more keeps one machine busy
 NEAR_S = 10.0  # how far on a section may end, so that it ends at a cut
 LEAD = NEIGHBOURS + 2  # frames before, against which a cut is told
 SAME_PLACE = 0.3  # intersection over union of the boxes from which two overlays are one: marks 0.7 to 1, lines 0.4 to 1
@@ -26,7 +27,7 @@ def sections_of(whole: FrameRange, rate: Fraction) -> tuple[FrameRange, ...]:
     """Sections of about the same length, as they are named: `edge` says where each really ends."""
     count = max(1, int(len(whole) / (SECTION_S * rate)))
     edges = [whole.start + len(whole) * k // count for k in range(count + 1)]
-    return tuple(FrameRange(a, b) for a, b in zip(edges, edges[1:], strict=False))
+    return tuple(FrameRange(a, b) for a, b in pairwise(edges))
 
 
 def near(at: int, whole: FrameRange, rate: Fraction) -> FrameRange:
