@@ -155,6 +155,26 @@ def test_fcpxml_moves_only_what_does_not_count_by_timecode(fcpxml: timelines.Doc
     assert clips["A"].find("adjust-volume") is not None and clips["browser"].get("ref") == "r3"
 
 
+def test_fcpxml_media_of_other_rates_are_reckoned_with(tmp_path: Path) -> None:
+    text = FCPXML.replace('start="8s" duration="1s"/>', 'start="8s" duration="1s"><conform-rate/></asset-clip>')
+    (tmp_path / "mixed.fcpxml").write_text(text)
+    a, b = medium(rate=Fraction(30000, 1001)), medium("/media/b.mov", rate=24)
+    found = timelines.read(tmp_path / "mixed.fcpxml")
+    cleaned = {1: part(b, 0, b.frames), 3: part(b, 24, 96)}
+
+    found.write(tmp_path / "new.fcpxml", cleaned)
+
+    first, conformed, _, held, _ = found.uses
+    assert frames_of(first, a) == FrameRange(119, 210) and not first.is_whole
+    assert conformed.is_whole and frames_of(conformed, b) == FrameRange(0, 500)
+    assert frames_of(held, b) == FrameRange(48, 72)
+    clips = list(Tree.parse(tmp_path / "new.fcpxml").getroot().iter())
+    attached = next(e for e in clips if e.get("lane") == "1")
+    assert (attached.get("start"), attached.get("duration")) == ("8s", "1s")  # of the whole medium, as before
+    inner = next(e for e in clips if e.tag == "clip").find("video")
+    assert (inner.get("offset"), inner.get("duration")) == ("1s", "3s")
+
+
 EDL = """TITLE: cut
 FCM: NON-DROP FRAME
 
@@ -305,6 +325,22 @@ def test_an_aaf_change_of_speed_takes_the_whole_medium_and_stays(tmp_path: Path)
         (inner,) = group.segments
         assert inner.start == 100 and inner.length == 50
         assert inner.mob.slots[0].segment.mob.descriptor.locator[0]["URLString"].value.endswith("/out/a.mov")
+
+
+def test_aaf_media_of_another_rate_are_counted_by_the_clock(tmp_path: Path) -> None:
+    track = otio.schema.Track("V1", kind="Video")
+    track.append(clip("/media/a.mov", 90100, 50))
+    cut = otio.schema.Timeline("cut")
+    cut.tracks.append(track)
+    otio.adapters.write_to_file(cut, str(tmp_path / "cut.aaf"), use_empty_mob_ids=True)
+    found = timelines.read(tmp_path / "cut.aaf")
+    slow = medium(rate=24)
+
+    found.write(tmp_path / "new.aaf", {0: Cleaned("/out/a.mov", slow, FrameRange(24, 192))})
+
+    assert frames_of(found.uses[0], slow) == FrameRange(96, 144)
+    (use,) = timelines.read(tmp_path / "new.aaf").uses
+    assert (use.media, use.start, use.stop) == ("/out/a.mov", 3, 5)  # a second less: the file begins there
 
 
 def test_a_timeline_that_is_damaged_is_told_as_such(tmp_path: Path) -> None:

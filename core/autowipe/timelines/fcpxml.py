@@ -16,6 +16,7 @@ from . import Cleaned, Use, _urls, _xml, keeps_clock
 
 INSIDE = "Info.fcpxml"
 TIMED = {"asset-clip", "clip", "video", "audio", "title", "ref-clip", "sync-clip", "mc-clip", "gap", "audition"}
+RETIMED = ("timeMap", "conform-rate")  # in a clip that does not run at its medium's own speed, or may not
 TIMED |= {"marker", "chapter-marker", "keyword", "rating", "spine", "caption", "analysis-marker", "timeMap"}
 
 
@@ -103,7 +104,7 @@ def _use(
         at - before,
         at + length + after,
         origin=begin,
-        is_whole=any(e.find("timeMap") is not None for e in (element, shown)),
+        is_whole=any(e.find(tag) is not None for e in (element, shown) for tag in RETIMED),
         is_fixed=(shown is element or is_loose) and any(c.tag in TIMED and c is not element for c in shown),
         grid=frame,
     )
