@@ -17,9 +17,11 @@ import pytest
 import synth
 from autowipe.batch import certificate
 from autowipe.batch.paths import PathMap
+from autowipe.batch.queue import plan_print
 from autowipe.job import Job
 
-SLOW = {"cuts": (30, 72), "pan": 1}
+LONG = 364  # s, at a frame a second: two sections of pass A
+SLOW = {"cuts": (30, 72, 110, 150, 184, 220, 260, 300, 330), "pan": 1}
 
 
 def start(*words: object, **named: object) -> subprocess.Popen[str]:
@@ -84,7 +86,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three short clips and one that is long enough to be wiped in parts, each with a mark."""
+    """Three short clips and one that is long enough to be analysed and wiped in parts, each with a mark."""
     folder = tmp_path_factory.mktemp("clips")
     mark = synth.badge((40, 24))
     for number in range(3):
@@ -94,10 +96,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     synth.make(
         folder / "long.mp4",
-        [synth.Burnt(mark, (112, 6), 0, 108, 0.7)],
-        count=108,
+        [synth.Burnt(mark, (112, 6), 0, LONG, 0.7)],
+        count=LONG,
         size=(160, 90),
-        rate=2,
+        rate=1,
         keep=False,
         **SLOW,
     )
@@ -142,6 +144,8 @@ def test_a_cluster_that_loses_a_worker_and_its_scheduler_gives_what_one_machine_
     assert many.wait(250) == 0, many.stderr.read()
     for name in ("short0_clean.mkv", "short1_clean.mkv", "short2_clean.mkv", "long_clean.mkv"):
         assert (out / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+    plans = [tmp_path / which / "plans" / "long_clean.json" for which in ("one", "many")]
+    assert plan_print(str(plans[0])) == plan_print(str(plans[1])) != ""
     figures = json.loads((out / "batch.json").read_text("utf-8"))["clips"]
     assert [clip["state"] for clip in figures] == ["done"] * 4
     # What was in flight on the lost worker is begun again, as often as its engine, which nobody heeds, is still busy;
@@ -149,9 +153,10 @@ def test_a_cluster_that_loses_a_worker_and_its_scheduler_gives_what_one_machine_
     again = [clip["attempts"] for clip in figures if clip["attempts"] > 1]
     assert len(again) <= 1 and all(attempts <= 6 for attempts in again)
     (long,) = (out / ".autowipe-batch" / "jobs").glob("long*")
-    assert len({path.name.split("-part-")[1] for path in long.glob("messages-*-part-*.jsonl")}) == 2
+    for tag, count in (("-look-", 2), ("-part-", 6)):
+        assert len({path.name.split(tag)[1] for path in long.glob(f"messages-*{tag}*.jsonl")}) == count
     assert len(list(long.glob("messages-*-join.jsonl"))) == 1
-    assert not list(out.glob(".*.autowipe")), "a working folder is left"
+    assert not list(out.rglob(".*.autowipe")), "a working folder is left"
 
 
 @needs_proc

@@ -14,9 +14,10 @@ from autowipe import pipeline
 from autowipe.decode import open_clip
 from autowipe.errors import JobError
 from autowipe.job import Job
+from autowipe.kinds import Small
 from autowipe.plan import Plan
 from autowipe.protocol import Result
-from autowipe.sections import sections_of
+from autowipe.sections import edge, near, sections_of
 from autowipe.timing import FrameRange
 
 RATE, FRAMES = 1, 380  # few frames a second, so that a short clip is long
@@ -94,3 +95,15 @@ def test_the_joined_plan_is_carried_out_with_the_maps_of_each_section(clip: Path
         for span in (FrameRange(50, 52), FrameRange(250, 252)):
             for old, new in zip(before.frames(span), after.frames(span), strict=True):
                 assert np.any(old.views[0][y : y + h, x : x + w] != new.views[0][y : y + h, x : x + w])
+
+
+@pytest.mark.parametrize("cuts, expected", [((), 100), ((107, 115), 107), ((97, 140), 140), ((100,), 100)])
+def test_a_section_ends_at_the_next_cut_or_where_it_was_to(cuts: tuple[int, ...], expected: int) -> None:
+    whole, rate = FrameRange(0, 1000), Fraction(25)
+
+    def small(frame: int) -> Small:
+        luma = np.random.default_rng(sum(cut <= frame for cut in cuts)).integers(0, 255, (9, 16)).astype(np.uint8)
+        luma = np.kron(luma, np.ones((10, 10), np.uint8))
+        return Small(frame, luma, np.full((*luma.shape, 2), 128, np.uint8), 1.0)
+
+    assert edge(map(small, near(100, whole, rate)), 100, rate) == expected
