@@ -17,14 +17,6 @@ def test_nothing_is_told_before_there_is_anything_to_go_by():
     assert pace.left(STAGES, 1.0) is None
 
 
-def test_the_time_of_a_stage_that_is_entered_again_adds_up():
-    pace = Pace(0.0)
-    for now, stage in enumerate(("look", "measure", "look", "measure", "wipe")):
-        pace.enter(stage, float(now))
-
-    assert pace.seconds(6.0) == {"look": 2.0, "measure": 2.0, "wipe": 2.0}
-
-
 def test_a_steady_run_is_foretold():
     pace, now = Pace(0.0), 0.0
     whole = 100 * sum(STAGE_COST.values())

@@ -12,6 +12,7 @@ from .clipinfo import ClipInfo, ColourTags
 from .planes import Layout, layout_of
 from .timing import FrameRange
 
+RATE = Fraction(25)  # a host tells none that would matter
 LEVELS = 65280  # codes of 1.0: so 16-bit samples have the levels of 8-bit ones, 255 for white
 
 
@@ -42,8 +43,8 @@ def info_of(layout: Layout, count: int) -> ClipInfo:
     return ClipInfo(
         path="the host's frames",
         layout=layout,
-        rate=Fraction(25),
-        time_base=Fraction(1, 25),
+        rate=RATE,
+        time_base=1 / RATE,
         frames=count,
         pts=np.arange(count),
         is_variable_rate=False,

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import pipeline
 from .errors import AutoWipeError
-from .hostclip import HostClip, shallow, to_planes
+from .hostclip import RATE, HostClip, shallow, to_planes
 from .hostplates import HostPlates
 from .job import Job
 from .link import Line, Request, Wish
@@ -32,16 +32,17 @@ def analyse(line: Line, request: Request, kinds: tuple[str, ...], folder: Path) 
     size = (request.width, request.height)
     layout = shallow(size)
     first, count = request.first, round(request.last - request.first) + 1
-    done = {"look": 0.0, "measure": 0.0}
+    stages = pipeline.looks(FrameRange(0, count), RATE)
+    state = {"done": 0.0}
 
     def fetch(number: int) -> list[np.ndarray]:
-        wishes, share = [Wish(first + number, (0, 0, *size))], sum(done.values()) / len(done)
-        ((picture, _),) = line.want(wishes, share, "AutoWipe looks for overlays")
+        ((picture, _),) = line.want([Wish(first + number, (0, 0, *size))], state["done"], "AutoWipe looks for overlays")
         return to_planes(np.zeros((size[1], size[0], 3)) if picture is None else picture, layout)
 
     def send(message: Message) -> None:
         if isinstance(message, Progress):
-            done[message.stage] = message.done / max(1, message.total)
+            share = message.done / max(1, message.total)
+            state["done"] = (stages.index(message.stage) + share) / len(stages)
 
     return _make(HostClip(layout, count, fetch), FrameRange(0, count), kinds, folder, send)
 
@@ -114,7 +115,7 @@ def _make(
     for old in folder.glob("section-*.json"):  # of other frames
         old.unlink()
     run = pipeline.Run(send, threading.Event())
-    run.stages(("look", "measure"), len(whole), None)
+    run.stages(pipeline.looks(whole, RATE), len(whole), None)
     plan = pipeline.make_plan(job, clip, whole, "", folder, run)  # type: ignore[arg-type]
     return replace(plan, source=replace(plan.source, path=""))
 

@@ -15,14 +15,10 @@ class Pace:
         self._done: dict[str, float] = {}  # by stage, where it stands, 0..1
         self._worked: dict[str, float] = {}  # by stage, what this run did of it, 0..1
         self._starts: dict[str, float] = {}
-        self._spent: dict[str, float] = {}  # by stage, s
-        self._since: tuple[str, float] | None = None  # the stage at hand, and from when on
 
     def enter(self, stage: str, now: float) -> None:
         """Notes when a stage begins: what comes before its first frame is done belongs to it."""
         self._starts.setdefault(stage, now)
-        self._spent = self.seconds(now)
-        self._since = (stage, now)
 
     def add(self, stage: str, done: int, total: int, now: float) -> None:
         """Notes that `done` of a stage's `total` frames are done."""
@@ -33,11 +29,9 @@ class Pace:
         self._done[stage] = share
 
     def seconds(self, now: float) -> dict[str, float]:
-        """Time of each stage so far, s; the sections of a long clip go through the first ones in turn."""
-        if self._since is None:
-            return {}
-        stage, since = self._since
-        return {**self._spent, stage: self._spent.get(stage, 0.0) + now - since}
+        """Time of each stage so far, s."""
+        ends = [*self._starts.values(), now][1:]
+        return {stage: end - start for (stage, start), end in zip(self._starts.items(), ends, strict=True)}
 
     def left(self, stages: tuple[str, ...], now: float) -> float | None:
         """Seconds to the end of the run, None while unknown. A stage that was passed over takes no time."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -120,11 +121,9 @@ def _run(job: Job, state: Run, version: str) -> Result:
         parts.take_up(job, work, print_of + maps, version)
         out = stack.enter_context(_output(job, clip.info, whole, work)) if job.output else None
         side = stack.enter_context(SideFiles(job, clip.info, whole, work))
-        names: tuple[str, ...] = (
-            ("wipe",) if given else ("look", "wipe") if job.matte_in else ("look", "measure", "wipe")
-        )
-        if job.task == "perceive":
-            names = tuple(name for name in names if name != "wipe")
+        names = () if given else ("look",) if job.matte_in else looks(job.part or whole, clip.info.rate)
+        if job.task == "wipe":
+            names = (*names, "wipe")
         state.stages(names, len(whole), _shots_in(given, whole) if given else None)
         plan, folder = _get_plan(job, given, clip, whole, print_of, work, state)
         if not given:
@@ -152,6 +151,11 @@ def _run(job: Job, state: Run, version: str) -> Result:
     return result
 
 
+def looks(whole: FrameRange, rate: Fraction) -> tuple[str, ...]:
+    """The stages of pass A: two, or one where section after section is looked at and measured."""
+    return ("look", "measure") if len(sections.sections_of(whole, rate)) == 1 else ("look",)
+
+
 def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Path, run: Run) -> Plan:
     """Pass A: a plan for each section that `folder` has none of yet, and one of them all.
 
@@ -173,26 +177,47 @@ def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Pa
         return sections.edge((_small(frame, clip) for frame in frames), at, clip.info.rate)
 
     plans = []
-    for part in (job.part,) if job.part else named:
+    todo = (job.part,) if job.part else named
+    for part in todo:
         file = folder / f"section-{part.start}-{part.stop}.json"
         if not file.exists():
             section = FrameRange(edge(part.start), edge(part.stop))
             maps = "plan.maps/" if len(named) == 1 else f"plan.maps/{part.start}-{part.stop}."
-            of = section if job.part else whole
-            _write_whole(file, _analyse(job, clip, section, of, print_of, folder, maps, run))
+            first, half = section.start - whole.start, len(section) / 2
+            steps = _Step("look", first, half, len(whole)), _Step("look", first + half, half, len(whole))
+            if len(todo) == 1:
+                steps = _Step("look", 0, 2 * half, len(section)), _Step("measure", 0, 2 * half, len(section))
+            _write_whole(file, _analyse(job, clip, section, steps, print_of, folder, maps, run))
         plans.append(Plan.from_json(file.read_text("utf-8"), str(file)))
     return sections.joined(plans, whole) if len(plans) > 1 else plans[0]
 
 
+@dataclass(frozen=True)
+class _Step:
+    """What decoding some frames means for a stage: `share` of its `total` frames, beginning at `first`."""
+
+    stage: str
+    first: float
+    share: float
+    total: int
+
+
 def _analyse(
-    job: Job, clip: Clip, section: FrameRange, whole: FrameRange, print_of: str, folder: Path, maps: str, run: Run
+    job: Job,
+    clip: Clip,
+    section: FrameRange,
+    steps: tuple[_Step, _Step],
+    print_of: str,
+    folder: Path,
+    maps: str,
+    run: Run,
 ) -> Plan:
     """Two looks at a section, then one decision per overlay. Maps go to `folder`, their names begin with `maps`."""
     info = clip.info
     finders = [kinds.load(name, info.layout, section, float(info.rate)) for name in kinds.names()]
     shot_finder = ShotFinder()
     perception = Perception(section, float(info.rate), job.device)
-    smalls = (_small(frame, clip) for frame in _decoded(clip, section, "look", whole, run))
+    smalls = (_small(frame, clip) for frame in _decoded(clip, section, steps[0], run))
     with closing(ahead(smalls)) as smalls:
         for small in smalls:
             shot_finder.add(small)
@@ -202,7 +227,7 @@ def _analyse(
     shots = shot_finder.finish()
     boxes = [finder.propose(shots, perception.seen) for finder in finders]
     if any(boxes):
-        for frame in _decoded(clip, section, "measure", whole, run):
+        for frame in _decoded(clip, section, steps[1], run):
             for finder, wanted in zip(finders, boxes, strict=True):
                 if wanted:
                     finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in wanted])
@@ -306,12 +331,13 @@ def _small(frame: Any, clip: Clip) -> kinds.Small:
     return kinds.Small(frame.index, luma, chroma, clip.info.layout.width / luma.shape[1])
 
 
-def _decoded(clip: Clip, part: FrameRange, stage: str, whole: FrameRange, run: Run) -> Iterator[Any]:
-    run.enter(stage)
+def _decoded(clip: Clip, part: FrameRange, step: _Step, run: Run) -> Iterator[Any]:
+    run.enter(step.stage)
     for frame in clip.frames(part):
         _tell_damage(frame, clip, run)
         yield frame
-        run.progress(stage, frame.index + 1 - whole.start, len(whole))
+        done = step.first + step.share * (frame.index + 1 - part.start) / len(part)
+        run.progress(step.stage, round(done), step.total)
 
 
 def _tell_damage(frame: Any, clip: Clip, run: Run) -> None:
@@ -348,7 +374,7 @@ def _write_whole(file: Path, plan: Plan) -> None:
 
 def _shots(clip: Clip, whole: FrameRange, run: Run) -> tuple[FrameRange, ...]:
     finder = ShotFinder()
-    for frame in _decoded(clip, whole, "look", whole, run):
+    for frame in _decoded(clip, whole, _Step("look", 0, len(whole), len(whole)), run):
         finder.add(_small(frame, clip))
     return finder.finish()
 

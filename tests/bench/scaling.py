@@ -34,7 +34,7 @@ from tests.bench.__main__ import RATE, overlays_of
 WORKERS = (1, 2, 8, 64, 512)
 PART_S, PARTS_A_WORKER = 20.0, 2  # as in batch/farm.py
 EDGE_FRAMES = 100  # that are read once more to find the cut at which a section ends
-PROGRAMME_RATE = 5  # frames a second of the real programme: few, so that it is over soon
+PROGRAMME_RATE = 1  # frames a second of the real programme: few, so that it is over soon
 TASK_S = 0.05  # assumed: what scheduler and batch need between two tasks that they hand out
 
 

@@ -33,7 +33,6 @@ class Task:
     failures: int = 0  # in this run
     not_before: float = 0.0  # on the monotonic clock
     waited_s: float = 0.0
-    share: float = 0.0  # of it that is done
 
 
 class Keeper:
@@ -62,7 +61,7 @@ class Keeper:
             state = State(files=state.files)
         elif self.settle(task, state):
             return None
-        attempt, task.share = state.attempts + 1, 0.0
+        attempt = state.attempts + 1
         begun = State("running", task.key, attempt, files=state.files, seconds=state.seconds, where=platform.node())
         self._queue.write(task.item, begun)
         self._tell(task, "running")
@@ -83,8 +82,7 @@ class Keeper:
 
     def heard(self, task: Task, share: float) -> None:
         """Tells how far a running task is, 0..1."""
-        task.share = max(task.share, share)  # the sections of a long clip begin at the first stage again
-        self._tell(task, "running", done=task.share)
+        self._tell(task, "running", done=share)
 
     def ended(self, task: Task, message: dict[str, Any], seconds: float) -> bool:
         """Notes how an attempt ended. True where the task has to be done again."""
