@@ -32,6 +32,16 @@ def test_a_steady_run_is_foretold():
     assert pace.left(STAGES, now) == 0
 
 
+def test_first_frames_that_cost_much_are_soon_forgotten():
+    pace, now = Pace(0.0), 10.0
+    pace.enter("wipe", 0.0)
+    for done in range(1, 101):
+        pace.add("wipe", done, 100, now)
+        if done == 40:
+            assert pace.left(STAGES, now) == pytest.approx(0.1 * 60, rel=0.2)
+        now += 0.1
+
+
 def test_what_an_earlier_run_did_makes_no_hurry():
     pace = Pace(0.0)
     pace.enter("wipe", 4.0)
