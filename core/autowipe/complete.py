@@ -15,7 +15,8 @@ from .completers.borrow import NOWHERE, Places, Surround
 from .completers.fill import fill
 from .flow import Motion, follow, grid
 from .job import COMPLETERS
-from .match import Candidate, fuse, hold_against, match, spatial, spread
+from .layers import layers
+from .match import Candidate, compete, fuse, hold_against, match, spatial, spread
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
 from .residue import settle_strength
@@ -40,9 +41,13 @@ def complete(crops: Crops, core: FrameRange, *, quality: str, completers: Sequen
     if not any(hole is not None for hole in scene.holes):
         return []
     keyframes = KEYFRAMES[quality] if "invent" in completers else 0
-    places = _places(scene, crops, keyframes, borrows="borrow" in completers)
+    seen, invented = _places(scene, crops, keyframes, borrows="borrow" in completers)
     todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.holes[t] is not None]
-    return list(_workers().map(lambda t: _match(scene, crops, t, [both[t] for both in places]), todo))
+
+    def matched(t: int) -> Plate:
+        return _match(scene, crops, t, [one[t] for one in seen], [one[t] for one in invented])
+
+    return list(_workers().map(matched, todo))
 
 
 @cache
@@ -141,20 +146,26 @@ def _surround(scene: _Scene, t: int) -> Surround | None:
     return borrow.surround(hidden)
 
 
-def _places(scene: _Scene, crops: Crops, keyframes: int, *, borrows: bool) -> list[list[Places]]:
-    """Places to take each hidden pixel from: seen before, seen after, then invented before and after."""
+def _places(
+    scene: _Scene, crops: Crops, keyframes: int, *, borrows: bool
+) -> tuple[list[list[Places]], list[list[Places]]]:
+    """Places to take each hidden pixel from: where it is seen, and where it is invented; each before and after.
+
+    Where two surfaces move differently, the motion of each tells where a pixel is seen.
+    """
     if not any(hidden is not None for hidden in scene.hidden):
-        return []
+        return [], []
     nowhere = [borrow.nowhere(scene.shape)] * len(crops.frames)
     if not borrows and not keyframes:
-        return [nowhere, nowhere]
+        return [nowhere, nowhere], []
     nothing = np.zeros(scene.shape, bool)
-    motion = follow(
-        [np.rint(luma).clip(0, 255).astype(np.uint8) for luma in scene.volumes[0]],
-        [nothing if opaque is None else opaque for opaque in scene.opaque],
-    )
-    before, after = _both_ways(scene, scene.seen, motion) if borrows else (nowhere, nowhere)
-    return [before, after, *_invent(scene, crops, motion, before, after, keyframes)]
+    lumas = [np.rint(luma).clip(0, 255).astype(np.uint8) for luma in scene.volumes[0]]
+    opaque = [nothing if mask is None else mask for mask in scene.opaque]
+    motion = follow(lumas, opaque)
+    seen = [nowhere, nowhere]
+    if borrows:
+        seen = [one for way in (motion, *layers(lumas, opaque)) for one in _both_ways(scene, scene.seen, way)]
+    return seen, _invent(scene, crops, motion, seen, keyframes)
 
 
 def _both_ways(scene: _Scene, seen: list[np.ndarray], motion: Motion) -> list[list[Places]]:
@@ -167,12 +178,12 @@ def _both_ways(scene: _Scene, seen: list[np.ndarray], motion: Motion) -> list[li
 
 
 def _invent(
-    scene: _Scene, crops: Crops, motion: Motion, before: list[Places], after: list[Places], keyframes: int
+    scene: _Scene, crops: Crops, motion: Motion, places: list[list[Places]], keyframes: int
 ) -> list[list[Places]]:
     """Fills what was never seen in a few keyframes, which the others then borrow from: a filling that moves along."""
     nothing = np.zeros(scene.shape, bool)
     missing = [
-        nothing if opaque is None else opaque & (before[t].frame == NOWHERE) & (after[t].frame == NOWHERE)
+        nothing if opaque is None else _nowhere(opaque, [one[t] for one in places])
         for t, opaque in enumerate(scene.opaque)
     ]
     seen = list(scene.seen)
@@ -182,17 +193,20 @@ def _invent(
         if not left.any():
             break
         key = _keyframe(left)
-        _fill(scene, crops, key, missing[key], [before[key], after[key]])
+        _fill(scene, crops, key, missing[key], [one[key] for one in places])
         seen[key] = np.ones(scene.shape, bool)
         invented = _both_ways(scene, seen, motion)
         x, y = grid(scene.shape)
         here = Places(np.full(scene.shape, key, np.int16), x, y)
         for direction in invented:
             direction[key] = here
-        missing = [
-            m & (invented[0][t].frame == NOWHERE) & (invented[1][t].frame == NOWHERE) for t, m in enumerate(missing)
-        ]
+        missing = [_nowhere(m, [one[t] for one in invented]) for t, m in enumerate(missing)]
     return invented
+
+
+def _nowhere(mask: np.ndarray, places: Sequence[Places]) -> np.ndarray:
+    """(H, W) bool: of `mask` what has a place in none of `places`."""
+    return mask & np.logical_and.reduce([one.frame == NOWHERE for one in places])
 
 
 def _keyframe(left: np.ndarray) -> int:
@@ -207,7 +221,7 @@ def _fill(scene: _Scene, crops: Crops, t: int, missing: np.ndarray, places: list
     hidden, beneath = scene.hidden[t], _beneath(crops, t)
     assert hidden is not None
     values = []
-    for i, offers in enumerate(_offers(scene, t, places, beneath)):
+    for i, offers in enumerate(_offers(scene, t, places, [], beneath)):
         values.append(np.where(scene.part(hidden, i), fuse(offers)[0], scene.volumes[i][t]))
     filled = fill(values, [scene.part(missing, i) for i in range(len(values))])
     for volume, value in zip(scene.volumes, filled, strict=True):
@@ -215,12 +229,17 @@ def _fill(scene: _Scene, crops: Crops, t: int, missing: np.ndarray, places: list
 
 
 def _offers(
-    scene: _Scene, t: int, places: list[Places], beneath: tuple[list[np.ndarray], list[np.ndarray]] | None
+    scene: _Scene,
+    t: int,
+    seen: list[Places],
+    invented: list[Places],
+    beneath: tuple[list[np.ndarray], list[np.ndarray]] | None,
 ) -> Iterator[list[Candidate]]:
     """For each plane, all ways to complete a frame's hidden samples.
 
-    Spread from around; borrowed from each of `places`, matched to what is around them; un-blended.
+    Spread from around; borrowed from each of the places, matched to what is around them; un-blended.
     """
+    places = [*seen, *invented]
     hidden, around = scene.hidden[t], scene.surrounds[t]
     assert hidden is not None and around is not None
     beyond = [borrow.beside(one, around, scene.seen) for one in places]
@@ -233,6 +252,9 @@ def _offers(
         for one, ring_of in zip(places, beyond, strict=True):
             value = borrow.take(volume, shift, one, part)
             offers.append(match(value, picture, borrow.ring(volume, shift, around, ring_of, hidden.shape[1])))
+        if len(seen) > 2:
+            borrowed = offers[1 : 1 + len(seen)]
+            compete(list(zip(borrowed[::2], borrowed[1::2], strict=True)))
         if beneath is not None:
             estimates, deviations = beneath
             witness = Candidate(estimates[i], deviations[i] ** 2)
@@ -242,25 +264,23 @@ def _offers(
         yield offers
 
 
-def _match(scene: _Scene, crops: Crops, t: int, places: list[Places]) -> Plate:
+def _match(scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: list[Places]) -> Plate:
     """The plate of a frame: of what each way offers, as much as its expected error allows."""
     hole, hidden = scene.holes[t], scene.hidden[t]
     assert hole is not None
     provenance = np.where(hole, np.uint8(UNBLENDED), np.uint8(UNTOUCHED))
     parts = [volume[t] for volume in scene.volumes]
     if hidden is not None:
-        beneath = _beneath(crops, t)
         opaque = scene.opaque[t]
-        missing = np.zeros_like(hidden) if opaque is None else opaque
-        missing = missing & (places[0].frame == NOWHERE) & (places[1].frame == NOWHERE)
-        usable = places if missing.any() else places[:2]
-        for i, candidates in enumerate(_offers(scene, t, usable, beneath)):
-            for invented in candidates[3 : len(usable) + 1]:
-                invented.variance[~scene.part(missing, i)] = np.inf
+        missing = np.zeros_like(hidden) if opaque is None else _nowhere(opaque, seen)
+        invented = invented if missing.any() else []
+        labels = [INVENTED, *[BORROWED] * len(seen), *[INVENTED] * len(invented), UNBLENDED]
+        for i, candidates in enumerate(_offers(scene, t, seen, invented, _beneath(crops, t))):
+            for offer in candidates[1 + len(seen) : 1 + len(seen) + len(invented)]:
+                offer.variance[~scene.part(missing, i)] = np.inf
             value, heaviest = fuse(candidates)
             parts[i] = np.where(scene.part(hidden, i), value, parts[i])
             if i == 0:
-                labels = [INVENTED, BORROWED, BORROWED, INVENTED, INVENTED][: len(usable) + 1]
-                provenance[hidden] = np.array([*labels, UNBLENDED], np.uint8)[heaviest[hidden]]
+                provenance[hidden] = np.array(labels, np.uint8)[heaviest[hidden]]
     masks = [scene.part(hole, i) for i in range(len(parts))]
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)

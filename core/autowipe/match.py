@@ -17,6 +17,8 @@ UNKNOWN = 400.0  # levels squared: expected where nothing tells
 SMOOTHING = 3.0  # spreading errs by more than the variety around: what it misses is edges
 TOLERANCE = 2.5  # times a witness's variance: its own bias, at soft edges, is of that size
 WITNESS_PX = 5  # over which a candidate is held against another one
+PAIR_PX = 7  # over which two candidates are held together
+DISAGREED = 1500.0  # levels squared: of a motion whose two sides share nothing, where another's share all
 WINDOW_PX = 25  # of the statistics around a hole
 
 
@@ -76,6 +78,36 @@ def hold_against(candidate: Candidate, witness: Candidate) -> None:
     share = cv2.blur(both.astype(np.float32), size)
     excess = cv2.blur(difference, size) / np.maximum(share, TINY)
     candidate.variance = np.where(both, candidate.variance + np.maximum(excess, 0), candidate.variance)
+
+
+def compete(pairs: Sequence[tuple[Candidate, Candidate]]) -> None:
+    """Raises the variances of candidates of the wrong motions; in place.
+
+    `pairs`: for each motion what it brings from before and from after. The wrong motion brings different things from
+    either side. That it brings the same says little where there is nothing but a smooth surface, and much where there
+    is structure.
+    """
+    doubts = [_doubt(*pair) for pair in pairs]
+    least = np.nanmin([np.where(np.isnan(d), np.inf, d) for d in doubts], axis=0)
+    for pair, doubt in zip(pairs, doubts, strict=True):
+        more = np.nan_to_num((doubt - least) * DISAGREED, nan=0.0, posinf=0.0)
+        for candidate in pair:
+            candidate.variance = candidate.variance + more
+
+
+def _doubt(one: Candidate, other: Candidate) -> np.ndarray:
+    """How much two candidates differ as a share of the structure they hold, 0..1; NaN where one says nothing."""
+    both = np.isfinite(one.variance) & np.isfinite(other.variance)
+    size = (PAIR_PX, PAIR_PX)
+    share = np.maximum(cv2.blur(both.astype(np.float32), size), TINY)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.blur(np.where(both, values, 0).astype(np.float32), size) / share
+
+    middle = (one.value + other.value) / 2
+    structure = np.maximum(mean(middle**2) - mean(middle) ** 2, 0)
+    differs = mean((one.value - other.value) ** 2)
+    return np.where(both, (differs + NOISE) / (structure + differs + 2 * NOISE), np.nan)
 
 
 def fuse(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:

@@ -24,9 +24,11 @@ MISSES = 3  # steps in a row without it, from which it is gone
 UNSEEN = 3  # looks in a row in which the detector does not see again what it saw once, from which it is no word
 SAME = 0.35  # overlap from which the detector's line is the word that is followed
 MEMORY = 24  # steps over which its edges are averaged
+FEWEST = 6  # corners by which the scene is followed
 RING = 0.9  # of a word's height: so far around it the scene is followed
-OWN_WAY = 6.0  # analysis px by which a word has left the scene around it, to be no part of it
-OWN_SHARE = 0.2  # the same as a share of its way
+OWN_WAY = 10.0  # analysis px by which a word has left the scene around it, to be no part of it
+OWN_SHARE = 0.5  # the same as a share of its way
+MOSTLY = 0.8  # share of the steps in which the scene around it can be followed, for this to be known
 LEAST_LOOKS = 2  # in which the detector has seen it
 PAD = 0.8  # of a word's height: an icon beside it, its outline and shadow
 
@@ -41,6 +43,7 @@ class _Word:
     frames: list[int]
     spots: list[tuple[float, float]]  # top left corner in each of `frames`
     scene: np.ndarray = field(default_factory=lambda: np.zeros(2))  # how far the scene around it has gone
+    known: int = 0  # steps in which that could be told
     steps: int = 1
     misses: int = 0
     seen: int = 1
@@ -142,17 +145,24 @@ class WordFinder:
         if spots is None:
             return
         spots = spots.reshape(-1, 2) + np.array([left, top], np.float32)
-        ahead, found, _ = cv2.calcOpticalFlowPyrLK(self._last, luma, spots, None, winSize=(9, 9), maxLevel=2)
-        good = found.ravel() > 0
-        if good.sum() >= 4:
+        setting = {"winSize": (9, 9), "maxLevel": 3}
+        ahead, found, _ = cv2.calcOpticalFlowPyrLK(self._last, luma, spots, None, **setting)
+        back, again, _ = cv2.calcOpticalFlowPyrLK(luma, self._last, ahead, None, **setting)
+        good = (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - spots).max(1) < 1)
+        if good.sum() >= FEWEST:
             word.scene += np.median((ahead - spots)[good], axis=0)
+            word.known += 1
 
     def _end(self, word: _Word) -> None:
         self._open.remove(word)
         spots = np.array(word.spots)
         way = spots[-1] - spots[0]
         own = float(np.hypot(*(way - word.scene)))
-        if word.seen < LEAST_LOOKS or own < max(OWN_WAY, OWN_SHARE * float(np.hypot(*way))):
+        if (
+            word.seen < LEAST_LOOKS
+            or word.known < MOSTLY * word.steps
+            or own < max(OWN_WAY, OWN_SHARE * float(np.hypot(*way)))
+        ):
             return
         every = np.arange(word.frames[0], word.frames[-1] + 1)
         path = np.stack([np.interp(every, word.frames, spots[:, k]) for k in (0, 1)], 1)

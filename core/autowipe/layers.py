@@ -1,0 +1,165 @@
+"""Two surfaces that move differently behind an overlay, such as a fence before a meadow: the motion of each.
+
+The flow under an overlay is completed from around it, where it is smooth; between two surfaces it is neither's. So
+corners around the hidden part are followed from frame to frame, and where they fall into two groups with an affine
+motion each, both motions are offered; which one a hidden pixel belongs to is told by what they bring (complete.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .flow import Motion, grid
+
+MOST_POINTS, APART = 300, 4.0  # corners a frame, and px between them
+PATCH = 9  # px: corners are followed by so much around them
+CLEAR_PX = 6.0  # px from what is hidden: nearer, a corner's surroundings are made up
+LOST_PX = 0.5  # by which a corner is missed when it is followed back
+SAME_PX = 0.5  # by which a corner's way departs from the motion of its own surface
+FEWEST, LEAST_SHARE = 12, 0.12  # corners, and share of them, that a surface has
+APART_PX = 0.5  # a frame, by which two surfaces' motions differ where it matters: else one will do
+MOST_TIMES = 0.6  # share of the frames in which both are seen
+SAMPLED, LEAST_STARTS = 5, 0.3  # one in so many frames is looked at first; share of these in which there are two
+ROUNDS = 8
+
+
+@dataclass
+class _Pair:
+    """Corners of a frame and their ways to the next one, px."""
+
+    spots: np.ndarray  # (n, 2) float32
+    ways: np.ndarray  # (n, 2) float32
+
+
+def layers(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> list[Motion]:
+    """The motions of two surfaces, or none where there is only one.
+
+    `lumas`: (H, W) uint8 each; `hidden`: (H, W) bool each.
+    """
+    shape, count = lumas[0].shape, len(lumas) - 1
+
+    def pair(k: int) -> _Pair:
+        return _ways(lumas[k], lumas[k + 1], hidden[k])
+
+    starts = {k: found for k in range(0, count, SAMPLED) if (found := _split(pair(k), shape)) is not None}
+    if len(starts) < max(1, LEAST_STARTS * len(range(0, count, SAMPLED))):
+        return []
+    first = max(starts, key=lambda k: starts[k][1])
+    ways = {first: starts[first][0]}
+    held = 1
+    for order, back in ((range(first + 1, count), -1), (range(first - 1, -1, -1), 1)):
+        for k in order:
+            ways[k], both = _follow(ways[k + back], pair(k), shape)
+            held += both
+    apart = [
+        np.hypot(*(_flow(ways[k][0], shape) - _flow(ways[k][1], shape))[mask].T).mean()
+        for k, mask in enumerate(hidden[:-1])
+        if mask.any()
+    ]
+    if held < MOST_TIMES * count or not apart or np.mean(apart) < APART_PX:
+        return []
+    return [_motion([ways[k][i] for k in range(count)], shape) for i in (0, 1)]
+
+
+def _ways(luma: np.ndarray, after: np.ndarray, hidden: np.ndarray) -> _Pair:
+    clear = cv2.distanceTransform((~hidden).astype(np.uint8), cv2.DIST_L2, 3) > CLEAR_PX
+    spots = cv2.goodFeaturesToTrack(luma, MOST_POINTS, 0.01, APART, mask=clear.astype(np.uint8), blockSize=3)
+    if spots is None:
+        return _Pair(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
+    spots = spots.reshape(-1, 2)
+    setting = {"winSize": (PATCH, PATCH), "maxLevel": 3}
+    ahead, found, _ = cv2.calcOpticalFlowPyrLK(luma, after, spots, None, **setting)
+    back, again, _ = cv2.calcOpticalFlowPyrLK(after, luma, ahead, None, **setting)
+    good = (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - spots).max(1) < LOST_PX)
+    return _Pair(spots[good], (ahead - spots)[good])
+
+
+def _terms(spots: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    h, w = shape
+    return np.stack([np.ones(len(spots)), (spots[:, 0] - w / 2) / 64, (spots[:, 1] - h / 2) / 64], 1)
+
+
+def _fit(pair: _Pair, weight: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(3, 2): the affine motion that most of the weighted corners follow (iteratively reweighted least squares)."""
+    terms = _terms(pair.spots, shape)
+    order = np.argsort(pair.ways, axis=0)
+    cumulated = np.cumsum(weight[order], axis=0)
+    middle = np.array([pair.ways[order[np.searchsorted(cumulated[:, k], cumulated[-1, k] / 2), k], k] for k in (0, 1)])
+    fit = np.stack([middle, np.zeros(2), np.zeros(2)])
+    scale = 4.0
+    for _ in range(ROUNDS):
+        error = ((terms @ fit - pair.ways) ** 2).sum(1)
+        w = weight / (1 + (error / scale) ** 2)
+        ridge = np.diag([1e-6, 1e-2, 1e-2]) * w.sum()
+        fit = np.linalg.solve((terms * w[:, None]).T @ terms + ridge, (terms * w[:, None]).T @ pair.ways)
+        scale = max(SAME_PX**2, scale / 2)
+    return fit
+
+
+def _off(models: Sequence[np.ndarray], pair: _Pair, shape: tuple[int, int]) -> np.ndarray:
+    """(models, n) px: how far each corner's way departs from each motion."""
+    terms = _terms(pair.spots, shape)
+    return np.stack([np.hypot(*(terms @ model - pair.ways).T) for model in models])
+
+
+def _enough(count: int, of: int) -> bool:
+    return count >= max(FEWEST, LEAST_SHARE * of)
+
+
+def _split(pair: _Pair, shape: tuple[int, int]) -> tuple[np.ndarray, int] | None:
+    """The two motions, (2, 3, 2), that most corners follow, and how many follow the lesser one; None: there is one."""
+    n = len(pair.spots)
+    if n < 2 * FEWEST:
+        return None
+    one = _fit(pair, np.ones(n), shape)
+    rest = _off([one], pair, shape)[0] > 2 * SAME_PX
+    if not _enough(int(rest.sum()), n):
+        return None
+    other = _fit(pair, rest.astype(float), shape)
+    models, both = _follow(np.stack([one, other]), pair, shape)
+    off = _off(models, pair, shape)
+    counts = [int(((off[i] < SAME_PX) & (off[i] < off[1 - i])).sum()) for i in (0, 1)]
+    return (models, min(counts)) if both else None
+
+
+def _follow(models: np.ndarray, pair: _Pair, shape: tuple[int, int]) -> tuple[np.ndarray, bool]:
+    """The motions in the next pair of frames, and whether corners of both surfaces are seen there."""
+    if len(pair.spots) < FEWEST:
+        return models, False
+    new, seen = [], []
+    off = _off(models, pair, shape)
+    for i in (0, 1):
+        mine = (off[i] < off[1 - i]) & (off[i] < 4 * SAME_PX)
+        fit = _fit(pair, mine.astype(float), shape) if mine.sum() >= FEWEST else models[i]
+        close = mine & (_off([fit], pair, shape)[0] < SAME_PX)
+        enough = _enough(int(close.sum()), len(pair.spots))
+        new.append(fit if enough else models[i])
+        seen.append(enough)
+    return np.stack(new), all(seen)
+
+
+def _flow(model: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(H, W, 2) float32 px."""
+    h, w = shape
+    x, y = grid(shape)
+    terms = np.dstack([np.ones(shape, np.float32), (x - w / 2) / 64, (y - h / 2) / 64])
+    return (terms @ model).astype(np.float32)
+
+
+def _motion(models: Sequence[np.ndarray], shape: tuple[int, int]) -> Motion:
+    """Flow of one surface, there and back."""
+    half = (max(2, shape[0] // 8), max(2, shape[1] // 8))
+    forward, backward = [], []
+    for model in models:
+        ahead = _flow(model, shape)
+        x, y = grid(shape)
+        back = -cv2.remap(
+            ahead, x - ahead[..., 0], y - ahead[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        forward.append(cv2.resize(ahead, half[::-1], interpolation=cv2.INTER_AREA))
+        backward.append(cv2.resize(back, half[::-1], interpolation=cv2.INTER_AREA))
+    return Motion(forward, backward, shape)
