@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from autowipe import kinds, pipeline, windows
+from autowipe import cli, kinds, pipeline, windows
 from autowipe.decode import Clip, open_clip
 from autowipe.encode import Output, open_output
-from autowipe.job import Job
 
 spent: dict[str, float] = defaultdict(float)
 
@@ -82,8 +80,9 @@ def main() -> None:
         transcode(source, output)
     else:
         clock_the_pipeline()
-        job = Job(source=source, output=output, overwrite=True)
-        pipeline.run(job, lambda message: None, threading.Event(), "bench")
+        status = cli.main(["wipe", source, "-o", output, "--overwrite"])
+        if status:
+            sys.exit(status)
     print(json.dumps({"stages": {name: round(value, 3) for name, value in spent.items()}}))
 
 
