@@ -39,16 +39,18 @@ class Look:
 class LookSum:
     """Adds up the crops of one box."""
 
-    def __init__(self, layout: Layout) -> None:
-        """`layout`: of the source, but as wide and high as the box."""
-        self._layout = layout
+    def __init__(self, layout: Layout, precision: type[np.floating] = np.float64) -> None:
+        """`layout`: of the source, but as wide and high as the box; `precision`: float32 does for a few dozen crops."""
+        self._layout, self._precision = layout, precision
         self.count = 0
+        self._sums: list[np.ndarray] = []
+        self._closed: Look | None = None
 
     def add(self, crop: list[np.ndarray]) -> None:
         luma, chroma = planes.small(crop, self._layout, self._layout.width)
         field = gradients(luma, chroma)
         if not self.count:
-            self._sums = [np.zeros(luma.shape) for _ in range(3 + 1 + len(field) + 1)]
+            self._sums = [np.zeros(luma.shape, self._precision) for _ in range(3 + 1 + len(field) + 1)]
         self.count += 1
         light = luma.astype(np.float32)
         parts = field.astype(np.float32) / 8
@@ -56,7 +58,19 @@ class LookSum:
         for total, part in zip(self._sums, (light, *cv2.split(chroma), light * light, *parts, power), strict=True):
             cv2.accumulate(part, total)
 
+    def close(self) -> None:
+        """No more crops will come: keeps only the look, and that at half precision."""
+        if self.count:
+            self._closed, self._sums = _as_type(self.look(), np.float16), []
+
+    @property
+    def nbytes(self) -> int:
+        closed = 0 if self._closed is None else sum(part.nbytes for part in _arrays(self._closed))
+        return closed + sum(part.nbytes for part in self._sums)
+
     def look(self) -> Look:
+        if self._closed is not None:
+            return _as_type(self._closed, np.float32)
         means = [total / self.count for total in self._sums]
         spread = np.sqrt(np.maximum(means[3] - means[0] ** 2, 0)).astype(np.float32)
         field = np.stack(means[4:-1]).astype(np.float32)
@@ -65,6 +79,15 @@ class LookSum:
         return Look(
             np.dstack(means[:3]).astype(np.float32), spread, field[:2], edge, lock.astype(np.float32), self.count
         )
+
+
+def _as_type(look: Look, kind: type[np.floating]) -> Look:
+    mean, spread, slope, edge, lock = (part.astype(kind) for part in _arrays(look))
+    return Look(mean, spread, slope, edge, lock, look.count)
+
+
+def _arrays(look: Look) -> tuple[np.ndarray, ...]:
+    return look.mean, look.spread, look.slope, look.edge, look.lock
 
 
 def graphic_edges(look: Look, seeds: np.ndarray) -> np.ndarray:

@@ -64,18 +64,23 @@ class Effect:
     def __init__(self, showings: list[Showing], picture: Layout, scale: float, shots: tuple[FrameRange, ...]) -> None:
         self.showings = showings
         self._picture, self._scale, self._shots = picture, scale, shots
-
-    @property
-    def first(self) -> int:
-        return min(showing.first for showing in self.showings)
-
-    @property
-    def last(self) -> int:
-        return max(showing.last for showing in self.showings)
+        self.first = min(showing.first for showing in showings)
+        self.last = max(showing.last for showing in showings)
+        self.held = 0  # bytes, of appearances that are over
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         for showing in self.showings:
             showing.add(frame, crop, place)
+            if showing.last == frame + 1 < self.last:
+                showing.shrink()
+                self.held += showing.held
+
+    def part(self) -> Effect:
+        """Parts with the appearances that are over, so that they need not be held until the last is."""
+        over = [showing for showing in self.showings if showing.is_over]
+        self.showings = [showing for showing in self.showings if not showing.is_over]
+        self.held = 0
+        return Effect(over, self._picture, self._scale, self._shots)
 
     def settle(self) -> Settled | None:
         seen = [showing for showing in self.showings if showing.count >= 2 and not showing.is_hopeless]
@@ -103,7 +108,7 @@ class Effect:
             (self._evidence(look, showing.seeds) for look, showing in zip(looks, seen, strict=True)),
             key=lambda e: min(float(e["edge lock"]), float(e["edge sharpness"])),
         )
-        template = Template(look.slope, lines)
+        template = Template.shrunk(look.slope, lines, ref.views.shape)
         near = cv2.dilate(lines.astype(np.uint8), disc(3)) > 0
         appearances = [self._appearance(s, shift, template, near) for s, shift in alike]
         reach = max(3, round(0.012 * self._picture.width))
@@ -136,19 +141,20 @@ class Effect:
     def _appearance(
         self, showing: Showing, shift: tuple[float, float], template: Template, near: np.ndarray
     ) -> Appearance:
-        pictures = dict([*showing.early, *showing.late])
-        lumas = {t: np.ascontiguousarray(picture[..., 0]) for t, picture in pictures.items()}
+        views = showing.views
+        lumas = views.lumas
         core = range(showing.start, showing.stop)
         travels = isinstance(showing, Travelling)
-        slack = round(Travelling.SLACK * self._scale) if travels else 1
-        moments = {t: template.moment(t, lumas[t], shift, 1.0) for t in lumas if t in core}
+        slack = round(Travelling.SLACK * self._scale / views.step) if travels else 1
+        by = (shift[0] / views.step, shift[1] / views.step)
+        moments = {t: template.moment(t, lumas[t], by, 1.0) for t in lumas if t in core}
         for frames, inner in (
             (sorted((t for t in lumas if t < core.start), reverse=True), core.start),
             (sorted(t for t in lumas if t >= core.stop), core.stop - 1),
         ):
             last = moments[inner].scale if inner in moments else 1.0
             for t in frames:
-                moments[t] = template.moment(t, lumas[t], shift, last, slack)
+                moments[t] = template.moment(t, lumas[t], by, last, slack)
                 last = moments[t].scale if is_there(moments[t]) else last
         found = judge(showing, shift, moments)
         if travels:
@@ -160,7 +166,7 @@ class Effect:
         ):
             is_cut = any(min(outer, inner) < cut <= max(outer, inner) + 1 for cut in cuts)
             if outer in lumas and inner in lumas and not is_cut:
-                change = cv2.absdiff(pictures[outer], pictures[inner]).max(2)
+                change = views.change(outer, inner, near.shape)
                 setattr(found, name, _pop(change, near))
                 move = np.array([[1, 0, -shift[0]], [0, 1, -shift[1]]], np.float32)
                 found.changes.append(cv2.warpAffine(change, move, change.shape[::-1]))
@@ -177,6 +183,15 @@ class Template:
     def __post_init__(self) -> None:
         self._sizes: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
 
+    @classmethod
+    def shrunk(cls, slope: np.ndarray, lines: np.ndarray, shape: tuple[int, int]) -> Template:
+        """The template at the size that the frames are looked at in."""
+        if lines.shape == shape:
+            return cls(slope, lines)
+        size = shape[::-1]
+        fields = [cv2.resize(part, size, interpolation=cv2.INTER_AREA) * (lines.shape[1] / size[0]) for part in slope]
+        return cls(np.stack(fields), cv2.resize(lines.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.25)
+
     def moment(self, frame: int, luma: np.ndarray, shift: tuple[float, float], near: float, slack: int = 1) -> Moment:
         """How a frame shows it.
 
@@ -188,28 +203,20 @@ class Template:
         best = Moment(frame, likeness, strength, near)
         if likeness > 0.8:
             return best
-        small = g.shape[1] * g.shape[2] > 60_000  # half the size does for the search
         for scale in SCALES:
             if near / GROWTH <= scale <= near * GROWTH:
-                slope, lines = self._at(scale, shift, small)
-                field = (
-                    np.stack([cv2.resize(p, lines.shape[::-1], interpolation=cv2.INTER_AREA) for p in g])
-                    if small
-                    else g
-                )
-                likeness, strength = register(slope, lines, field, 2)[2:]
+                slope, lines = self._at(scale, shift)
+                likeness, strength = register(slope, lines, g, 2)[2:]
                 if likeness > best.likeness + 0.05:
                     best = Moment(frame, likeness, strength * min(scale, 1.0), scale)
         return best
 
-    def _at(self, scale: float, shift: tuple[float, float], half: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        key = (scale, shift, half)
+    def _at(self, scale: float, shift: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+        key = (scale, shift)
         if key not in self._sizes:
             h, w = self.lines.shape
             move = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), 0, scale)
             move[:, 2] += shift
-            if half:
-                move, w, h = move / 2, w // 2, h // 2
             slope = np.stack([cv2.warpAffine(part, move, (w, h), flags=cv2.INTER_LINEAR) for part in self.slope])
             lines = cv2.warpAffine(self.lines.astype(np.float32), move, (w, h)) > 0.4
             self._sizes[key] = (slope, lines)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from ..job import Box
 from ..planes import Layout
 from ._cover import Look, LookSum, graphic_edges, sharpness
 from ._tracks import smooth
+from ._views import Views
 
 SAMPLES = 24  # frames of an appearance that are looked at closely
 KEPT = 8  # of these are kept, to be looked at together with those of its other appearances
@@ -50,15 +51,19 @@ class Showing:
         self._picture, self._scale = layout, scale
         self.layout = replace(layout, width=self.box[2], height=self.box[3])
         self._step = max(1, (self.stop - self.start) // SAMPLES)
-        self._sum = LookSum(self.layout)
+        self._sum = LookSum(self.layout, np.float32)
         self.kept: list[list[np.ndarray]] = []
-        self.early: list[tuple[int, np.ndarray]] = []  # frame, (H, W, 3) uint8: at the beginning, and before it
-        self.late: deque[tuple[int, np.ndarray]] = deque(maxlen=2 * around)
+        self.views = Views(self.layout, 2 * around)
         self._around = around
-        self.is_hopeless = False
-        move = np.array([[scale, 0, x * scale - left], [0, scale, y * scale - top]], np.float32)
-        edges = cv2.warpAffine(sighting.edges.astype(np.float32), move, self.box[2:], flags=cv2.INTER_LINEAR)
-        self.seeds = edges > 0.4
+        self.is_hopeless = self.is_over = False
+
+    @cached_property
+    def seeds(self) -> np.ndarray:
+        """(H, W) bool over the box: the survey's edges."""
+        (x, y), scale = self.sighting.box[:2], self._scale
+        move = np.array([[scale, 0, x * scale - self.box[0]], [0, scale, y * scale - self.box[1]]], np.float32)
+        edges = cv2.warpAffine(self.sighting.edges.astype(np.float32), move, self.box[2:], flags=cv2.INTER_LINEAR)
+        return edges > 0.4
 
     def place(self, frame: int) -> tuple[float, float]:
         """x and y of its crop's top left corner."""
@@ -77,7 +82,8 @@ class Showing:
 
     def reach(self) -> Box:
         """Box around all places that it wants crops from, cut to the picture."""
-        spots = np.array([self.place(t) for t in range(self.first, self.last)])
+        frames = range(self.first, self.last if self.sighting.path is not None else self.first + 1)
+        spots = np.array([self.place(t) for t in frames])
         (x0, y0), (x1, y1) = np.floor(spots.min(0)).astype(int) - 2, np.ceil(spots.max(0)).astype(int) + 4
         x0, y0 = max(0, x0), max(0, y0)
         return (
@@ -95,13 +101,9 @@ class Showing:
         if part is None:
             return
         is_core = self.start <= frame < self.stop
-        picture = None
-        if frame < self.start + self._around or frame >= self.stop - self._around:
-            picture = np.dstack(planes.small(part, self.layout, self.box[2]))
-        if picture is not None and frame < self.start + self._around:
-            self.early.append((frame, picture))
-        elif picture is not None:
-            self.late.append((frame, picture))
+        is_early = frame < self.start + self._around
+        if is_early or frame >= self.stop - self._around:
+            self.views.add(frame, part, is_early)
         if is_core and (frame - self.start) % self._step == 0:
             if self._sum.count % max(1, SAMPLES // KEPT) == 0 and len(self.kept) < KEPT:
                 self.kept.append(part)
@@ -114,8 +116,18 @@ class Showing:
         look = self._sum.look()
         if sharpness(look, graphic_edges(look, self.seeds)) < HOPELESS:
             self.is_hopeless = True
-            self.kept, self.early = [], []
-            self.late.clear()
+            self.kept = []
+            self.views.clear()
+
+    def shrink(self) -> None:
+        """It is over, others of its group are not: until then it takes little memory."""
+        self.is_over = True
+        self._sum.close()
+
+    @property
+    def held(self) -> int:
+        """Bytes."""
+        return self._sum.nbytes + self.views.nbytes + sum(part.nbytes for crop in self.kept for part in crop)
 
     @property
     def count(self) -> int:
@@ -151,11 +163,8 @@ class Travelling(Showing):
         super().__init__(sighting, layout, scale, rate)
         self._step = 1 if self.stop - self.start < 2 * SAMPLES else self._step
         self._found: dict[int, tuple[float, float]] = {}
-        self._field = np.zeros((2, self.box[3], self.box[2]), np.float32)
+        self._field = np.zeros((2, 0, 0), np.float32)
         self._fitted = 0
-        self._inner = np.zeros((self.box[3], self.box[2]), bool)
-        m = self.margin // 2
-        self._inner[m:-m, m:-m] = True
 
     def place(self, frame: int) -> tuple[float, float]:
         if frame in self._found:
@@ -178,15 +187,23 @@ class Travelling(Showing):
             return
         field = slopes(planes.small(part, self.layout, self.box[2])[0])
         x, y = self.place(frame)
-        if self._fitted:
+        if not self._fitted:
+            self._field = np.zeros_like(field)
+        else:
             radius = max(3, round(self.SLACK * self._scale / (1 if self._fitted < 4 else 2)))
-            dx, dy, *_ = register(self._field, self._inner, field, radius, fine=True)
+            dx, dy, *_ = register(self._field, self._inner(), field, radius, fine=True)
             x, y = x + dx, y + dy
             self._found[frame] = (x, y)
             field = slopes(planes.small(self._cut(frame, crop, place) or part, self.layout, self.box[2])[0])
         self._found[frame] = (x, y)
         self._fitted += 1
         self._field += (field - self._field) / min(self._fitted, 2 * SAMPLES)
+
+    def _inner(self) -> np.ndarray:
+        """(H, W) bool: the box without the outer half of its margin."""
+        inner, m = np.zeros(self.box[:1:-1], bool), self.margin // 2
+        inner[m:-m, m:-m] = True
+        return inner
 
     def corner(self, frame: int) -> tuple[float, float]:
         frames = np.array(sorted(self._found))

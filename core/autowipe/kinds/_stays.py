@@ -42,8 +42,15 @@ class Stay:
     start: int  # first frame; the clip's own start where it was there already
     stop: int  # one past the last
     edges: np.ndarray  # (h, w) bool over the box
-    field: np.ndarray  # (2, h, w) float32 levels a px: the luma's gradient; 0 off the edges
+    slope: np.ndarray  # (2, n) float16 levels a px: the luma's gradient at the edges
     alone: float  # share of all edges with this fate that belong to it
+
+    @property
+    def field(self) -> np.ndarray:
+        """(2, h, w) float32 levels a px: the luma's gradient; 0 off the edges."""
+        out = np.zeros((2, *self.edges.shape), np.float32)
+        out[:, self.edges] = self.slope
+        return out
 
 
 class StayFinder:
@@ -160,12 +167,23 @@ class StayFinder:
             edges = np.zeros((h, w), bool)
             edges[y - y0, x - x0] = True
             part = np.s_[y0 : y0 + h, x0 : x0 + w]
-            field = np.where(edges, np.stack([self._last_x[part], self._last_y[part]]) / np.float32(8), np.float32(0))
-            self.stays.append(Stay((x0, y0, w, h), start, stop, edges, field, float(sizes[i] / len(pixels))))
+            slope = np.stack([self._last_x[part][edges], self._last_y[part][edges]]) / np.float32(8)
+            alone = float(sizes[i] / len(pixels))
+            self.stays.append(Stay((x0, y0, w, h), start, stop, edges, slope.astype(np.float16), alone))
 
 
-def link(stays: list[Stay]) -> list[list[Stay]]:
-    """Stays of one look, each group as the appearances of one thing, brought to one size and in order of time."""
+def link(stays: list[Stay], span: int) -> list[list[Stay]]:
+    """Stays of one look, each group as the appearances of one thing, brought to one size and in order of time.
+
+    Only stays that begin in the same `span` frames are held against each other: of a long clip all would be too many.
+    """
+    stretches: dict[int, list[Stay]] = {}
+    for stay in stays:
+        stretches.setdefault(stay.start // span, []).append(stay)
+    return [group for stretch in stretches.values() for group in _link(stretch)]
+
+
+def _link(stays: list[Stay]) -> list[list[Stay]]:
     groups: list[list[Stay]] = []
     for stay in sorted(stays, key=lambda s: -float(s.edges.sum())):
         for group in groups:
@@ -175,7 +193,7 @@ def link(stays: list[Stay]) -> list[list[Stay]]:
             if spot is not None:
                 x, y = spot
                 box = (x, y, *group[0].box[2:])
-                group.append(Stay(box, stay.start, stay.stop, group[0].edges, group[0].field, stay.alone))
+                group.append(Stay(box, stay.start, stay.stop, group[0].edges, group[0].slope, stay.alone))
                 break
         else:
             groups.append([stay])
@@ -191,13 +209,14 @@ def find(model: Stay, stay: Stay) -> tuple[int, int] | None:
         return None
     mask = stay.edges.astype(np.float32)
     along = power = np.float32(0)
-    for one, other in zip(model.field, stay.field, strict=True):
+    fields = model.field, stay.field
+    for one, other in zip(*fields, strict=True):
         room = cv2.copyMakeBorder(one, SLOP, SLOP, SLOP, SLOP, cv2.BORDER_CONSTANT)
         along = along + cv2.matchTemplate(room, other, cv2.TM_CCORR)
         power = power + cv2.matchTemplate(room * room, mask, cv2.TM_CCORR)
-    score = along / np.sqrt(np.maximum(1e-6, power * float((stay.field**2).sum())))
+    score = along / np.sqrt(np.maximum(1e-6, power * float((fields[1] ** 2).sum())))
     # a part that fits where the model has little is no fit
-    score[power < 0.5 * LEAST_PART * float((model.field**2).sum())] = 0
+    score[power < 0.5 * LEAST_PART * float((fields[0] ** 2).sum())] = 0
     dy, dx = np.unravel_index(int(score.argmax()), score.shape)
     if score[dy, dx] < ALIKE:
         return None

@@ -35,6 +35,9 @@ READ = 0.6  # how sure the recogniser is that a small find is text
 BENT = np.array([1, 0.05, 0.05, 0.01, 1])  # of a key, by which it departs from a straight way between its neighbours
 ALONG, ALONG_SHARE = 4.0, 0.2  # analysis px, and of a way, by which those of one thing differ that was followed twice
 ELSEWHERE = 4.0  # px from which an appearance is in another place
+STAYS_KEPT, KEPT_TIMES = 200, 4  # stays of the first look, at least, and for each one worth a second look
+LINKED_S = 120  # s of a long clip over which appearances are linked
+HELD, HELD_PER_PX = 16e6, 24  # bytes, and bytes a px of the picture, of appearances that wait for others
 
 
 class Finder:
@@ -46,7 +49,9 @@ class Finder:
         self._stride = max(1, round(rate / STEPS_A_SECOND))
         self._stays, self._tracks, self._words = StayFinder(), TrackFinder(), WordFinder(rate / self._step)
         self._scale = 1.0
-        self._effects: list[Effect] = []
+        self._coming: list[Effect] = []  # the next one last
+        self._effects: list[Effect] = []  # those that have begun
+        self._most_held = HELD + HELD_PER_PX * layout.width * layout.height
         self._found: list[Found] = []
         self._place: Box = (0, 0, 0, 0)
 
@@ -55,6 +60,9 @@ class Finder:
         if (small.frame - self._whole.start) % self._step == 0:
             self._stays.add(small.frame, small.luma)
             self._words.add(small)
+            most = max(STAYS_KEPT, round(KEPT_TIMES * MOST_A_SECOND * (small.frame - self._whole.start) / self._rate))
+            if len(self._stays.stays) > 2 * most:
+                self._stays.stays = likeliest(self._stays.stays)[:most]
         if (small.frame - self._whole.start) % self._stride == 0:
             self._tracks.add(small.frame, small.luma)
 
@@ -63,34 +71,40 @@ class Finder:
         self._tracks.close()
         self._words.close()
         stays = choose(self._stays.stays, shots, self._whole, self._rate)
-        for group in link(stays):
+        effects = []
+        for group in link(stays, round(LINKED_S * self._rate)):
             showings = [
                 Showing(Sighting(stay.box, stay.start, stay.stop, stay.edges), self._layout, self._scale, self._rate)
                 for stay in group
             ]
-            self._effects.append(Effect(showings, self._layout, self._scale, shots))
+            effects.append(Effect(showings, self._layout, self._scale, shots))
         travels = choose_travels(self._tracks.travels, self._whole, self._rate)
         words = choose_travels(self._words.travels, self._whole, self._rate)
         for travel in once(travels + words):
             edges = np.ones(travel.box[:1:-1], bool)
             sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path)
             showing = Travelling(sighting, self._layout, self._scale, self._rate)
-            self._effects.append(Effect([showing], self._layout, self._scale, shots))
-        if not self._effects:
+            effects.append(Effect([showing], self._layout, self._scale, shots))
+        del self._stays, self._tracks, self._words
+        if not effects:
             return []
-        boxes = [showing.reach() for effect in self._effects for showing in effect.showings]
+        boxes = [showing.reach() for effect in effects for showing in effect.showings]
         x0, y0 = min(b[0] for b in boxes), min(b[1] for b in boxes)
         x1, y1 = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
         self._place = self._layout.align((x0, y0, x1 - x0, y1 - y0))
-        self._effects.sort(key=lambda effect: effect.last)
+        self._coming = sorted(effects, key=lambda effect: -effect.first)
         return [self._place]
 
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
+        while self._coming and self._coming[-1].first <= frame:
+            self._effects.append(self._coming.pop())
         for effect in self._effects:
-            if effect.first <= frame:
-                effect.add(frame, crops[0], self._place)
-        while self._effects and self._effects[0].last <= frame + 1:
-            self._settle(self._effects.pop(0))
+            effect.add(frame, crops[0], self._place)
+        for effect in [e for e in self._effects if e.last <= frame + 1]:
+            self._effects.remove(effect)
+            self._settle(effect)
+        while sum(effect.held for effect in self._effects) > self._most_held:
+            self._settle(max(self._effects, key=lambda effect: effect.held).part())
 
     def finish(self) -> list[Found]:
         for effect in self._effects:
@@ -109,11 +123,16 @@ class Finder:
 def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, rate: float) -> list[Stay]:
     """The stays worth a second look: those that come or go within a shot, the densest and largest."""
     cuts = {whole.start, whole.stop, *(shot.start for shot in shots)}
-    inner = [s for s in stays if min(abs(s.start - c) for c in cuts) > 2 or min(abs(s.stop - c) for c in cuts) > 2]
-    inner = [s for s in inner if s.edges.sum() >= 40 and s.edges.mean() >= 0.15]
+    near = {frame + k for frame in cuts for k in range(-2, 3)}
+    inner = [s for s in stays if s.start not in near or s.stop not in near]
     most = max(12, round(MOST_A_SECOND * len(whole) / rate))
-    inner.sort(key=lambda s: -s.edges.mean() * np.sqrt(s.edges.sum()) * s.alone**0.25)
-    return sorted(inner[:most], key=lambda s: s.start)
+    return sorted(likeliest(inner)[:most], key=lambda s: s.start)
+
+
+def likeliest(stays: list[Stay]) -> list[Stay]:
+    """Those that may be something drawn, the densest and largest first."""
+    good = [s for s in stays if s.edges.sum() >= 40 and s.edges.mean() >= 0.15]
+    return sorted(good, key=lambda s: -s.edges.mean() * np.sqrt(s.edges.sum()) * s.alone**0.25)
 
 
 def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> list[Travel]:

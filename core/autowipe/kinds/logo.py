@@ -61,6 +61,7 @@ class Finder:
     def propose(self, shots: tuple[FrameRange, ...], seen: Look) -> list[Box]:
         self._shots = shots
         still = self._edges.result()
+        del self._edges
         if still is None:
             return []
         boxes = []

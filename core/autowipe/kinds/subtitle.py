@@ -104,6 +104,7 @@ class Finder:
     def propose(self, shots: tuple[FrameRange, ...], seen: Look) -> list[Box]:
         self._lines.close()
         lines = choose(self._lines.lines, shots, self._whole)
+        del self._lines
         self._events = [self._event(group) for group in group_lines(lines)]
         self._places = _merge([event.box for event in self._events], self._layout)
         for event in self._events:

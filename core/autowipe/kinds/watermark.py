@@ -85,6 +85,7 @@ class Finder:
 
     def propose(self, shots: tuple[FrameRange, ...], seen: Look) -> list[Box]:
         steady = self._steady.result()
+        del self._steady
         pattern = None if steady is None else find_tiles(steady) or find_large(steady)
         if pattern is None:
             return []
