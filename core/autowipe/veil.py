@@ -40,6 +40,10 @@ LEAST_OPACITY = 0.012  # a change by less than this of the way to the overlay's 
 MOST_OPACITY = 0.9  # above, the codec's noise grows so much that a fill is better
 MOST_ERROR, MOST_EXTRA = 16.0, 8.0  # variance of the codec's own error; levels by which it corrects the model
 SURE = 3.0  # standard deviations
+CORE, OUTSIDE = 0.4, 0.15  # of a shape's usual height: surely in its strokes; beside them
+PLATEAU_PX = 6.0  # deviation of the blur over which that height is taken
+AROUND_PX = 16.0  # the same for the change of the surroundings
+EVEN = 0.03  # by which a mark's opacity differs from its usual one
 FLAT = 0.012  # opacities that belong to one flat level differ by less
 
 
@@ -83,6 +87,7 @@ class VeilFit:
         self._sums = [np.zeros(shape) for shape in layout.shapes(box)]
         self._count = 0
         self._stride = 1
+        self._shape: np.ndarray | None = None
         self._lead = next((i for i, plane in enumerate(layout.colour) if plane.role in "YG"), 0)
 
     def add(self, crop: list[np.ndarray]) -> None:
@@ -95,9 +100,11 @@ class VeilFit:
             self._kept.append(crop)
         self._count += 1
 
-    def narrow(self, strokes: np.ndarray) -> None:
-        """Sets what the overlay covers anew, (H, W) bool."""
-        self._hole = strokes
+    def trace(self, edges: np.ndarray) -> None:
+        """Narrows what a single mark covers to the shape that its `edges` (H, W) bool enclose."""
+        if len(self._kept) >= FEWEST_FRAMES:
+            self._shape = shape_of(self._usual_slopes(), edges, self._hole)
+            self._hole = _grown(self._shape > OUTSIDE, RIM_PX)
 
     def finish(self) -> Veil | None:
         """None where too few frames came, or no opacity and colour explains them. The frames are let go."""
@@ -112,10 +119,14 @@ class VeilFit:
             if fitted is None:
                 return None
             opacity, error, colours, choice = fitted
+            if self._shape is not None:
+                opacity, error = _shaped(opacity, error, choice, len(colours), self._shape)
             covered = (opacity > np.maximum(LEAST_OPACITY, SURE * error)) & self._hole
             if not covered.any():
                 return None
             hole = _grown(covered, RIM_PX)
+        if self._shape is not None:
+            opacity, colours = self._balanced(moments, opacity, colours, choice)
         veil = self._maps(moments, opacity, error, colours, choice, covered)
         self._kept = []
         return veil
@@ -135,6 +146,59 @@ class VeilFit:
             for frame in np.moveaxis(stack, -1, 0):
                 total += clipped(np.rint(frame).clip(0, 255).astype(np.uint8))
         return total / len(self._kept)
+
+    def _usual_slopes(self) -> np.ndarray:
+        """(2, H, W) float32: median over time of the leading plane's gradient, levels a px, a few rows at a time."""
+        height, width = self._hole.shape
+        rows = max(8, CHUNK // (len(self._kept) * width))
+        out = np.empty((2, height, width), np.float32)
+        for y in range(0, height, rows):
+            top, stop = max(0, y - 1), min(height, y + rows + 1)
+            plane = self._layout.colour[self._lead]
+            unit = np.float32(2.0 ** (8 - plane.bits - plane.low))
+            lumas = [crop[self._lead][top:stop].astype(np.float32) * unit for crop in self._kept]
+            for k, axis in enumerate(((1, 0), (0, 1))):
+                slopes = np.stack([cv2.Sobel(luma, cv2.CV_32F, *axis, scale=1 / 8) for luma in lumas])
+                out[k, y : y + rows] = np.median(slopes, 0)[y - top :][:rows]
+        return out
+
+    def _balanced(
+        self, moments: _Moments, opacity: np.ndarray, colours: list[float], choice: np.ndarray
+    ) -> tuple[np.ndarray, list[float]]:
+        """Opacity (H, W) and colours of a single mark, weighed against how much less the picture changes under it.
+
+        An error of the fill makes a mark look more opaque than it is, noise of the codec and the like less opaque:
+        the truth lies between. With the opacity goes the colour, so that the mean picture stays explained.
+        """
+        assert self._shape is not None
+        changes = self._variance()
+        around = (~_grown(self._shape > OUTSIDE, RIM_PX)).astype(np.float32)
+        usual = cv2.GaussianBlur(changes * around, (0, 0), AROUND_PX)
+        usual /= np.maximum(cv2.GaussianBlur(around, (0, 0), AROUND_PX), 1e-3)
+        opacity, tuned = opacity.copy(), list(colours)
+        for k in range(len(colours)):
+            core = (choice == k) & (self._shape > 0.8) & (usual > FAR * NOISE**2)
+            if core.sum() < LEAST_PROBED:
+                continue
+            level = float(np.median(opacity[core]))
+            through = float(np.exp(np.log((changes[core] + 1) / (usual[core] + 1)).mean() / 2))
+            better = 1 - float(np.sqrt((1 - min(level, MOST_OPACITY)) * np.clip(through, 0.1, 1)))
+            away = (moments.mean - moments.fill)[core]
+            colour = float(np.clip(np.median(moments.fill[core] + away / max(better, 0.02)), 16, 235))
+            room = float(np.median(colour - moments.fill[core]))
+            better = max(better, float(np.median(away)) / room if room else better)
+            opacity[choice == k] *= better / max(level, 0.02)
+            tuned[k] = colour
+        return np.minimum(opacity, 1), tuned
+
+    def _variance(self) -> np.ndarray:
+        """(H, W) float32: how much the leading plane changes over time, levels squared."""
+        total, square = np.zeros((2, *self._hole.shape), np.float64)
+        for stack in self._frames(self._lead):
+            total += stack.sum(-1)
+            square += (stack * stack).sum(-1)
+        count = len(self._kept)
+        return np.maximum(square / count - (total / count) ** 2, 0).astype(np.float32)
 
     def _moments(self, hole: np.ndarray) -> _Moments:
         count = len(self._kept)
@@ -267,6 +331,41 @@ def _fit(
     for shift in shifts:  # the opacity of each tile is the pattern's
         _put(whole, wide, which, opacity, error, choice, cell, shift)
     return whole, wide, colours, which
+
+
+def shape_of(slopes: np.ndarray, edges: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """A mark's shape, (H, W) float32: 1 in its strokes, 0 beside them, between at soft edges.
+
+    Of the gradients at its edges, (2, H, W), a picture is made that has them and is flat elsewhere (Poisson's equation,
+    as in Dekel et al., On the Effectiveness of Visible Watermarks, 2017): what is not flat in it is the mark.
+    """
+    near = _grown(edges, 1)
+    height, width = edges.shape
+    size = (2 * height, 2 * width)
+    turn_x, turn_y = 2j * np.pi * np.fft.rfftfreq(size[1])[None], 2j * np.pi * np.fft.fftfreq(size[0])[:, None]
+    gx, gy = (np.fft.rfft2(np.where(near, part, 0), size) for part in slopes)
+    spectrum = -(turn_x * gx + turn_y * gy) / (np.abs(turn_x) ** 2 + np.abs(turn_y) ** 2 + 1e-3)
+    picture = np.fft.irfft2(spectrum, size)[:height, :width].astype(np.float32)
+    picture -= np.median(picture[~_grown(within, RIM_PX)]) if not within.all() else 0
+    picture *= np.sign((picture[within] ** 3).sum())
+    core = within & (picture > CORE * float(np.quantile(picture[within], 0.9)))
+    weight = cv2.GaussianBlur(core.astype(np.float32), (0, 0), PLATEAU_PX)
+    plateau = cv2.GaussianBlur(np.where(core, picture, 0), (0, 0), PLATEAU_PX) / np.maximum(weight, 1e-3)
+    shape = np.clip(picture / np.maximum(plateau, 1), 0, 1)
+    return np.where(_grown(core, 1) & within, shape, 0).astype(np.float32)
+
+
+def _shaped(
+    opacity: np.ndarray, error: np.ndarray, choice: np.ndarray, colours: int, shape: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Opacity and its deviation; where they are not known by themselves, drawn to the mark's usual one in its shape."""
+    expected = np.zeros_like(opacity)
+    for k in range(colours):
+        sure = (choice == k) & (shape > 0.8) & (error < 0.05)
+        if sure.sum() > 30:
+            expected = np.where(choice == k, _flat_level(opacity[sure]) * shape, expected)
+    pull = error**2 / (error**2 + EVEN**2)
+    return opacity + (expected - opacity) * pull, error * EVEN / np.hypot(error, EVEN)
 
 
 def _put(whole, wide, which, opacity, error, choice, cell: Box, shift: tuple[float, float]) -> None:

@@ -222,15 +222,12 @@ def _by_direction(steady: Steady, stays: np.ndarray, busy: np.ndarray) -> np.nda
     return np.array(usual, np.float32)[direction]
 
 
-def cover_of(edges: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    """(h, w) bool: all that strokes with these edges (h, w) bool may cover, a little more rather than less.
-
-    `scale`: px for one of the analysis picture.
-    """
-    near = cv2.morphologyEx(edges.astype(np.uint8), cv2.MORPH_CLOSE, disc(round(3 * scale)))
+def cover_of(edges: np.ndarray) -> np.ndarray:
+    """(h, w) bool: all that strokes with these edges (h, w) bool may cover, a little more rather than less."""
+    near = cv2.morphologyEx(edges.astype(np.uint8), cv2.MORPH_CLOSE, disc(3))
     room = np.pad(near, 1)
     cv2.floodFill(room, None, (0, 0), 2)
-    return cv2.dilate((room[1:-1, 1:-1] != 2).astype(np.uint8), disc(round(2 * scale))) > 0
+    return cv2.dilate((room[1:-1, 1:-1] != 2).astype(np.uint8), disc(2)) > 0
 
 
 class _SecondLook:
@@ -282,11 +279,10 @@ class _SecondLook:
         least = EXPLAINED_TILES
         if self._pattern.lattice is None and events:
             least = EXPLAINED
-            edges, drawn = self._drawn(presence[there])
-            evidence |= drawn
+            evidence |= self._drawn(presence[there])
             if not _is_drawn(evidence):
                 return None
-            self._fit.narrow(cover_of(edges, self._scale))
+            self._fit.trace(self._edges)
         veil = self._fit.finish() if events else None
         if veil is None:
             return None
@@ -297,15 +293,15 @@ class _SecondLook:
         confidence = float(np.clip(0.6 + 0.4 * (veil.explained - least) / (1 - least), 0.6, 0.98))
         return Found("watermark", self.box, events, confidence, matte_of(veil), veil.unblend, evidence)
 
-    def _drawn(self, presence: np.ndarray) -> tuple[np.ndarray, dict[str, float | str]]:
-        """The edges (H, W) bool that are drawn ones, and figures that tell them from what moves with the camera."""
+    def _drawn(self, presence: np.ndarray) -> dict[str, float | str]:
+        """Figures that tell drawn edges from what moves with the camera."""
         look = self._look.look()
         edges = graphic_edges(look, self._edges)
         ridges, _ = peaks(look, self._edges)
         low, high = np.quantile(presence, [0.16, 0.84])
         x, y, w, h = self._pattern.box
         tall, wide = self._pattern.strokes.shape
-        return edges, {
+        return {
             "reaches the picture's edge": float(min(x, y, wide - x - w, tall - y - h) <= EDGE_PX),
             "drawn edges, share": float((ridges & edges).sum() / max(1, ridges.sum())),
             "edge sharpness": sharpness(look, edges),
