@@ -23,8 +23,8 @@ SAME_PX = 0.5  # by which a corner's way departs from the motion of its own surf
 FEWEST, LEAST_SHARE = 12, 0.12  # corners, and share of them, that a surface has
 APART_PX = 0.5  # a frame, by which two surfaces' motions differ where it matters: else one will do
 MOST_TIMES = 0.6  # share of the frames in which both are seen
-SAMPLED, LEAST_STARTS = 5, 0.3  # one in so many frames is looked at first; share of these in which there are two
-ROUNDS = 8
+SAMPLED, LEAST_STARTS = 5, 0.2  # one in so many frames is looked at first; share of these in which there are two
+SCALES = (1.0, 1.0, 0.7, 0.7, SAME_PX, SAME_PX)  # px, round by round, from which a corner does not count
 
 
 @dataclass
@@ -84,19 +84,19 @@ def _terms(spots: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _fit(pair: _Pair, weight: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(3, 2): the affine motion that most of the weighted corners follow (iteratively reweighted least squares)."""
+    """(3, 2): the affine motion that most of the weighted corners follow (iteratively reweighted least squares).
+
+    It starts from the corner whose way most others share: between two surfaces' motions there is nothing to find.
+    """
     terms = _terms(pair.spots, shape)
-    order = np.argsort(pair.ways, axis=0)
-    cumulated = np.cumsum(weight[order], axis=0)
-    middle = np.array([pair.ways[order[np.searchsorted(cumulated[:, k], cumulated[-1, k] / 2), k], k] for k in (0, 1)])
-    fit = np.stack([middle, np.zeros(2), np.zeros(2)])
-    scale = 4.0
-    for _ in range(ROUNDS):
+    apart = ((pair.ways[:, None] - pair.ways[None]) ** 2).sum(2)
+    shared = (weight[None] / (1 + (apart / SAME_PX**2) ** 2)).sum(1) * (weight > 0)
+    fit = np.stack([pair.ways[shared.argmax()], np.zeros(2), np.zeros(2)])
+    for scale in SCALES:
         error = ((terms @ fit - pair.ways) ** 2).sum(1)
-        w = weight / (1 + (error / scale) ** 2)
+        w = weight / (1 + (error / scale**2) ** 2)
         ridge = np.diag([1e-6, 1e-2, 1e-2]) * w.sum()
         fit = np.linalg.solve((terms * w[:, None]).T @ terms + ridge, (terms * w[:, None]).T @ pair.ways)
-        scale = max(SAME_PX**2, scale / 2)
     return fit
 
 

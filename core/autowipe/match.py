@@ -17,6 +17,7 @@ UNKNOWN = 400.0  # levels squared: expected where nothing tells
 SMOOTHING = 3.0  # spreading errs by more than the variety around: what it misses is edges
 TOLERANCE = 2.5  # times a witness's variance: its own bias, at soft edges, is of that size
 WITNESS_PX = 5  # over which a candidate is held against another one
+RIVAL = 0.08  # of all that a motion can be doubted: so much better must a rival of the first one be
 PAIR_PX = 7  # over which two candidates are held together
 DISAGREED = 1500.0  # levels squared: of a motion whose two sides share nothing, where another's share all
 WINDOW_PX = 25  # of the statistics around a hole
@@ -83,11 +84,11 @@ def hold_against(candidate: Candidate, witness: Candidate) -> None:
 def compete(pairs: Sequence[tuple[Candidate, Candidate]]) -> None:
     """Raises the variances of candidates of the wrong motions; in place.
 
-    `pairs`: for each motion what it brings from before and from after. The wrong motion brings different things from
-    either side. That it brings the same says little where there is nothing but a smooth surface, and much where there
-    is structure.
+    `pairs`: for each motion what it brings from before and from after; the first one has to be outdone clearly. The
+    wrong motion brings different things from either side. That it brings the same says little where there is nothing
+    but a smooth surface, and much where there is structure.
     """
-    doubts = [_doubt(*pair) for pair in pairs]
+    doubts = [_doubt(*pair) + (RIVAL if k else 0) for k, pair in enumerate(pairs)]
     least = np.nanmin([np.where(np.isnan(d), np.inf, d) for d in doubts], axis=0)
     for pair, doubt in zip(pairs, doubts, strict=True):
         more = np.nan_to_num((doubt - least) * DISAGREED, nan=0.0, posinf=0.0)
