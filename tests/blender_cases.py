@@ -304,11 +304,14 @@ def speed_effect(case):
 
 
 def retimed(case):
-    if bpy.app.version < (5, 2):
-        return {"skipped": "adding a retiming key crashes this Blender without windows"}
     strip = case.movie("at 24", start=1)
-    strip.retiming_keys.add(timeline_frame=21)
-    strip.retiming_keys[1].timeline_frame = 31
+    if hasattr(strip, "speed_factor"):  # before 4.0
+        strip.speed_factor = 0.8
+    elif bpy.app.version < (5, 2):
+        return {"skipped": "adding a retiming key crashes this Blender without windows"}
+    else:
+        strip.retiming_keys.add(timeline_frame=21)
+        strip.retiming_keys[1].timeline_frame = 31
     return case.compare(["Clip"])
 
 
