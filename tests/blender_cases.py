@@ -509,11 +509,11 @@ def full_disk(case):
     if not disk:
         return {"skipped": "no small disk can be mounted here"}
     case.engine("real")
-    case.scene.autowipe.folder = disk
-    case.movie("logo", start=1)
+    case.scene.autowipe.folder, case.scene.autowipe.kinds = disk, {"logo"}
+    case.versions.trim(case.movie("logo", start=1), 10, 60)
     case.movie("logo", start=200, name="Reversed").use_reverse_frames = True
     before, told, left = case.describe(), {}, {}
-    for how, name, room_kb in (("at all", "Clip", 0), ("to render", "Reversed", 100), ("to clean", "Clip", 200)):
+    for how, name, room_kb in (("at all", "Clip", 0), ("to render", "Reversed", 100), ("to clean", "Clip", 60)):
         fill(disk, room_kb << 10)
         (task,) = case.enqueue(name)
         case.work()
