@@ -25,7 +25,7 @@ for _name in ("CONFIG", "SCRIPTS", "EXTENSIONS", "DATAFILES"):
 import bpy  # noqa: E402
 
 SIZE = (192, 128)
-PATIENCE = 120.0  # s
+PATIENCE = 300.0  # s; machines are busy at times
 
 
 def main():

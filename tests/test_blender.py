@@ -23,7 +23,7 @@ import synth
 from autowipe import encoders
 from conftest import ROOT
 
-pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.host, pytest.mark.timeout(1600)]
 
 HERE = Path(__file__).parent
 CASES = [
@@ -131,7 +131,7 @@ def seen(request, clips, engines, tmp_path_factory):
             stdout=said,
             stderr=subprocess.STDOUT,
             env=environment,
-            timeout=800,
+            timeout=1500,
         )
     tail = (folder / "said.txt").read_text("utf-8", "replace")[-2000:]
     found = json.loads((folder / "seen.json").read_text("utf-8")) if (folder / "seen.json").exists() else {}
