@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -147,7 +148,8 @@ def up(workers: int, port: int, dashboard: int, jobs: int, pem: str | None, tell
     for number in range(1, workers + 1):
         words = ["worker", address, "--name", f"worker-{number}", "--jobs", str(jobs), "--memory", f"{memory_gb:.2f}"]
         children.append(_Child([*words, *shared]))
-    tell(f"Use it with: autowipe batch TIMELINE -o FOLDER --scheduler {address}")
+    named = f" --certificate {shlex.quote(path)}" if pem else ""
+    tell(f"Use it with: autowipe batch TIMELINE -o FOLDER --scheduler {address}{named}")
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
