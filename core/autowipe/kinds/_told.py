@@ -19,7 +19,7 @@ from ._cover import Look, LookSum, disc, find_cover, grown, peaks, settle
 from ._mark import resampled
 
 TOLD = 0.5  # probability from which a px is part of a mark
-SURE = 0.8  # of a mark: its px in the mean
+SURE = 0.9  # of a mark: its px in the mean
 LEAST_PX = 30  # of the analysis picture
 MOST_SHARE = 0.06  # of the picture
 MOST_PLACES = 6
@@ -33,7 +33,7 @@ SHARP = (
 )
 ONE_WAY = 0.8  # concentration of directions: letters 0.05 to 0.3, bars 0.75, furniture and the lines of a court near 1
 CALM = 0.5  # of the noise at the scene's edges; a mark's own is next to none
-NOISELESS = 0.4  # levels at the scene's edges, below which its noise tells nothing
+NOISELESS = 0.25  # levels, below which it is calm whatever the scene is
 LEAST_SCENE = 50  # px of the scene's edges that tell its noise
 LEAST_EDGES = 0.03  # edge px, in picture widths
 
@@ -121,6 +121,5 @@ def told_marks(told: np.ndarray, layout: Layout, whole: FrameRange) -> list[Told
 
 def _is_mark(evidence: dict[str, float]) -> bool:
     e = evidence
-    noise = e["noise of the scene, levels"]
-    is_calm = noise < NOISELESS or e["noise in it, levels"] <= CALM * noise
+    is_calm = e["noise in it, levels"] <= max(NOISELESS, CALM * e["noise of the scene, levels"])
     return e["edge sharpness"] >= SHARP and e["one direction"] <= ONE_WAY and is_calm
