@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import synth
 from autowipe.areas import AreaMask
 from autowipe.kinds import Found
 from autowipe.kinds._cover import Look, moves
+from autowipe.kinds._stays import StayFinder, link
 from autowipe.matte import Mattes
 from autowipe.overlays import resolve, to_plan
 from autowipe.planes import layout_of
@@ -129,6 +131,28 @@ def test_a_word_whose_corners_are_lost_to_a_busy_scene_is_followed_as_a_whole():
     assert np.abs(keys[:, 1:3] - keys[0, 1:3] - (way - way[0])).max() < 1.5
 
 
+def passes(speed: float, axis: int):
+    return lambda t: (-speed * t, 0.0, 1.0) if axis == 0 else (0.0, -speed * t, 1.0)
+
+
+def test_a_ticker_is_covered_on_its_whole_way_through_the_picture(tmp_path):
+    news = synth.text("RAIN IN THE NORTH, SUN IN THE SOUTH, WIND FROM THE WEST BY NIGHT", 20)
+    drawn = Drawn(tmp_path, [Burnt(news, (300, 232), 0, 72, way=passes(3.0, 0))], pan=1.0)
+
+    assert 1 <= len(drawn.found) <= 2
+    covers(drawn, (6, 20, 40, 60, 68))
+
+
+def test_a_scroll_is_covered_line_by_line(tmp_path):
+    names = ["Ada Lovelace", "Alan Turing", "Grace Hopper", "John Backus", "Edsger Dijkstra", "Barbara Liskov"]
+    lines = [synth.text(name, 20) for name in names * 2]
+    overlays = [Burnt(line, (150, 200 + 44 * i), 0, 72, way=passes(2.0, 1)) for i, line in enumerate(lines)]
+    drawn = Drawn(tmp_path, overlays, pan=1.0)
+
+    assert 1 <= len(drawn.found) <= 2
+    covers(drawn, (10, 24, 40, 60))
+
+
 def test_words_in_one_place_are_events_of_one_overlay(tmp_path):
     words = [("one", 4, 16), ("after", 18, 32), ("another", 34, 52), ("comes", 54, 70)]
     sprites = [(synth.text(word, 36, outline=3), a, b) for word, a, b in words]
@@ -137,6 +161,54 @@ def test_words_in_one_place_are_events_of_one_overlay(tmp_path):
 
     assert len(drawn.found) == 1
     assert near(drawn.events(), [(a, b) for _, a, b in words])
+
+
+def test_two_words_that_share_most_of_their_letters_have_a_template_each(tmp_path):
+    words = [("BAKERY 1", 6, 30), ("BAKERY 8", 36, 66)]
+    overlays = [Burnt(synth.text(word, 36, outline=3), (130, 120), a, b) for word, a, b in words]
+    drawn = Drawn(tmp_path, overlays)
+
+    assert near(drawn.events(), [(a, b) for _, a, b in words])
+    covers(drawn, (8, 28, 38, 64))
+
+
+def test_a_mark_that_loses_a_part_first_is_covered_part_by_part(tmp_path):
+    icon, word = synth.badge((44, 44)), synth.text("clip.ly", 30)
+    drawn = Drawn(tmp_path, [Burnt(icon, (60, 100), 14, 52), Burnt(word, (110, 104), 14, 50)])
+    over_word = np.s_[104 : 104 + word.shape[0], 120 : 110 + word.shape[1]]
+
+    covers(drawn, (14, 30, 49, 50, 51))
+    assert not drawn.matte(50)[over_word].any()
+
+
+def test_what_stays_is_told_from_edges_of_the_scene_that_come_and_go_with_it():
+    stays, word = StayFinder(), synth.text("one", 60, outline=3)
+    scenes = list(synth.scene(4, (640, 360), pan=40.0))
+    for t in range(40):
+        picture = scenes[t // 10]
+        if 10 <= t < 20:
+            picture, _ = synth.burn(picture, [Burnt(word, (260, 150), 10, 20)], t)
+        stays.add(t, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    stays.close()
+
+    x, y, w, h = 260, 150, word.shape[1], word.shape[0]
+    own = [s for s in stays.stays if abs(s.start - 10) <= 2 and abs(s.stop - 20) <= 2 and s.edges.mean() >= 0.15]
+    boxes = [s.box for s in own if x - 8 <= s.box[0] and s.box[0] + s.box[2] <= x + w + 8]
+    assert any(y - 8 <= b[1] and b[1] + b[3] <= y + h + 8 and b[2] > 0.7 * w for b in boxes)
+
+
+def test_a_part_of_a_mark_is_linked_to_all_of_it():
+    stays, mark = StayFinder(), synth.badge((60, 40))
+    for t in range(60):
+        picture = np.full((360, 640, 3), 90, np.uint8)
+        part = np.where((np.arange(60) < 30)[None, :, None] | (t < 30), mark, np.float32(0))
+        corner = (100, 80) if t < 30 else (400, 200)
+        if t % 30 < 20:
+            picture, _ = synth.burn(picture, [Burnt(part, corner, 0, 60)], t)
+        stays.add(t, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    stays.close()
+
+    assert max(len(group) for group in link(stays.stays, 1000)) == 2
 
 
 @pytest.mark.parametrize("pan", [0.0, 2.0])

@@ -10,7 +10,7 @@ import numpy as np
 
 from .areas import AreaMask
 from .job import Box
-from .kinds import Found, FoundEvent
+from .kinds import Found, FoundEvent, appears
 from .maps import write_matte, write_unblend
 from .plan import Event, Overlay
 from .planes import Layout
@@ -85,7 +85,9 @@ def _settle_dynamic(found: list[Found]) -> list[Found]:
     """Takes out what a dynamic find explains better, and the events of dynamic finds that others explain as well."""
     for find in [find for find in found if find.kind == "dynamic"]:
         others = [other for other in found if other.kind in ("logo", "subtitle")]
-        again = find.matte is not None and len(find.events) > 1
+        if "passes, px" in find.evidence:  # what stands in a lane does not explain what passes through it
+            others = [other for other in others if other.kind == "subtitle"]
+        again = find.matte is not None and appears(find) > 1
         if again and not _moves(find) and _is_one_of_many(find, others):
             again = False
         taken = []

@@ -66,6 +66,11 @@ class FoundEvent:
 Look = Callable[[], np.ndarray | None]
 
 
+def appears(find: Found) -> int:
+    """How often an overlay with a template appears: its events with a matte of their own show parts of it."""
+    return sum(event.matte is None for event in find.events)
+
+
 class Finder(Protocol):
     """Finds the overlays of one kind in two looks at the clip.
 

@@ -10,10 +10,13 @@ import numpy as np
 from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
+from . import _part
 from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, moves, sharpness
 from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 
 ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
+PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two words may share most of their letters
+ALIKE_POWER = 2.0  # times the squared edges of one that the other's have there, at most, to show something as well
 SEEN, SEEN_SMALL = 0.3, 0.4  # correlation of a frame's edges with the template from which it is there; at another size
 TRACE = 0.15  # the same next to a frame in which it fades
 FULL = 0.92  # of its usual strength
@@ -21,6 +24,8 @@ SCALES = tuple(float(f) for f in 1.07 ** np.arange(-16, 5))  # at which it is lo
 GROWTH = 1.9  # times by which it may grow from one frame to the next
 CHANGED = 8  # levels by which what is covered changes as it comes or goes
 SMALLEST = 0.12  # scale below which nothing is left of it
+
+Shift = tuple[float, float]  # px by which an appearance is further on in its crops than the reference is in its own
 
 
 @dataclass
@@ -45,6 +50,14 @@ class Appearance:
     came: float = 0.0  # how clearly it popped up, see `_pop`; 0 where that was not seen
     went: float = 0.0
     changes: list[np.ndarray] = field(default_factory=list)  # (H, W) uint8: of any channel as it came and went
+    parts: list[_part.Part] = field(default_factory=list)  # frames of it that do not show all of it
+
+    @property
+    def full(self) -> FrameRange:
+        """The frames that show all of it, faded or not."""
+        start = max([self.range.start, *(p.range.stop for p in self.parts if p.range.start == self.range.start)])
+        stop = min([self.range.stop, *(p.range.start for p in self.parts if p.range.stop == self.range.stop)])
+        return FrameRange(start, stop)
 
 
 @dataclass
@@ -53,6 +66,7 @@ class Settled:
 
     box: Box  # of the template, source px, at the reference appearance
     matte: np.ndarray  # (H, W) float32
+    part_mattes: dict[FrameRange, np.ndarray]  # (H, W) float32, for the frames that show but a part of it
     appearances: list[Appearance]
     evidence: dict[str, float | str]
     picture: np.ndarray  # (H, W, 3) uint8: luma and chroma, its mean look
@@ -82,35 +96,53 @@ class Effect:
         self.held = 0
         return Effect(over, self._picture, self._scale, self._shots)
 
-    def settle(self) -> Settled | None:
-        seen = [showing for showing in self.showings if showing.count >= 2 and not showing.is_hopeless]
-        if not seen:
-            return None
-        looks = [showing.look() for showing in seen]
-        main = int(np.argmax([look.count * showing.seeds.sum() for look, showing in zip(looks, seen, strict=True)]))
-        ref, seeds = seen[main], seen[main].seeds
+    def settle(self) -> list[Settled]:
+        """What the appearances show: one thing, or several that only looked alike at the size of the survey."""
+        left = [
+            (showing, showing.look()) for showing in self.showings if showing.count >= 2 and not showing.is_hopeless
+        ]
+        out = []
+        while left:
+            settled, left = self._settle(left)
+            out += [settled] if settled else []
+        return out
+
+    def _settle(self, seen: list[tuple[Showing, Look]]) -> tuple[Settled | None, list[tuple[Showing, Look]]]:
+        """The thing that the fullest appearance shows, and the appearances that do not show it."""
+        main = int(np.argmax([look.count * showing.seeds.sum() for showing, look in seen]))
+        ref, look = seen[main]
+        seeds = ref.seeds
         radius = round(REGISTER * self._scale) + 1
-        shifts = [register(looks[main].slope, seeds, look.slope, radius) for look in looks]
-        alike = [(s, spot[:2]) for s, spot in zip(seen, shifts, strict=True) if s is ref or spot[2] >= ALIKE]
-        kept = [crop for s, shift in alike for crop in (_moved(k, shift, self._picture) for k in s.kept)]
-        if len(alike) == 1:
-            look = looks[main]
-        else:
+        alike, other = [], []
+        for showing, its in seen:
+            spot = register(look.slope, seeds, its.slope, radius)
+            if showing is ref or (spot[2] >= ALIKE and agree(look.slope, seeds, its.slope, spot[:2]) >= PART_ALIKE):
+                alike.append((showing, its, spot[:2]))
+            else:
+                other.append((showing, its))
+        return self._settle_one(ref, alike), other
+
+    def _settle_one(self, ref: Showing, alike: list[tuple[Showing, Look, Shift]]) -> Settled | None:
+        """What the appearances `alike` show; they share the template of `ref`, each shifted against it."""
+        own_look = next(look for showing, look, _ in alike if showing is ref)
+        look, seeds = own_look, ref.seeds
+        if len(alike) > 1:
             total = LookSum(ref.layout)
-            for crop in kept:
-                total.add(crop)
+            for showing, _, shift in alike:
+                for crop in showing.kept:
+                    total.add(_moved(crop, shift, self._picture))
             look = total.look()
         edges = graphic_edges(look, seeds)
         lines = edges & (look.edge > 1.5)
         if lines.sum() < 12:
             return None
         evidence = max(
-            (self._evidence(look, showing.seeds) for look, showing in zip(looks, seen, strict=True)),
+            (self._evidence(its, showing.seeds) for showing, its, _ in alike),
             key=lambda e: min(float(e["edge lock"]), float(e["edge sharpness"])),
         )
         template = Template.shrunk(look.slope, lines, ref.views.shape)
         near = cv2.dilate(lines.astype(np.uint8), disc(3)) > 0
-        appearances = [self._appearance(s, shift, template, near) for s, shift in alike]
+        appearances = [self._appearance(showing, shift, template, near) for showing, _, shift in alike]
         reach = max(3, round(0.012 * self._picture.width))
         lines, covered = find_cover(look, edges, reach, self._scale)
         covered &= lines | ~moves(look, edges, reach, self._scale)
@@ -122,8 +154,9 @@ class Effect:
         evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
         if isinstance(ref, Travelling):
             evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
-        picture = np.clip(looks[main].mean, 0, 255).astype(np.uint8)
-        return Settled(ref.box, grown(covered), appearances, evidence, picture)
+        picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
+        parts = {part.range: grown(_part.cover(covered, part)) for a in appearances for part in a.parts}
+        return Settled(ref.box, grown(covered), parts, appearances, evidence, picture)
 
     def _evidence(self, look: Look, seeds: np.ndarray) -> dict[str, float | str]:
         """What speaks for something drawn, from one appearance."""
@@ -159,10 +192,13 @@ class Effect:
         found = judge(showing, shift, moments)
         if travels:
             return found
+        if all(abs(scale - 1) < 0.05 for scale in found.scales.values()):
+            _add_parts(found, template, lumas, showing, shift, by)
+        start, stop = found.full.start, found.full.stop
         cuts = {shot.start for shot in self._shots}
         for name, outer, inner in (
-            ("came", found.range.start - 1, found.range.start + found.fade_in),
-            ("went", found.range.stop, found.range.stop - 1 - found.fade_out),
+            ("came", found.range.start - 1, start + found.fade_in),
+            ("went", found.range.stop, stop - 1 - found.fade_out),
         ):
             is_cut = any(min(outer, inner) < cut <= max(outer, inner) + 1 for cut in cuts)
             if outer in lumas and inner in lumas and not is_cut:
@@ -253,6 +289,40 @@ def judge(showing: Showing, shift: tuple[float, float], moments: dict[int, Momen
     fade_out = min(fade_out, len(whole) - fade_in)
     corners = {t: (x + shift[0], y + shift[1]) for t in whole for x, y in [showing.corner(t)]}
     return Appearance(whole, fade_in, fade_out, corners, scales)
+
+
+def _add_parts(
+    found: Appearance, template: Template, lumas: dict[int, np.ndarray], showing: Showing, shift: Shift, by: Shift
+) -> None:
+    """Takes in the frames at its ends that show only a part of it; `by`: the shift in px of the template."""
+    found.parts = _part.at_ends(template.slope, template.lines, lumas, by, found.range)
+    for part in found.parts:
+        if part.range.start <= found.range.start:
+            found.fade_in = 0
+        else:
+            found.fade_out = 0
+    start = min([found.range.start, *(part.range.start for part in found.parts)])
+    stop = max([found.range.stop, *(part.range.stop for part in found.parts)])
+    found.range = FrameRange(max(0, start), stop)
+    for t in found.range:
+        found.corners.setdefault(t, (showing.corner(t)[0] + shift[0], showing.corner(t)[1] + shift[1]))
+
+
+def agree(slope: np.ndarray, lines: np.ndarray, other: np.ndarray, shift: Shift) -> float:
+    """The correlation of two gradient fields (2, H, W) in the part of the lines in which they differ most.
+
+    lines: (H, W) bool, where `slope` counts; `other` shows the same `shift` px further on, if it shows it there.
+    """
+    moved = np.stack([cut_out(part, *shift, part.shape[::-1]) for part in other])
+    ys, xs = np.nonzero(lines)
+    along = xs if np.ptp(xs) >= np.ptp(ys) else ys
+    least = 1.0
+    for part in np.array_split(np.argsort(along), PARTS):
+        one, two = slope[:, ys[part], xs[part]], moved[:, ys[part], xs[part]]
+        own, its = float((one**2).sum()), float((two**2).sum())
+        if own / ALIKE_POWER <= its <= own * ALIKE_POWER:  # else it is away there, before more or less of the scene
+            least = min(least, float((one * two).sum()) / np.sqrt(max(1e-6, own * its)))
+    return least
 
 
 def _is_own(near: np.ndarray, appearances: list[Appearance]) -> tuple[np.ndarray, bool]:

@@ -17,6 +17,7 @@ from ._views import Views
 
 SAMPLES = 24  # frames of an appearance that are looked at closely
 KEPT = 8  # of these are kept, to be looked at together with those of its other appearances
+GROWING = 3  # frames in which it may still grow or fade after it was seen first, and half as many before it is gone
 AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may grow, fade, or lose a part
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 TRIED, HOPELESS = 6, 0.4  # samples after which it is judged first, and the sharpness that it needs then
@@ -50,7 +51,9 @@ class Showing:
         self.first, self.last = self.start - around, self.stop + around
         self._picture, self._scale = layout, scale
         self.layout = replace(layout, width=self.box[2], height=self.box[3])
-        self._step = max(1, (self.stop - self.start) // SAMPLES)
+        ends = min(GROWING, (self.stop - self.start) // 3)
+        self._settled = range(self.start + ends, self.stop - ends // 2)
+        self._step = max(1, len(self._settled) // SAMPLES)
         self._sum = LookSum(self.layout, np.float32)
         self.kept: list[list[np.ndarray]] = []
         self.views = Views(self.layout, 2 * around)
@@ -100,11 +103,10 @@ class Showing:
         part = self._cut(frame, crop, place)
         if part is None:
             return
-        is_core = self.start <= frame < self.stop
         is_early = frame < self.start + self._around
         if is_early or frame >= self.stop - self._around:
             self.views.add(frame, part, is_early)
-        if is_core and (frame - self.start) % self._step == 0:
+        if frame in self._settled[:: self._step]:
             if self._sum.count % max(1, SAMPLES // KEPT) == 0 and len(self.kept) < KEPT:
                 self.kept.append(part)
             self._sum.add(part)
@@ -248,12 +250,12 @@ def register(
     y, x = divmod(int(score.argmax()), score.shape[1])
     dx, dy = float(x - radius), float(y - radius)
     if fine:
-        dx += _peak(score[y], x)
-        dy += _peak(score[:, x], y)
+        dx += peak(score[y], x)
+        dy += peak(score[:, x], y)
     return dx, dy, float(score[y, x]), float(along[y, x]) / max(own, 1e-6)
 
 
-def _peak(row: np.ndarray, at: int) -> float:
+def peak(row: np.ndarray, at: int) -> float:
     """How far the peak of the parabola through a maximum and its neighbours is from it, -0.5..0.5."""
     if not 0 < at < len(row) - 1:
         return 0.0

@@ -28,8 +28,12 @@ JOIN = 0.035  # of the picture's width: edges with one fate that are nearer than
 MOST_SHARE = 0.25  # of the picture that the edges' box may take
 DENSE = 0.1  # least share of its box that a group's edges fill: letters 0.2 to 0.5
 CROWD = 0.2  # the same, close around each edge
+SPARSE = 0.25  # share below which a group may hold edges of the scene as well, which are weaker
+STRONGER, DENSER = 1.5, 1.5  # times the median strength that strokes have then, and times its density that theirs is
+MOSTLY = 0.6  # share of the strong edges that the strokes hold then
+WORTH = 4  # times the least edges from which that is looked into
 NEVER = -1000
-LEAST_PART = 0.4  # of the box of a thing that a stay shows
+LEAST_PART = 0.25  # of the box of a thing that a stay shows
 ALIKE = 0.6  # correlation of the edges of two stays from which they show the same thing
 SLOP = 3  # px by which the boxes of two stays of one thing differ
 
@@ -143,33 +147,65 @@ class StayFinder:
             pending = pending[~same]
 
     def _take(self, pixels: np.ndarray, born: int, died: int) -> None:
+        """Keeps the groups among edges of one fate; `pixels`: indices into the flattened picture."""
         height, width = self._since.shape
-        ys, xs = np.divmod(pixels, width)
-        mask = np.zeros((height, width), np.uint8)
-        mask[ys, xs] = 1
-        reach = max(3, round(REACH * width))
-        crowd = cv2.boxFilter(mask.astype(np.float32), -1, (reach + 1,) * 2)
-        lonely = crowd[ys, xs] < CROWD  # others that happened to share the fate
-        mask[ys[lonely], xs[lonely]] = 0
-        ys, xs = ys[~lonely], xs[~lonely]
-        join = max(5, round(JOIN * width))
-        count, labels = cv2.connectedComponents(cv2.dilate(mask, np.ones((join, join), np.uint8)), connectivity=8)
-        of = labels[ys, xs]
-        sizes = np.bincount(of, minlength=count)
         start = self._frames[born]
         stop = self._frames[died] if died < len(self._frames) else self._frames[-1] + 1
-        for i in np.flatnonzero(sizes >= LEAST_EDGES):
-            y, x = ys[of == i], xs[of == i]
-            x0, y0 = int(x.min()), int(y.min())
-            w, h = int(x.max()) - x0 + 1, int(y.max()) - y0 + 1
-            if w * h > MOST_SHARE * height * width or min(w, h) < 4 or sizes[i] < DENSE * w * h:
-                continue
-            edges = np.zeros((h, w), bool)
-            edges[y - y0, x - x0] = True
-            part = np.s_[y0 : y0 + h, x0 : x0 + w]
-            slope = np.stack([self._last_x[part][edges], self._last_y[part][edges]]) / np.float32(8)
-            alone = float(sizes[i] / len(pixels))
-            self.stays.append(Stay((x0, y0, w, h), start, stop, edges, slope.astype(np.float16), alone))
+        for group in _clusters(pixels, width):
+            for edges in self._strokes(group):
+                y, x = np.divmod(edges, width)
+                x0, y0 = int(x.min()), int(y.min())
+                w, h = int(x.max()) - x0 + 1, int(y.max()) - y0 + 1
+                if w * h > MOST_SHARE * height * width or min(w, h) < 4 or len(edges) < DENSE * w * h:
+                    continue
+                mask = np.zeros((h, w), bool)
+                mask[y - y0, x - x0] = True
+                part = np.s_[y0 : y0 + h, x0 : x0 + w]
+                slope = np.stack([self._last_x[part][mask], self._last_y[part][mask]]) / np.float32(8)
+                alone = float(len(edges) / len(pixels))
+                self.stays.append(Stay((x0, y0, w, h), start, stop, mask, slope.astype(np.float16), alone))
+
+    def _strokes(self, group: np.ndarray) -> list[np.ndarray]:
+        """The groups within one that holds edges of the scene as well: the strokes are denser than those, or stronger.
+
+        Groups are indices into the flattened picture.
+        """
+        height, width = self._since.shape
+        area = _area(group, width)
+        is_large = area > MOST_SHARE * height * width
+        if not is_large and (len(group) >= SPARSE * area or len(group) < WORTH * LEAST_EDGES):
+            return [group]
+        power = np.hypot(self._last_x.ravel()[group], self._last_y.ravel()[group])
+        strong = group[power >= STRONGER * np.median(power)]
+        finer = [strokes for cluster in _clusters(strong, width) for strokes in self._strokes(cluster)]
+        if is_large:
+            return finer
+        finer = [g for g in finer if len(g) * area >= DENSER * len(group) * _area(g, width)]
+        return finer if sum(map(len, finer)) >= MOSTLY * len(strong) else [group]
+
+
+def _clusters(pixels: np.ndarray, width: int) -> list[np.ndarray]:
+    """Groups of at least LEAST_EDGES pixels that lie close together; indices into a flattened picture."""
+    if len(pixels) < LEAST_EDGES:
+        return []
+    y, x = np.divmod(pixels, width)
+    join = max(5, round(JOIN * width))
+    y, x = y - y.min() + join, x - x.min() + join
+    mask = np.zeros((int(y.max()) + join + 1, int(x.max()) + join + 1), np.uint8)
+    mask[y, x] = 1
+    reach = max(3, round(REACH * width))
+    crowd = cv2.boxFilter(mask.astype(np.float32), -1, (reach + 1,) * 2)[y, x] >= CROWD
+    mask[y[~crowd], x[~crowd]] = 0  # others that happened to share the fate
+    pixels, y, x = pixels[crowd], y[crowd], x[crowd]
+    _, labels = cv2.connectedComponents(cv2.dilate(mask, np.ones((join, join), np.uint8)), connectivity=8)
+    of = labels[y, x]
+    return [pixels[of == i] for i in np.flatnonzero(np.bincount(of) >= LEAST_EDGES)]
+
+
+def _area(pixels: np.ndarray, width: int) -> int:
+    """Of the box around pixels, given as indices into a flattened picture."""
+    y, x = np.divmod(pixels, width)
+    return (int(np.ptp(x)) + 1) * (int(np.ptp(y)) + 1)
 
 
 def link(stays: list[Stay], span: int) -> list[list[Stay]]:

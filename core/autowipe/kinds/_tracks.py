@@ -6,6 +6,7 @@ is there. Corners of the scene follow the camera, and those of things in it turn
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import cv2
@@ -22,6 +23,7 @@ NEAR = 0.08  # of the picture's width: corners of one mark are not further apart
 LEAST_POINTS = 6
 LEAST_OWN = 0.25  # px a look by which a mark's way differs from that of the scene around it
 LOST = 0.7  # px by which a corner is missed when it is followed back
+BENT = np.array([1, 0.05, 0.05, 0.01, 1])  # of a key, by which it departs from a straight way between its neighbours
 PAD, PAD_SHARE = 10, 0.5  # px, and of its size, around a group's points: not all of a mark has corners
 
 
@@ -177,6 +179,20 @@ class TrackFinder:
                 len(group.ids),
             )
         )
+
+
+def keys_of(every: Mapping[int, tuple[float, ...]]) -> dict[int, tuple[float, ...]]:
+    """As few of the keys, one for each frame of a row, as tell the way and the size: between them it is straight."""
+    first, last = min(every), max(every)
+    out: dict[int, tuple[float, ...]] = {first: every[first]}
+    for t in range(first + 1, last):
+        before = max(out)
+        one, other = np.array(every[before]), np.array(every[t + 1])
+        between = one + (other - one) * (t - before) / (t + 1 - before)
+        if (np.abs(between - every[t]) > BENT).any():
+            out[t] = every[t]
+    out[last] = every[last]
+    return out
 
 
 def smooth(path: np.ndarray) -> np.ndarray:

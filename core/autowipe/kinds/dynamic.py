@@ -14,11 +14,12 @@ from ..job import Box
 from ..planes import Layout
 from ..text import find_text, read_text
 from ..timing import FrameRange
-from . import Found, FoundEvent, Look, Small
+from . import Found, FoundEvent, Look, Small, appears
 from ._effect import Appearance, Effect, Settled
+from ._lanes import Band, LaneFinder
 from ._showing import Showing, Sighting, Travelling
 from ._stays import Stay, StayFinder, link
-from ._tracks import TrackFinder, Travel
+from ._tracks import TrackFinder, Travel, keys_of
 from ._words import WordFinder
 
 LOOKS_A_SECOND, STEPS_A_SECOND = 30, 15  # of what stays, and of what travels
@@ -32,7 +33,6 @@ ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.5
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
 READ = 0.6  # how sure the recogniser is that a small find is text
-BENT = np.array([1, 0.05, 0.05, 0.01, 1])  # of a key, by which it departs from a straight way between its neighbours
 ALONG, ALONG_SHARE = 4.0, 0.2  # analysis px, and of a way, by which those of one thing differ that was followed twice
 ELSEWHERE = 4.0  # px from which an appearance is in another place
 STAYS_KEPT, KEPT_TIMES = 200, 4  # stays of the first look, at least, and for each one worth a second look
@@ -47,12 +47,15 @@ class Finder:
         self._layout, self._whole, self._rate = layout, whole, rate
         self._step = max(1, round(rate / LOOKS_A_SECOND))
         self._stride = max(1, round(rate / STEPS_A_SECOND))
-        self._stays, self._tracks, self._words = StayFinder(), TrackFinder(), WordFinder(rate / self._step)
+        self._stays, self._tracks, self._lanes = StayFinder(), TrackFinder(), LaneFinder()
+        self._words = WordFinder(rate / self._step)
         self._scale = 1.0
         self._coming: list[Effect] = []  # the next one last
         self._effects: list[Effect] = []  # those that have begun
         self._most_held = HELD + HELD_PER_PX * layout.width * layout.height
+        self._bands: dict[int, Band] = {}  # by the id of an effect that belongs to one
         self._found: list[Found] = []
+        self._passing: list[Found] = []
         self._place: Box = (0, 0, 0, 0)
 
     def survey(self, small: Small) -> None:
@@ -65,10 +68,12 @@ class Finder:
                 self._stays.stays = likeliest(self._stays.stays)[:most]
         if (small.frame - self._whole.start) % self._stride == 0:
             self._tracks.add(small.frame, small.luma)
+            self._lanes.add(small.frame, small.luma)
 
     def propose(self, shots: tuple[FrameRange, ...], seen: Look) -> list[Box]:
         self._stays.close()
         self._tracks.close()
+        self._lanes.close()
         self._words.close()
         stays = choose(self._stays.stays, shots, self._whole, self._rate)
         effects = []
@@ -85,7 +90,11 @@ class Finder:
             sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path)
             showing = Travelling(sighting, self._layout, self._scale, self._rate)
             effects.append(Effect([showing], self._layout, self._scale, shots))
-        del self._stays, self._tracks, self._words
+        for lane in self._lanes.lanes:
+            band = Band(lane, self._layout, self._whole, self._scale, self._rate, shots)
+            self._bands |= {id(effect): band for effect in band.effects}
+            effects += band.effects
+        del self._stays, self._tracks, self._words, self._lanes
         if not effects:
             return []
         boxes = [showing.reach() for effect in effects for showing in effect.showings]
@@ -110,12 +119,17 @@ class Finder:
         for effect in self._effects:
             self._settle(effect)
         self._effects = []
-        return join_styles(self._found)
+        found = [find for find in self._found if not any(goes_along(find, band) for band in self._passing)]
+        return join_styles(found) + self._passing
 
     def _settle(self, effect: Effect) -> None:
-        settled = effect.settle()
-        if settled is not None and is_overlay(settled):
-            find = to_found(settled, self._layout, self._whole)
+        band = self._bands.pop(id(effect), None)
+        if band is not None:
+            if band.add(effect.settle()):
+                self._passing += band.finish(_read)
+            return
+        for settled in effect.settle():
+            find = to_found(settled, self._layout, self._whole) if is_overlay(settled) else None
             if find is not None:
                 self._found.append(find)
 
@@ -131,7 +145,7 @@ def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, 
 
 def likeliest(stays: list[Stay]) -> list[Stay]:
     """Those that may be something drawn, the densest and largest first."""
-    good = [s for s in stays if s.edges.sum() >= 40 and s.edges.mean() >= 0.15]
+    good = [s for s in stays if s.edges.sum() >= 40 and s.edges.mean() >= 0.12]
     return sorted(good, key=lambda s: -s.edges.mean() * np.sqrt(s.edges.sum()) * s.alone**0.25)
 
 
@@ -203,17 +217,22 @@ def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | Non
     x, y = settled.box[:2]
     tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
     box = layout.align(_inside(tight, layout))
+    part = np.s_[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
     appearances = [a for a in sorted(settled.appearances, key=lambda a: a.range.start) if len(a.range.meet(whole))]
     keys: dict[int, tuple[float, ...]] = {}
     events = []
     for a in appearances:
         keys |= _keys(a, (x, y), whole)
-        events.append(FoundEvent(a.range.meet(whole), a.fade_in, a.fade_out))
+        for own in (p.range for p in a.parts):
+            events.append(FoundEvent(own.meet(whole), matte=np.ascontiguousarray(settled.part_mattes[own][part])))
+        full = a.full.meet(whole)
+        fade_in = min(a.fade_in, len(full))
+        events.append(FoundEvent(full, fade_in, min(a.fade_out, len(full) - fade_in)))
+    events = sorted((e for e in events if len(e.range)), key=lambda e: e.range.start)
     moves = any(key[1:] != (0.0, 0.0, 1.0, 0.0) for key in keys.values())
     text, sure = _read(settled.picture)
     for event in events:
         event.text = text if sure >= READ else ""
-    part = np.s_[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
     return Found(
         "dynamic",
         box,
@@ -232,15 +251,7 @@ def _keys(a: Appearance, origin: tuple[int, int], whole: FrameRange) -> dict[int
     every = {
         t: (float(t), a.corners[t][0] - origin[0], a.corners[t][1] - origin[1], a.scales.get(t, 1.0), 0.0) for t in span
     }
-    out: dict[int, tuple[float, ...]] = {span.start: every[span.start]}
-    for t in range(span.start + 1, span.stop - 1):
-        last = max(out)
-        one, other = np.array(every[last]), np.array(every[t + 1])
-        between = one + (other - one) * (t - last) / (t + 1 - last)
-        if (np.abs(between - every[t]) > BENT).any():
-            out[t] = every[t]
-    out[span.stop - 1] = every[span.stop - 1]
-    return out
+    return keys_of(every)
 
 
 def _inside(box: Box, layout: Layout) -> Box:
@@ -277,6 +288,17 @@ def _read(picture: np.ndarray) -> tuple[str, float]:
     return " ".join(text for text in texts if text), max(sure, default=0.0)
 
 
+def goes_along(find: Found, band: Found) -> bool:
+    """Whether something that travels is but a part of what passes through a lane."""
+    if not find.trajectory:
+        return False
+    axis = int(band.box[3] > band.box[2])
+    way = np.ptp([key[1:3] for key in find.trajectory], axis=0)
+    low, high = find.box[1 - axis], find.box[1 - axis] + find.box[3 - axis]
+    inside = min(high, band.box[1 - axis] + band.box[3 - axis]) - max(low, band.box[1 - axis])
+    return bool(way[axis] > ELSEWHERE and way[axis] > 5 * way[1 - axis] and inside > 0.5 * (high - low))
+
+
 def join_styles(found: list[Found]) -> list[Found]:
     """Things that show one after the other in one place and size, such as words, become events of one overlay."""
     out: list[Found] = []
@@ -300,17 +322,17 @@ def join_styles(found: list[Found]) -> list[Found]:
 
 
 def _own(find: Found) -> None:
-    """Gives the only event of a find its maps."""
-    (event,) = find.events
-    event.box, event.matte = find.box, find.matte
+    """Gives the events of a find their maps."""
+    for event in find.events:
+        event.box, event.matte = find.box, find.matte if event.matte is None else event.matte
     find.matte = None
     if not find.trajectory:
-        ends = (event.range.start, event.range.stop - 1)
+        ends = (find.events[0].range.start, find.events[-1].range.stop - 1)
         find.trajectory = tuple((float(t), 0.0, 0.0, 1.0, 0.0) for t in sorted(set(ends)))
 
 
 def _is_next(model: Found, find: Found) -> bool:
-    if len(find.events) > 1 or (model.matte is not None and len(model.events) > 1):
+    if appears(find) > 1 or (model.matte is not None and appears(model) > 1):
         return False
     last = max(model.events, key=lambda e: e.range.stop)
     if find.events[0].range.start < last.range.stop:
