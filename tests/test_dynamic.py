@@ -177,7 +177,7 @@ def test_a_mark_that_loses_a_part_first_is_covered_part_by_part(tmp_path):
     drawn = Drawn(tmp_path, [Burnt(icon, (60, 100), 14, 52), Burnt(word, (110, 104), 14, 50)])
     over_word = np.s_[104 : 104 + word.shape[0], 120 : 110 + word.shape[1]]
 
-    covers(drawn, (14, 30, 49, 50, 51))
+    covers(drawn, (16, 30, 49, 50, 51))
     assert not drawn.matte(50)[over_word].any()
 
 

@@ -33,8 +33,8 @@ LEAST_LOOKS, LEAST_SHARE = 16, 0.2  # that show it; of the lane's length, that i
 MOST_THICK = (0.3, 0.7)  # of the picture, of a lane that lies, and of one that stands
 PIECE, LEAST_PIECE = 1.5, 32  # times the lane's height, and analysis px, that a piece is long
 LEAST_FRAMES = 8  # in which a piece is seen
-LEAST_PIECES = 2
-SHARP, LOCKED = 0.55, 0.5  # of drawn pieces, the middle one; of the scene's 0.3 to 0.6 and 0.2 to 0.8
+LEAST_PIECES = 3
+SHARP, LOCKED = 0.55, 0.7  # of drawn pieces, the middle one: 0.77 and 0.87 up; of the scene 0.3 to 0.6, and to 0.65
 ONE_WAY = 0.6  # concentration of the directions of edges
 SURE_READ = 0.8  # how sure the recogniser is of a page
 

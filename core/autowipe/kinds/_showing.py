@@ -163,7 +163,8 @@ class Travelling(Showing):
 
     def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:
         super().__init__(sighting, layout, scale, rate)
-        self._step = 1 if self.stop - self.start < 2 * SAMPLES else self._step
+        self._settled = range(self.start, self.stop)
+        self._step = 1 if len(self._settled) < 2 * SAMPLES else self._step
         self._found: dict[int, tuple[float, float]] = {}
         self._field = np.zeros((2, 0, 0), np.float32)
         self._fitted = 0

@@ -25,7 +25,7 @@ from ._words import WordFinder
 LOOKS_A_SECOND, STEPS_A_SECOND = 30, 15  # of what stays, and of what travels
 LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
 MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
-SHARP, AGAIN_SHARP = 0.6, 0.55  # drawn: marks 0.65 to 0.98, the scene's 0.3 to 0.6; of what comes back elsewhere
+SHARP, AGAIN_SHARP = 0.67, 0.55  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
 LOCKED, AGAIN_LOCKED = 0.85, 0.75
 SURE_SHARP, SURE_LOCKED = 0.75, 0.92  # of what travels, to need no reading
 CARRIED_LOCKED, SURE_READ = 0.5, 0.8  # the background passes beneath, which shakes the edges of translucent marks
