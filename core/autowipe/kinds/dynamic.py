@@ -34,7 +34,8 @@ POPS = 2.5  # times that the picture changes more where it comes or goes than ar
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
 READ = 0.6  # how sure the recogniser is that a small find is text
 ALONG, ALONG_SHARE = 4.0, 0.2  # analysis px, and of a way, by which those of one thing differ that was followed twice
-ELSEWHERE = 4.0  # px from which an appearance is in another place
+ELSEWHERE = 0.25  # of its size, from which an appearance is in another place: less do things in the scene move
+LEAST_STEP = 4.0  # px that something goes
 STAYS_KEPT, KEPT_TIMES = 200, 4  # stays of the first look, at least, and for each one worth a second look
 LINKED_S = 120  # s of a long clip over which appearances are linked
 HELD, HELD_PER_PX = 16e6, 24  # bytes, and bytes a px of the picture, of appearances that wait for others
@@ -186,8 +187,8 @@ def is_overlay(settled: Settled) -> bool:
     e = {name: float(value) for name, value in settled.evidence.items()}
     if "travels, px" in e:
         return is_carried(settled)
-    places = {tuple(np.round(np.array(a.corners[a.range.start]) / ELSEWHERE)) for a in settled.appearances}
-    again = len(places) > 1
+    apart = np.hypot(*np.ptp([a.corners[a.range.start] for a in settled.appearances], axis=0))
+    again = apart >= ELSEWHERE * max(settled.box[2:])
     if e["edge pixels"] < LEAST_EDGES or e["one direction"] > ONE_WAY or e["pops"] < POPS:
         return False
     if e["edge sharpness"] < (AGAIN_SHARP if again else SHARP) or e["edge lock"] < (AGAIN_LOCKED if again else LOCKED):
@@ -296,7 +297,7 @@ def goes_along(find: Found, band: Found) -> bool:
     way = np.ptp([key[1:3] for key in find.trajectory], axis=0)
     low, high = find.box[1 - axis], find.box[1 - axis] + find.box[3 - axis]
     inside = min(high, band.box[1 - axis] + band.box[3 - axis]) - max(low, band.box[1 - axis])
-    return bool(way[axis] > ELSEWHERE and way[axis] > 5 * way[1 - axis] and inside > 0.5 * (high - low))
+    return bool(way[axis] > LEAST_STEP and way[axis] > 5 * way[1 - axis] and inside > 0.5 * (high - low))
 
 
 def join_styles(found: list[Found]) -> list[Found]:
