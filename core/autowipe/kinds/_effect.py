@@ -16,7 +16,7 @@ from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 
 ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
 PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two words may share most of their letters
-ALIKE_POWER = 2.0  # times the squared edges of one that the other's have there, at most, to show something as well
+ALIKE_POWER = 4.0  # times the squared edges of one that the other's have there, at most, to show something as well
 SEEN, SEEN_SMALL = 0.3, 0.4  # correlation of a frame's edges with the template from which it is there; at another size
 TRACE = 0.15  # the same next to a frame in which it fades
 FULL = 0.92  # of its usual strength

@@ -146,8 +146,8 @@ def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, 
 
 def likeliest(stays: list[Stay]) -> list[Stay]:
     """Those that may be something drawn, the densest and largest first."""
-    good = [s for s in stays if s.edges.sum() >= 40 and s.edges.mean() >= 0.12]
-    return sorted(good, key=lambda s: -s.edges.mean() * np.sqrt(s.edges.sum()) * s.alone**0.25)
+    good = [s for s in stays if s.edges.sum() >= 40 and s.edges.mean() >= 0.14]
+    return sorted(good, key=lambda s: -(s.edges.mean() ** 1.5) * np.sqrt(s.edges.sum()) * s.alone**0.25)
 
 
 def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> list[Travel]:
