@@ -140,7 +140,7 @@ def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, 
     cuts = {whole.start, whole.stop, *(shot.start for shot in shots)}
     near = {frame + k for frame in cuts for k in range(-2, 3)}
     inner = [s for s in stays if s.start not in near or s.stop not in near]
-    most = max(12, round(MOST_A_SECOND * len(whole) / rate))
+    most = max(20, round(MOST_A_SECOND * len(whole) / rate))
     return sorted(likeliest(inner)[:most], key=lambda s: s.start)
 
 
