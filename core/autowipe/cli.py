@@ -24,8 +24,8 @@ from .timing import parse_range
 
 log = logging.getLogger(__name__)
 
-M_MMAP_THRESHOLD = -3  # glibc's malloc.h
-LARGE_BLOCK = 256 * 1024  # bytes
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # glibc's malloc.h
+LARGE_BLOCK, MOST_FREE = 4 << 20, 32 << 20  # bytes
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,15 +40,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _keep_heap_small() -> None:
-    """Lets glibc give large blocks back as soon as they are free.
+    """Lets glibc give large blocks back as soon as they are free, and keep a little for the others.
 
-    Left to itself it soon takes them from the heap, where small ones that stay keep the room of large ones that are
-    gone: memory would grow with the clip's length.
+    Left to itself it takes ever larger ones from the heap, where small ones that stay keep the room of large ones that
+    are gone: memory would grow with the clip's length. Pictures of analysis size, of which every frame needs dozens
+    for a moment, do come from the heap: to get each from the system takes as long as to work on it.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
         if mallopt is not None:
             mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+            mallopt(M_TRIM_THRESHOLD, MOST_FREE)
 
 
 def _wipe(args: argparse.Namespace) -> int:

@@ -77,14 +77,14 @@ class StayFinder:
         same = self._is_same(gx, gy)
         miss = cv2.bitwise_not(same)
         self._misses = cv2.bitwise_and(cv2.add(self._misses, 1), miss)
-        gone = np.flatnonzero(cv2.compare(self._misses, MISSES, cv2.CMP_GE))
-        self._bury(now - MISSES + 1, gone[self._power.ravel()[gone] >= EDGE])
+        gone = cv2.compare(self._misses, MISSES, cv2.CMP_GE)
+        self._bury(now - MISSES + 1, cv2.bitwise_and(gone, cv2.compare(self._power, EDGE, cv2.CMP_GE)))
         for old, new in ((self._x, gx), (self._y, gy)):
             cv2.accumulateWeighted(new, old, 0.25, mask=same)
-            old.ravel()[gone] = new.ravel()[gone]
-        self._since.ravel()[gone] = now - MISSES + 1
-        self._misses.ravel()[gone] = 0
-        self._power = cv2.magnitude(self._x, self._y)
+            cv2.copyTo(new, gone, old)
+        cv2.copyTo(np.full_like(self._since, now - MISSES + 1), gone, self._since)
+        cv2.bitwise_and(self._misses, cv2.bitwise_not(gone), self._misses)
+        cv2.magnitude(self._x, self._y, self._power)
         if now % SYNC == 0:
             self._group(now - MISSES - SYNC)
 
@@ -96,35 +96,34 @@ class StayFinder:
         self._died = np.full(gx.shape, NEVER, np.int32)  # look in which an edge was missing first
         self._born = np.zeros(gx.shape, np.int32)
         self._last_x, self._last_y = np.zeros_like(gx), np.zeros_like(gy)
+        self._slack = np.full_like(gx, SLACK)
 
     def _is_same(self, gx: np.ndarray, gy: np.ndarray) -> np.ndarray:
         """(h, w) uint8, 255 where the gradient is what it was, or the same at another strength."""
-        close = cv2.compare(
-            cv2.magnitude(gx - self._x, gy - self._y),
-            cv2.addWeighted(self._power, 0.45, self._power, 0, SLACK),
-            cv2.CMP_LE,
-        )
-        strong = self._power * self._power
-        along = cv2.multiply(gx, self._x) + cv2.multiply(gy, self._y)
-        across = cv2.absdiff(cv2.multiply(gx, self._y), cv2.multiply(gy, self._x))
-        faded = cv2.bitwise_and(
-            cv2.compare(along, strong * WEAKEST, cv2.CMP_GE), cv2.compare(across, along * TURNED, cv2.CMP_LE)
-        )
+        allowed = cv2.scaleAdd(self._power, 0.45, self._slack)
+        close = cv2.compare(cv2.magnitude(gx - self._x, gy - self._y), allowed, cv2.CMP_LE)
+        along = gx * self._x
+        along += gy * self._y
+        across = cv2.absdiff(gx * self._y, gy * self._x)
+        least = cv2.multiply(self._power, self._power, scale=WEAKEST)
+        along_enough = cv2.compare(along, least, cv2.CMP_GE)
+        along *= np.float32(TURNED)
+        faded = cv2.bitwise_and(along_enough, cv2.compare(across, along, cv2.CMP_LE))
         return cv2.bitwise_or(close, cv2.bitwise_and(faded, cv2.compare(self._power, EDGE, cv2.CMP_GE)))
 
     def _bury(self, now: int, gone: np.ndarray) -> None:
-        """Notes edges that were missing in the look `now` first. `gone`: indices into the flattened picture."""
-        gone = gone[now - self._since.ravel()[gone] >= LEAST_RUN]
-        self._died.ravel()[gone] = now
-        self._born.ravel()[gone] = self._since.ravel()[gone]
-        for last, edge in ((self._last_x, self._x), (self._last_y, self._y)):
-            last.ravel()[gone] = edge.ravel()[gone]
+        """Notes edges that were missing in the look `now` first. `gone`: (h, w) uint8, 255 where one is."""
+        gone = np.where(self._since <= now - LEAST_RUN, gone, np.uint8(0))
+        cv2.copyTo(np.full_like(self._died, now), gone, self._died)
+        cv2.copyTo(self._since, gone, self._born)
+        cv2.copyTo(self._x, gone, self._last_x)
+        cv2.copyTo(self._y, gone, self._last_y)
 
     def close(self) -> None:
         """No more looks: what still stands ends here."""
         now = len(self._frames)
         if now:
-            self._bury(now, np.flatnonzero((self._power >= EDGE) & (self._since > 0)))
+            self._bury(now, ((self._power >= EDGE) & (self._since > 0)).astype(np.uint8) * np.uint8(255))
             self._group(now)
 
     def _group(self, until: int) -> None:
