@@ -58,8 +58,9 @@ def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> Motion:
 
 def grid(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """x and y of every pixel, each (H, W) float32."""
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    return x, y
+    h, w = shape
+    x, y = np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)
+    return np.repeat(x[None], h, 0), np.repeat(y[:, None], w, 1)
 
 
 @dataclass
@@ -68,7 +69,7 @@ class _View:
 
     luma: np.ndarray  # (h, w) uint8
     hidden: np.ndarray  # (h, w) bool
-    trust: np.ndarray  # (h, w) float32, 0..1: how far flow there rests on seen pixels
+    trust: np.ndarray  # float32, 0..1, at every CELL-th px: how far flow there rests on seen pixels
     near: np.ndarray  # the same for the second look
 
 
@@ -76,7 +77,7 @@ def _view(luma: np.ndarray, hidden: np.ndarray, size: tuple[int, int]) -> _View:
     if luma.shape != size[::-1]:
         luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
         hidden = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-    distance = cv2.distanceTransform((~hidden).astype(np.uint8), cv2.DIST_L2, 3)
+    distance = cv2.distanceTransform((~hidden).astype(np.uint8), cv2.DIST_L2, 3)[::CELL, ::CELL]
     trust, near = (np.minimum(distance / reach, 1).astype(np.float32) ** 2 for reach in (TRUST_PX, NEAR_PX))
     return _View(luma, hidden, trust, near)
 
@@ -112,17 +113,25 @@ def _shift(one: _View, other: _View) -> np.ndarray | None:
 
 
 def _agreement(flow: np.ndarray, reverse: np.ndarray) -> np.ndarray:
-    """1 where going with `flow` and coming back with `reverse` ends where it began, towards 0 where not."""
+    """1 where going with `flow` and coming back with `reverse` ends where it began, towards 0 where not.
+
+    At every CELL-th px.
+    """
     x, y = grid(flow.shape[:2])
-    x, y = x + flow[..., 0], y + flow[..., 1]
-    error = flow + cv2.remap(reverse, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    fx, fy = cv2.split(np.ascontiguousarray(flow[::CELL, ::CELL]))
+    x, y = x[::CELL, ::CELL] + fx, y[::CELL, ::CELL] + fy
+    back_x, back_y = cv2.split(cv2.remap(reverse, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    error = (fx + back_x) ** 2 + (fy + back_y) ** 2
     # The tolerance of Sundaram et al. (2010), widened to what is found between clean frames of compressed film.
-    return np.exp(-(error**2).sum(2) / (0.5 + 0.02 * (flow**2).sum(2)))
+    return np.exp(-error / (0.5 + 0.02 * (fx * fx + fy * fy)))
 
 
 def _complete(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The affine motion of the surroundings everywhere, plus how the flow departs from it there, spread inwards."""
-    coarse, weight = flow[::CELL, ::CELL], weight[::CELL, ::CELL]
+    """The affine motion of the surroundings everywhere, plus how the flow departs from it there, spread inwards.
+
+    `weight`: of every CELL-th px.
+    """
+    coarse = flow[::CELL, ::CELL]
     affine = _affine(coarse, weight)
     rest = coarse - affine
     completed = affine + np.dstack(spread([rest[..., 0], rest[..., 1]], weight * OWN_SHARE))
@@ -137,17 +146,18 @@ def _affine(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return np.zeros_like(flow)
     x, y = grid((h, w))
     terms = np.stack([np.ones(h * w, np.float32), (x.ravel() - w / 2) / 16, (y.ravel() - h / 2) / 16])
-    target = flow.reshape(-1, 2).astype(np.float32)
+    target = flow.reshape(-1, 2).T.astype(np.float32)
     ridge = np.diag(np.array([1e-6, 1e-2, 1e-2], np.float32))  # without texture on one side, rather a plain shift
-    sure = fixed >= np.median(fixed)
-    fit = np.median(target[sure], 0)
+    sure = np.flatnonzero(fixed >= np.median(fixed))
+    fit = np.median(target[:, sure], 1)[:, None]
     for _ in range(8):
-        error = ((fit - target) ** 2).sum(1)
+        off = fit - target
+        error = off[0] * off[0] + off[1] * off[1]
         robust = fixed / (1 + error / max(USUAL_ERROR, float(np.median(error[sure]))))
         weighted = terms * robust
-        solution = np.linalg.solve(weighted @ terms.T + ridge * robust.sum(), weighted @ target)
-        fit = terms.T @ solution
-    return fit.reshape(h, w, 2).astype(np.float32)
+        solution = np.linalg.solve(weighted @ terms.T + ridge * robust.sum(), weighted @ target.T)
+        fit = solution.T @ terms
+    return fit.T.reshape(h, w, 2).astype(np.float32)
 
 
 def _carried(luma: np.ndarray, flow: np.ndarray, seen: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
