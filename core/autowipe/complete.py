@@ -27,6 +27,7 @@ COVERED = 0.02  # a matte below this changes 8-bit samples by less than their ro
 NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
 SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
 WORKERS = 2  # frames matched at a time: more gain little, as each holds the interpreter for a good part
+AROUND_PX, ALIGN_PX = 32, 32  # of what is hidden: more of the picture says nothing of it; where spreading halves alike
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
 
@@ -221,8 +222,9 @@ def _fill(scene: _Scene, crops: Crops, t: int, missing: np.ndarray, places: list
     hidden, beneath = scene.hidden[t], _beneath(crops, t)
     assert hidden is not None
     values = []
-    for i, offers in enumerate(_offers(scene, t, places, [], beneath)):
-        values.append(np.where(scene.part(hidden, i), fuse(offers)[0], scene.volumes[i][t]))
+    for i, (at, offers) in enumerate(_offers(scene, t, places, [], beneath)):
+        values.append(scene.volumes[i][t].copy())
+        np.copyto(values[i][at], fuse(offers)[0], where=scene.part(hidden, i)[at])
     filled = fill(values, [scene.part(missing, i) for i in range(len(values))])
     for volume, value in zip(scene.volumes, filled, strict=True):
         volume[t] = value
@@ -234,8 +236,8 @@ def _offers(
     seen: list[Places],
     invented: list[Places],
     beneath: tuple[list[np.ndarray], list[np.ndarray]] | None,
-) -> Iterator[list[Candidate]]:
-    """For each plane, all ways to complete a frame's hidden samples.
+) -> Iterator[tuple[tuple[slice, slice], list[Candidate]]]:
+    """For each plane the part of it that holds all hidden samples of a frame, and all ways to complete them there.
 
     Spread from around; borrowed from each of the places, matched to what is around them; un-blended.
     """
@@ -244,24 +246,36 @@ def _offers(
     assert hidden is not None and around is not None
     beyond = [borrow.beside(one, around, scene.seen) for one in places]
     for i, (volume, shift) in enumerate(zip(scene.volumes, scene.shifts, strict=True)):
-        part, picture = scene.part(hidden, i), volume[t]
+        whole = scene.part(hidden, i)
+        at = _near(hidden, shift)
+        part, picture = whole[at], volume[t][at]
         smooth = picture
         if beneath is not None:  # the picture itself holds what was un-blended
             (smooth,) = spread([picture], (~part).astype(np.float32))
         offers = [spatial(smooth, part)]
         for one, ring_of in zip(places, beyond, strict=True):
-            value = borrow.take(volume, shift, one, part)
-            offers.append(match(value, picture, borrow.ring(volume, shift, around, ring_of, hidden.shape[1])))
+            value = borrow.take(volume, shift, one, whole)[at]
+            offers.append(match(value, picture, borrow.ring(volume, shift, around, ring_of, hidden.shape[1])[at]))
         if len(seen) > 2:
             borrowed = offers[1 : 1 + len(seen)]
             compete(list(zip(borrowed[::2], borrowed[1::2], strict=True)))
         if beneath is not None:
             estimates, deviations = beneath
-            witness = Candidate(estimates[i], deviations[i] ** 2)
+            witness = Candidate(estimates[i][at], deviations[i][at] ** 2)
             for offer in offers:
                 hold_against(offer, witness)
             offers.append(witness)
-        yield offers
+        yield at, offers
+
+
+def _near(hidden: np.ndarray, shift: tuple[int, int]) -> tuple[slice, slice]:
+    """The part of a plane around all that is hidden; `shift`: log2 of its subsampling, x and y."""
+    out = []
+    for axis, by in ((1, shift[1]), (0, shift[0])):
+        filled = np.flatnonzero(hidden.any(axis))
+        first = max(0, int(filled[0]) - AROUND_PX) // ALIGN_PX * ALIGN_PX
+        out.append(slice(first >> by, (int(filled[-1]) + 1 + AROUND_PX) >> by))
+    return out[0], out[1]
 
 
 def _match(scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: list[Places]) -> Plate:
@@ -271,16 +285,17 @@ def _match(scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: li
     provenance = np.where(hole, np.uint8(UNBLENDED), np.uint8(UNTOUCHED))
     parts = [volume[t] for volume in scene.volumes]
     if hidden is not None:
+        parts = [part.copy() for part in parts]
         opaque = scene.opaque[t]
         missing = np.zeros_like(hidden) if opaque is None else _nowhere(opaque, seen)
         invented = invented if missing.any() else []
         labels = [INVENTED, *[BORROWED] * len(seen), *[INVENTED] * len(invented), UNBLENDED]
-        for i, candidates in enumerate(_offers(scene, t, seen, invented, _beneath(crops, t))):
+        for i, (at, candidates) in enumerate(_offers(scene, t, seen, invented, _beneath(crops, t))):
             for offer in candidates[1 + len(seen) : 1 + len(seen) + len(invented)]:
-                offer.variance[~scene.part(missing, i)] = np.inf
+                offer.variance[~scene.part(missing, i)[at]] = np.inf
             value, heaviest = fuse(candidates)
-            parts[i] = np.where(scene.part(hidden, i), value, parts[i])
+            np.copyto(parts[i][at], value, where=scene.part(hidden, i)[at])
             if i == 0:
-                provenance[hidden] = np.array(labels, np.uint8)[heaviest[hidden]]
+                provenance[hidden] = np.array(labels, np.uint8)[heaviest[hidden[at]]]
     masks = [scene.part(hole, i) for i in range(len(parts))]
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)

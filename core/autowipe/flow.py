@@ -150,10 +150,12 @@ def _affine(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
     ridge = np.diag(np.array([1e-6, 1e-2, 1e-2], np.float32))  # without texture on one side, rather a plain shift
     sure = np.flatnonzero(fixed >= np.median(fixed))
     fit = np.median(target[:, sure], 1)[:, None]
+    middle = len(sure) // 2
     for _ in range(8):
         off = fit - target
         error = off[0] * off[0] + off[1] * off[1]
-        robust = fixed / (1 + error / max(USUAL_ERROR, float(np.median(error[sure]))))
+        usual = float(np.partition(error[sure], middle)[middle])
+        robust = fixed / (1 + error / max(USUAL_ERROR, usual))
         weighted = terms * robust
         solution = np.linalg.solve(weighted @ terms.T + ridge * robust.sum(), weighted @ target.T)
         fit = solution.T @ terms

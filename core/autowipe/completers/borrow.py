@@ -48,6 +48,8 @@ class Surround:
     band: np.ndarray  # (N,) int64
     nearest: np.ndarray  # (N,) int32: the hole's pixel
     distance: np.ndarray  # (N,) float32 px from the hole
+    right: np.ndarray  # (N,) float32 px from the hole's pixel
+    down: np.ndarray  # (N,) float32
 
 
 def surround(hidden: np.ndarray) -> Surround:
@@ -58,7 +60,9 @@ def surround(hidden: np.ndarray) -> Surround:
     pixel_of = np.zeros(int(label.max()) + 1, np.int32)
     pixel_of[label.ravel()[inside]] = inside
     band = np.flatnonzero((distance > 1) & (distance <= BAND_PX))  # the next pixel still holds some of the overlay
-    return Surround(band, pixel_of[label.ravel()[band]], distance.ravel()[band])
+    nearest, w = pixel_of[label.ravel()[band]], hidden.shape[1]
+    right, down = band % w - nearest % w, band // w - nearest // w
+    return Surround(band, nearest, distance.ravel()[band], right.astype(np.float32), down.astype(np.float32))
 
 
 def carry(
@@ -130,27 +134,29 @@ def _step(beyond: Places, s: int, seen: np.ndarray, x: np.ndarray, y: np.ndarray
     ix, iy = np.rint(x), np.rint(y)
     inside = (ix >= 0) & (iy >= 0) & (ix < w) & (iy < h)
     at = (np.clip(iy, 0, h - 1) * w + np.clip(ix, 0, w - 1)).astype(np.int32)
-    here = seen.ravel()[at] & inside
-    return Places(
-        np.where(here, np.int16(s), np.where(inside, beyond.frame.ravel()[at], np.int16(NOWHERE))),
-        np.where(here, x, beyond.x.ravel()[at] + (x - ix)),
-        np.where(here, y, beyond.y.ravel()[at] + (y - iy)),
-    )
+    here = np.take(seen, at) & inside
+    frame = np.take(beyond.frame, at)
+    np.copyto(frame, NOWHERE, where=~inside)
+    np.copyto(frame, s, where=here)
+    out = Places(frame, np.take(beyond.x, at), np.take(beyond.y, at))
+    for place, exact, whole in ((out.x, x, ix), (out.y, y, iy)):
+        place += exact - whole
+        np.copyto(place, exact, where=here)
+    return out
 
 
 def beside(places: Places, around: Surround, seen: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     """The band's places if the source of the hole's next pixel went on there, as (which of the band, frame, x, y)."""
     h, w = places.frame.shape
-    frame = places.frame.ravel()[around.nearest]
-    x = places.x.ravel()[around.nearest] + (around.band % w - around.nearest % w)
-    y = places.y.ravel()[around.nearest] + (around.band // w - around.nearest // w)
-    ix, iy = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
+    frame = np.take(places.frame, around.nearest)
+    x, y = np.take(places.x, around.nearest) + around.right, np.take(places.y, around.nearest) + around.down
+    ix, iy = np.rint(x).astype(np.int32), np.rint(y).astype(np.int32)
     usable = (frame != NOWHERE) & (ix >= 0) & (iy >= 0) & (ix < w) & (iy < h)
     for s in np.unique(frame[usable]):
         at = np.flatnonzero(usable & (frame == s))
         usable[at] = seen[s][iy[at], ix[at]]
     which = np.flatnonzero(usable)
-    return which, frame[which], x[which].astype(np.float32), y[which].astype(np.float32)
+    return which, frame[which], x[which], y[which]
 
 
 def _put_right(places: Places, lumas: np.ndarray, seen: Sequence[np.ndarray], t: int, around: Surround) -> None:
