@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import synth
 from autowipe.areas import AreaMask
-from autowipe.kinds import Found
+from autowipe.kinds import Found, dynamic
 from autowipe.kinds._cover import Look, moves
 from autowipe.kinds._stays import StayFinder, link
 from autowipe.matte import Mattes
@@ -76,6 +76,17 @@ def test_a_mark_that_blinks_before_a_fixed_camera_is_one_overlay_with_its_times(
     times = [(8, 24), (34, 50), (60, 72)]
     mark = synth.text("KTV 4", 26)
     drawn = Drawn(tmp_path, [Burnt(mark, (40, 200), *t) for t in times], pan=0.0)
+
+    assert len(drawn.found) == 1
+    assert near(drawn.events(), times)
+    covers(drawn, (8, 23, 40, 71))
+
+
+def test_appearances_that_cannot_all_be_held_are_settled_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(dynamic, "HELD", 0)
+    monkeypatch.setattr(dynamic, "HELD_PER_PX", 0)
+    times = [(8, 24), (34, 50), (60, 72)]
+    drawn = Drawn(tmp_path, [Burnt(synth.text("KTV 4", 26), (40, 200), *t) for t in times], pan=0.0)
 
     assert len(drawn.found) == 1
     assert near(drawn.events(), times)
