@@ -114,6 +114,24 @@ def test_without_any_way_the_surroundings_are_spread_over() -> None:
     assert all(error(plate, clean[plate.frame]) < 1 for plate in plates)
 
 
+@pytest.mark.parametrize("missed", [0, 2])
+def test_frames_at_the_ends_in_which_a_perceived_overlay_still_shows_are_taken_in(missed: int) -> None:
+    clean = pan(30, 3)
+    crops = covered(clean, list(range(8, 20)))
+    word = np.zeros(SIZE, np.uint8)
+    cv2.putText(word, "WORD", (62, 50), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 90, 2)
+    for t in range(8, 20):
+        crops.planes[t][0] -= word
+    when = range(8 + missed, 20 - missed)
+    crops.mattes = [matte if t in when else None for t, matte in enumerate(crops.mattes)]
+
+    perceived = complete(crops, FrameRange(0, 30), quality="normal", as_perceived=True)
+    wished = complete(crops, FrameRange(0, 30), quality="normal")
+
+    assert [plate.frame for plate in perceived] == list(range(8, 20))
+    assert [plate.frame for plate in wished] == list(when)
+
+
 def test_a_change_of_light_is_carried_into_what_is_borrowed() -> None:
     clean = pan(16, 0)
     for t in range(8, 16):

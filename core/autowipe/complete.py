@@ -17,6 +17,7 @@ from .flow import Motion, follow, grid
 from .job import COMPLETERS
 from .layers import layers
 from .match import Candidate, compete, fuse, hold_against, match, spatial, spread
+from .missed import take_in
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
 from .residue import settle_strength
@@ -31,12 +32,22 @@ AROUND_PX, ALIGN_PX = 32, 32  # of what is hidden: more of the picture says noth
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
 
-def complete(crops: Crops, core: FrameRange, *, quality: str, completers: Sequence[str] = COMPLETERS) -> list[Plate]:
+def complete(
+    crops: Crops,
+    core: FrameRange,
+    *,
+    quality: str,
+    completers: Sequence[str] = COMPLETERS,
+    as_perceived: bool = False,
+) -> list[Plate]:
     """Plates for those frames of `core` that an overlay covers.
 
     `crops` is one region over consecutive frames of one shot; frames outside `core` only serve to borrow from.
     `completers`: the ways that may be used, of job.COMPLETERS; the surroundings are spread over what none reaches.
+    `as_perceived`: the mattes are what was perceived and nobody's wish, so that frames that they miss are taken in.
     """
+    if as_perceived:
+        crops = take_in(crops)
     crops = settle_strength(crops) if "unblend" in completers else replace(crops, unblends=[None] * len(crops.frames))
     scene = _unblend(crops)
     if not any(hole is not None for hole in scene.holes):

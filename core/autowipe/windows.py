@@ -27,12 +27,17 @@ T = TypeVar("T")
 
 
 def plates_of(
-    todo: list[Window], mattes: Mattes, clip: Clip, quality: str, completers: tuple[str, ...] = COMPLETERS
+    todo: list[Window],
+    mattes: Mattes,
+    clip: Clip,
+    quality: str,
+    completers: tuple[str, ...] = COMPLETERS,
+    as_perceived: bool = False,
 ) -> Iterator[list[Plate]]:
     """The plates of each window, in order. The fields of interlaced material are completed apart, never blended."""
 
     def completed(crops: Crops, core: FrameRange) -> list[Plate]:
-        return complete(crops, core, quality=quality, completers=completers)
+        return complete(crops, core, quality=quality, completers=completers, as_perceived=as_perceived)
 
     reader = _CropReader(todo, mattes, clip)
     for number, window in enumerate(todo):
