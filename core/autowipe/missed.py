@@ -45,7 +45,9 @@ def take_in(crops: Crops) -> Crops:
             if s == far or look.likeness(crops, s) < least:
                 break
             unblends[s] = _together(unblends[t], unblends[s], gone, crops.layout)
-            mattes[s], fading[s] = np.where(gone, own, 0 if mattes[s] is None else mattes[s]), True
+            under = mattes[s]
+            mattes[s] = np.where(gone, own, np.float32(0)) if under is None else np.where(gone, own, under)
+            fading[s] = True
     return replace(crops, mattes=mattes, unblends=unblends, fading=fading)
 
 
