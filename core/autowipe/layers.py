@@ -100,7 +100,7 @@ def _fit(pair: _Pair, weight: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return fit
 
 
-def _off(models: Sequence[np.ndarray], pair: _Pair, shape: tuple[int, int]) -> np.ndarray:
+def _off(models: Sequence[np.ndarray] | np.ndarray, pair: _Pair, shape: tuple[int, int]) -> np.ndarray:
     """(models, n) px: how far each corner's way departs from each motion."""
     terms = _terms(pair.spots, shape)
     return np.stack([np.hypot(*(terms @ model - pair.ways).T) for model in models])

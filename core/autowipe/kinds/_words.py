@@ -42,7 +42,10 @@ class _Word:
     edges: np.ndarray  # (2, h, w): their mean so far
     frames: list[int]
     spots: list[tuple[float, float]]  # top left corner in each of `frames`
-    scene: np.ndarray = field(default_factory=lambda: np.zeros(2))  # how far the scene around it has gone
+    scene: np.ndarray = field(
+        default_factory=lambda: np.zeros(2)
+    )  # how far the scene around it has gone by the last of them
+    drift: np.ndarray = field(default_factory=lambda: np.zeros(2))  # the same up to now, the word being missed or not
     known: int = 0  # steps in which that could be told
     steps: int = 1
     misses: int = 0
@@ -125,6 +128,7 @@ class WordFinder:
             word.misses += 1
             return
         word.misses = 0
+        word.scene = word.drift.copy()
         word.frames.append(small.frame)
         word.spots.append((left + room + dx, top + room + dy))
         move = np.array([[1, 0, -room - dx], [0, 1, -room - dy]], np.float32)
@@ -150,7 +154,7 @@ class WordFinder:
         back, again, _ = cv2.calcOpticalFlowPyrLK(luma, self._last, ahead, None, **setting)
         good = (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - spots).max(1) < 1)
         if good.sum() >= FEWEST:
-            word.scene += np.median((ahead - spots)[good], axis=0)
+            word.drift += np.median((ahead - spots)[good], axis=0)
             word.known += 1
 
     def _end(self, word: _Word) -> None:
