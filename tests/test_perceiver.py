@@ -50,7 +50,7 @@ def smalls(count: int) -> list[Small]:
 def test_a_training_from_nothing_ends_with_a_lower_loss_and_a_weight_that_the_engine_loads(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weightfiles, "_shipped", lambda: trained)
+    monkeypatch.setattr(weightfiles, "shipped", lambda: trained)
     perception = Perception(FrameRange(0, FRAMES), 25.0, "cpu")
 
     for small in smalls(FRAMES):
@@ -66,7 +66,7 @@ def test_a_training_from_nothing_ends_with_a_lower_loss_and_a_weight_that_the_en
 
 def test_without_a_weight_nothing_is_kept_and_nothing_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "manifest.json").write_text('{"autowipe_weights": 1, "weights": {}}')
-    monkeypatch.setattr(weightfiles, "_shipped", lambda: tmp_path)
+    monkeypatch.setattr(weightfiles, "shipped", lambda: tmp_path)
     perception = Perception(FrameRange(0, FRAMES), 25.0, "cpu")
 
     for small in smalls(FRAMES):

@@ -10,13 +10,13 @@ from functools import cache
 import cv2
 import numpy as np
 
-from .completers import borrow
+from .completers import borrow, network
 from .completers.borrow import NOWHERE, Places, Surround
 from .completers.fill import fill
 from .flow import Motion, follow, grid
 from .job import COMPLETERS
 from .layers import layers
-from .match import Candidate, compete, fuse, hold_against, match, spatial, spread
+from .match import Candidate, compete, expected, fuse, hold_against, match, spatial, spread
 from .missed import take_in
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
@@ -39,12 +39,14 @@ def complete(
     quality: str,
     completers: Sequence[str] = COMPLETERS,
     as_perceived: bool = False,
+    device: str = "auto",
 ) -> list[Plate]:
     """Plates for those frames of `core` that an overlay covers.
 
     `crops` is one region over consecutive frames of one shot; frames outside `core` only serve to borrow from.
     `completers`: the ways that may be used, of job.COMPLETERS; the surroundings are spread over what none reaches.
     `as_perceived`: the mattes are what was perceived and nobody's wish, so that frames that they miss are taken in.
+    `device`: where the network runs, one of job.DEVICES.
     """
     if as_perceived:
         crops = take_in(crops)
@@ -53,7 +55,7 @@ def complete(
     if not any(hole is not None for hole in scene.holes):
         return []
     keyframes = KEYFRAMES[quality] if "invent" in completers else 0
-    seen, invented = _places(scene, crops, keyframes, borrows="borrow" in completers)
+    seen, invented = _places(scene, crops, keyframes, device, borrows="borrow" in completers)
     todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.holes[t] is not None]
 
     def matched(t: int) -> Plate:
@@ -159,7 +161,7 @@ def _surround(scene: _Scene, t: int) -> Surround | None:
 
 
 def _places(
-    scene: _Scene, crops: Crops, keyframes: int, *, borrows: bool
+    scene: _Scene, crops: Crops, keyframes: int, device: str, *, borrows: bool
 ) -> tuple[list[list[Places]], list[list[Places]]]:
     """Places to take each hidden pixel from: where it is seen, and where it is invented; each before and after.
 
@@ -177,7 +179,7 @@ def _places(
     seen = [nowhere, nowhere]
     if borrows:
         seen = [one for way in (motion, *layers(lumas, opaque)) for one in _both_ways(scene, scene.seen, way)]
-    return seen, _invent(scene, crops, motion, seen, keyframes)
+    return seen, _invent(scene, crops, motion, seen, keyframes, device)
 
 
 def _both_ways(scene: _Scene, seen: list[np.ndarray], motion: Motion) -> list[list[Places]]:
@@ -190,7 +192,7 @@ def _both_ways(scene: _Scene, seen: list[np.ndarray], motion: Motion) -> list[li
 
 
 def _invent(
-    scene: _Scene, crops: Crops, motion: Motion, places: list[list[Places]], keyframes: int
+    scene: _Scene, crops: Crops, motion: Motion, places: list[list[Places]], keyframes: int, device: str
 ) -> list[list[Places]]:
     """Fills what was never seen in a few keyframes, which the others then borrow from: a filling that moves along."""
     nothing = np.zeros(scene.shape, bool)
@@ -205,7 +207,7 @@ def _invent(
         if not left.any():
             break
         key = _keyframe(left)
-        _fill(scene, crops, key, missing[key], [one[key] for one in places])
+        _fill(scene, crops, key, missing[key], [one[key] for one in places], [one[key] for one in invented], device)
         seen[key] = np.ones(scene.shape, bool)
         invented = _both_ways(scene, seen, motion)
         x, y = grid(scene.shape)
@@ -228,17 +230,39 @@ def _keyframe(left: np.ndarray) -> int:
     return int(fewest[len(fewest) // 2])
 
 
-def _fill(scene: _Scene, crops: Crops, t: int, missing: np.ndarray, places: list[Places]) -> None:
-    """Completes a frame in the scene itself: borrows what it can, fills `missing`."""
-    hidden, beneath = scene.hidden[t], _beneath(crops, t)
-    assert hidden is not None
-    values = []
-    for i, (at, offers) in enumerate(_offers(scene, t, places, [], beneath)):
+def _fill(
+    scene: _Scene,
+    crops: Crops,
+    t: int,
+    missing: np.ndarray,
+    seen: list[Places],
+    invented: list[Places],
+    device: str,
+) -> None:
+    """Completes a frame in the scene itself: borrows what it can, keeps what was invented before, fills `missing`."""
+    hidden, opaque, beneath = scene.hidden[t], scene.opaque[t], _beneath(crops, t)
+    assert hidden is not None and opaque is not None
+    kept = _nowhere(opaque & ~missing, seen)
+    values, variance = [], np.zeros(hidden.shape, np.float32)
+    for i, (at, offers) in enumerate(_offers(scene, t, seen, invented, beneath)):
+        for offer in offers[1 + len(seen) : 1 + len(seen) + len(invented)]:
+            offer.variance[~scene.part(kept, i)[at]] = np.inf
         values.append(scene.volumes[i][t].copy())
         np.copyto(values[i][at], fuse(offers)[0], where=scene.part(hidden, i)[at])
+        if i == 0:
+            variance[at] = expected(offers)
+            variance[missing] = np.inf
     filled = fill(values, [scene.part(missing, i) for i in range(len(values))])
-    for volume, value in zip(scene.volumes, filled, strict=True):
-        volume[t] = value
+    known = network.Known(
+        filled,
+        variance,
+        hidden,
+        beneath and (beneath[0], beneath[1][0]),
+        (values, kept) if kept.any() else None,
+    )
+    better = network.better(known, is_rgb=crops.layout.is_rgb, device=device)
+    for i, (volume, value) in enumerate(zip(scene.volumes, filled, strict=True)):
+        volume[t] = np.where(scene.part(missing, i), better[i], value)
 
 
 def _offers(

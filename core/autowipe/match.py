@@ -119,6 +119,11 @@ def fuse(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:
     return value, weights.argmax(0)
 
 
+def expected(candidates: Sequence[Candidate]) -> np.ndarray:
+    """The variance of their fused value, levels squared, were their errors independent."""
+    return 1 / np.maximum(np.stack([1 / candidate.variance for candidate in candidates]).sum(0), TINY)
+
+
 def spread(values: Sequence[np.ndarray], weights: np.ndarray, *, smooth: int = 2) -> list[np.ndarray]:
     """Each of `values` (H, W) float32, with `weights` (H, W) >= 0, spread to where the weight is 0.
 

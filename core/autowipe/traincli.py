@@ -43,13 +43,16 @@ def _add_material(steps: Any) -> None:
     material.add_argument("--fonts", **folders, help="fonts besides the system's")
     material.add_argument("--bench", type=Path, metavar="FOLDER", help="a benchmark, of which nothing is taken")
     material.add_argument("--without", action="append", default=[], metavar="NAME", help="a file to leave out")
-    synth = steps.add_parser("synth", help="make training samples of synthetic clips, for the perceiver")
+    synth = steps.add_parser(
+        "synth", help="make training samples of synthetic clips, for the perceiver and the joint training"
+    )
     synth.set_defaults(command=_synth)
     synth.add_argument("folder", type=Path, metavar="DIR", help="that holds material.json")
     synth.add_argument("--shards", type=Path, default=Path("train/shards"), metavar="FOLDER", help="(train/shards)")
     synth.add_argument("--count", type=int, default=400, metavar="N", help="clips to train on (default 400)")
     synth.add_argument("--checks", type=int, default=48, metavar="N", help="held-out clips (default 48)")
     synth.add_argument("--first", type=int, default=0, metavar="SEED", help="of the clips, to add others (default 0)")
+    synth.add_argument("--clean", action="store_true", help="with the clean pictures, which `train joint` needs")
 
 
 def _material(args: argparse.Namespace) -> int:
@@ -68,7 +71,9 @@ def _synth(args: argparse.Namespace) -> int:
     from .train import material, shards
 
     found = material.read(args.folder)
-    for name in shards.fill(args.shards, found, count=args.count, checks=args.checks, first=args.first):
+    for name in shards.fill(
+        args.shards, found, count=args.count, checks=args.checks, first=args.first, clean=args.clean
+    ):
         print(name, flush=True)
     return 0
 

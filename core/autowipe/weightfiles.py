@@ -18,9 +18,14 @@ MANIFEST, FORMAT = "manifest.json", 1
 REINSTALL = "Install AutoWipe again: `python3 install.py`."
 
 
+def shipped() -> Traversable:
+    """The folder of the weights that ship."""
+    return resources.files("autowipe.weights")
+
+
 def entries(folder: Traversable | None = None) -> dict[str, dict[str, Any]]:
     """What is known of each weight in `folder` (default: those that ship), by name; see weights/README.md."""
-    folder = _shipped() if folder is None else folder
+    folder = shipped() if folder is None else folder
     try:
         manifest = json.loads(folder.joinpath(MANIFEST).read_text("utf-8"))
         known: dict[str, dict[str, Any]] = manifest["weights"]
@@ -40,7 +45,7 @@ def load(name: str, folder: Traversable | None = None) -> nn.Module:
     from safetensors import SafetensorError
     from safetensors.torch import load as unpacked
 
-    folder = _shipped() if folder is None else folder
+    folder = shipped() if folder is None else folder
     entry = entries(folder).get(name)
     if entry is None:
         raise WeightsError(f"there is no weight {name!r}", hint=f"Train it: `autowipe train {name}`.")
@@ -61,7 +66,7 @@ def load(name: str, folder: Traversable | None = None) -> nn.Module:
 
 def checked(name: str, entry: dict[str, Any], folder: Traversable | None = None) -> bytes:
     """The file of a weight, read once and found to be what the manifest says. Raises WeightsError if it is not."""
-    folder = _shipped() if folder is None else folder
+    folder = shipped() if folder is None else folder
     try:
         data = folder.joinpath(entry["file"]).read_bytes()
     except OSError as err:
@@ -94,10 +99,6 @@ def save(folder: Path, name: str, network: nn.Module, about: dict[str, Any]) -> 
     path.write_bytes(data)
     manifest.write_text(json.dumps({"autowipe_weights": FORMAT, "weights": known}, indent=1) + "\n", "utf-8")
     return path
-
-
-def _shipped() -> Traversable:
-    return resources.files("autowipe.weights")
 
 
 def _network(name: str) -> Any:

@@ -33,11 +33,12 @@ def plates_of(
     quality: str,
     completers: tuple[str, ...] = COMPLETERS,
     as_perceived: bool = False,
+    device: str = "auto",
 ) -> Iterator[list[Plate]]:
     """The plates of each window, in order. The fields of interlaced material are completed apart, never blended."""
 
     def completed(crops: Crops, core: FrameRange) -> list[Plate]:
-        return complete(crops, core, quality=quality, completers=completers, as_perceived=as_perceived)
+        return complete(crops, core, quality=quality, completers=completers, as_perceived=as_perceived, device=device)
 
     reader = _CropReader(todo, mattes, clip)
     for number, window in enumerate(todo):

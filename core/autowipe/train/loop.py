@@ -66,8 +66,11 @@ def train(
             "data": task.material(),
             "figures": {key: round(value, 4) for key, value in figures.items()},
         }
-        path = weightfiles.save(weights, task.name, trainer.mean, about)
-        say(f"The weight is {path}, {path.stat().st_size / 1e6:.1f} MB.")
+        # a task of several networks trains them as a dictionary, and each is a weight of its own
+        trained = trainer.mean if isinstance(trainer.mean, nn.ModuleDict) else {task.name: trainer.mean}
+        for name, network in trained.items():
+            path = weightfiles.save(weights, name, network, about)
+            say(f"The weight is {path}, {path.stat().st_size / 1e6:.1f} MB.")
     trainer.end()
     return figures
 
@@ -101,7 +104,7 @@ class _Trainer:
         self.network = task.network().to(self.device, memory_format=torch.channels_last)
         self.mean = deepcopy(self.network).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), recipe.rate, weight_decay=recipe.weight_decay, foreach=True
+            self.network.parameters(), recipe.rate, weight_decay=recipe.weight_decay, fused=True
         )
         self.history: list[dict[str, float]] = []
 

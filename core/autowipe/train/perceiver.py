@@ -13,13 +13,14 @@ from torch.nn import functional as F
 
 from ..networks.perceiver import Perceived, Perceiver
 from ..sight import MAPS
-from .shards import CHECK, MATERIAL, TRAIN, listed
+from .shards import CHECK, MATERIAL, TRAIN, TRUTH, listed
 from .synthesis import CLASSES
 
 ON_OVERLAY = 0.75  # share of the samples that show a part of an overlay where the clip has one
 SHOWS = 24  # of 255: coverage from which a pixel belongs to an overlay
 ALIKE = 0.5  # share of an overlay that must be seen so that it counts as found
 MOSTLY_TRUE = 0.3  # share of a find that lies on overlays, below which it is false
+PLANES = len(MAPS) + len(TRUTH)  # of a look; what comes after them is stage 2's
 LEAST_PX = 24  # of an overlay, or of a false find
 REREAD = 2000  # samples after which new shards on disk are taken up
 CHECKED, SHOWN = 64, 10  # held-out looks that the figures, and the sheet, are made of
@@ -49,19 +50,19 @@ class Task:
         while True:
             if drawn % REREAD == 0:
                 known = listed(self._folder, TRAIN)
-            parts = [self._sample(rng, known[rng.integers(len(known))]) for _ in range(self._batch)]
+            parts = [self.sample(rng, known[rng.integers(len(known))]) for _ in range(self._batch)]
             drawn += self._batch
             both = torch.from_numpy(np.stack(parts)).float() / 255
-            yield {"maps": both[:, : len(MAPS)], "truth": both[:, len(MAPS) :]}
+            yield {"maps": both[:, : len(MAPS)], "truth": both[:, len(MAPS) : PLANES]}
 
-    def _sample(self, rng: np.random.Generator, shard: np.ndarray) -> np.ndarray:
-        """A crop (maps + truth, h, w) uint8 of one look; in most cases with a part of an overlay in it."""
+    def sample(self, rng: np.random.Generator, shard: np.ndarray) -> np.ndarray:
+        """A crop (planes, h, w) uint8 of one look; in most cases with a part of an overlay in it."""
         look = shard[rng.integers(len(shard))]
         height, width = look.shape[1:]
         side = self._crop
         y, x = int(rng.integers(max(1, height - side + 1))), int(rng.integers(max(1, width - side + 1)))
         if rng.random() < ON_OVERLAY:
-            hit = np.flatnonzero(look[len(MAPS) : -1, ::4, ::4].max(0) > SHOWS)
+            hit = np.flatnonzero(look[len(MAPS) : PLANES - 1, ::4, ::4].max(0) > SHOWS)
             if hit.size:
                 row, column = np.divmod(int(rng.choice(hit)), -(-width // 4))
                 y = int(np.clip(4 * row - rng.integers(side), 0, max(0, height - side)))
@@ -71,21 +72,7 @@ class Task:
         return np.pad(part, room, mode="edge")
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross entropy with a heavier edge, and Dice (Milletari 2016), a class; the hidden share; the confidence."""
-        seen: Perceived = network(batch["maps"])
-        truth, alpha = batch["truth"][:, : len(CLASSES)], batch["truth"][:, len(CLASSES) :]
-        edge = F.max_pool2d(truth, 5, 1, 2) + F.max_pool2d(-truth, 5, 1, 2)  # a band of 2 px on either side
-        entropy = (F.binary_cross_entropy_with_logits(seen.classes, truth, reduction="none") * (1 + 2 * edge)).mean()
-        share = torch.sigmoid(seen.classes)
-        meet, both = (share * truth).sum((0, 2, 3)), (share + truth).sum((0, 2, 3))
-        dice = (1 - (2 * meet + 50) / (both + 50)).mean()
-        covered = truth.amax(1, keepdim=True)
-        weight = 0.1 + covered
-        hidden = ((torch.sigmoid(seen.alpha) - alpha).abs() * weight).sum() / weight.sum()
-        is_right = ((share.detach().amax(1, keepdim=True) > 0.5) == (covered > 0.5)).float()
-        sure = F.binary_cross_entropy_with_logits(seen.confidence, is_right)
-        parts = {"entropy": entropy, "dice": dice, "alpha": hidden, "confidence": sure}
-        return entropy + 0.5 * dice + 0.5 * hidden + 0.1 * sure, parts
+        return judge(network(batch["maps"]), batch["truth"])
 
     @torch.no_grad()
     def check(self, network: nn.Module) -> dict[str, float]:
@@ -132,7 +119,27 @@ class Task:
         """Maps and truth (C, h, w) float32 0..1 of one look of each held-out shard."""
         for number, shard in enumerate(listed(self._folder, CHECK)[:count]):
             look = shard[number % len(shard)].astype(np.float32) / 255
-            yield look[: len(MAPS)], look[len(MAPS) :]
+            yield look[: len(MAPS)], look[len(MAPS) : PLANES]
+
+
+def judge(seen: Perceived, planes: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Cross entropy with a heavier edge, and Dice (Milletari 2016), a class; the hidden share; the confidence.
+
+    `planes`: (B, len(TRUTH), H, W).
+    """
+    truth, alpha = planes[:, : len(CLASSES)], planes[:, len(CLASSES) :]
+    edge = F.max_pool2d(truth, 5, 1, 2) + F.max_pool2d(-truth, 5, 1, 2)  # a band of 2 px on either side
+    entropy = (F.binary_cross_entropy_with_logits(seen.classes, truth, reduction="none") * (1 + 2 * edge)).mean()
+    share = torch.sigmoid(seen.classes)
+    meet, both = (share * truth).sum((0, 2, 3)), (share + truth).sum((0, 2, 3))
+    dice = (1 - (2 * meet + 50) / (both + 50)).mean()
+    covered = truth.amax(1, keepdim=True)
+    weight = 0.1 + covered
+    hidden = ((torch.sigmoid(seen.alpha) - alpha).abs() * weight).sum() / weight.sum()
+    is_right = ((share.detach().amax(1, keepdim=True) > 0.5) == (covered > 0.5)).float()
+    sure = F.binary_cross_entropy_with_logits(seen.confidence, is_right)
+    parts = {"entropy": entropy, "dice": dice, "alpha": hidden, "confidence": sure}
+    return entropy + 0.5 * dice + 0.5 * hidden + 0.1 * sure, parts
 
 
 def _perceive(network: nn.Module, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

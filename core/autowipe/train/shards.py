@@ -1,7 +1,7 @@
 """Synthetic clips as training samples on disk: the maps that a run would see, and the truth, a file a clip.
 
 A shard is an .npy of (looks, maps + truth, h, w) uint8: the maps of `sight.MAPS`, then coverage by the classes of
-`synthesis.CLASSES` and the hidden share, 0..255.
+`synthesis.CLASSES` and the hidden share, 0..255, and, for stage 2, the clean picture as luma and colour differences.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ TRAIN, CHECK = "train", "check"  # folders of shards
 MATERIAL = "material.txt"  # what they are made from, a line each
 
 
-def make(seed: int, material: Material, **how) -> np.ndarray:
-    """(looks, maps + truth, h, w) uint8 of the synthetic clip of a seed; `how` as `Synthetic` takes it."""
+def make(seed: int, material: Material, *, clean: bool = False, **how) -> np.ndarray:
+    """(looks, maps + truth, h, w) uint8 of the synthetic clip of a seed; `how` as `Synthetic` takes it.
+
+    `clean`: with the clean picture behind them, three planes.
+    """
     synthetic = Synthetic(seed, material, **how)
     parts = stretches(FrameRange(0, synthetic.count), synthetic.rate)
     looks = {t for part in parts for t in part.looks}
@@ -39,6 +42,8 @@ def make(seed: int, material: Material, **how) -> np.ndarray:
         for t, made in enumerate(synthetic.encode(path)):
             if t in looks:
                 truth[t] = np.rint(255 * np.concatenate([made.classes, made.alpha[None]])).clip(0, 255)
+                if clean:
+                    truth[t] = np.concatenate([truth[t], _studio(made.clean)])
         with open_clip(path) as clip:
             for part in parts:
                 sight = Sight(part)
@@ -87,3 +92,10 @@ def maps_of(shard: np.ndarray) -> np.ndarray:
 def truth_of(shard: np.ndarray) -> np.ndarray:
     """(looks, classes and alpha, h, w)."""
     return shard[:, len(MAPS) :]
+
+
+def _studio(rgb: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 as the encoder turns it into luma and colour differences: (3, H, W) float32 levels (BT.601)."""
+    matrix = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]], np.float32)
+    levels = rgb.astype(np.float32) @ (matrix.T / 255) + np.array([16, 128, 128], np.float32)
+    return np.rint(levels).transpose(2, 0, 1)  # (H, W, C) -> (C, H, W)

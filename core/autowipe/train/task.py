@@ -23,7 +23,10 @@ class Task(Protocol):
     kinds: tuple[str, ...]  # of overlay that the network is for
 
     def network(self) -> nn.Module:
-        """A new network, with `arguments` (those of its constructor, plain numbers) and `VERSION`."""
+        """A new network, with `arguments` (those of its constructor, plain numbers) and `VERSION`.
+
+        Or a ModuleDict of several, by the names of their weights.
+        """
 
     def samples(self, seed: int) -> Iterator[Batch]:
         """Batches without end, the same for the same seed. Worker processes call it, too."""
