@@ -72,7 +72,7 @@ class Completer(nn.Module):
         ]
         x = torch.cat(parts, 1)
         x = F.pad(x, (0, -width % STEP, 0, -height % STEP), mode="replicate")
-        x = self.head(F.pixel_unshuffle(x, 2))
+        x = self.head(F.pixel_unshuffle(2 * x, 2))
         skips = []
         for block, down in zip(self.encode, self.down, strict=True):
             x = block(x)
@@ -81,19 +81,27 @@ class Completer(nn.Module):
         x = self.look(x)
         for block, up, skip in zip(self.decode[::-1], self.up[::-1], skips[::-1], strict=True):
             x = block(F.interpolate(up(x), scale_factor=2.0) + skip)
-        x = F.pixel_shuffle(self.tail(F.relu(x)), 2)[..., :height, :width].float()
+        x = F.pixel_shuffle(self.tail(x), 2)[..., :height, :width].float()
         picture = known.picture + x[:, :3] * known.hole
         error = (0.05 * torch.exp(x[:, 3:].clamp(-6, 6))).clamp(LEAST_ERROR, MOST_ERROR)
         return Completed(picture, error)
 
 
 class _Block(nn.Module):
-    """Two convolutions around which the input is carried on."""
+    """Two convolutions with batch normalisation around which the input is carried on.
+
+    Without it the network, whose last layer begins at zero, drifts off before that layer tells it where to go.
+    """
 
     def __init__(self, width: int, dilation: int = 1) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.change = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.second(F.relu(self.first(F.relu(x))))
+        return F.relu(x + self.change(x))
