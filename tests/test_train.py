@@ -15,8 +15,9 @@ import torch
 from autowipe import weightfiles
 from autowipe.errors import Cancelled, JobError, WeightsError
 from autowipe.networks.completer import Completer, Known
-from autowipe.train import loop
+from autowipe.train import loop, recipe
 from autowipe.train.recipe import Recipe
+from autowipe.train.task import load
 from torch import nn
 
 RECIPE = Recipe(steps=40, rate=3e-3, warm_up=5, log_every=10, check_every=20, save_every=20, threads=1)
@@ -53,12 +54,12 @@ class Darker:
         return ["noise"]
 
 
-def train(out: Path, recipe: Recipe = RECIPE, *, resume: bool = False, stop: bool = False) -> dict[str, float]:
+def train(out: Path, how: Recipe = RECIPE, *, resume: bool = False, stop: bool = False) -> dict[str, float]:
     cancelled = threading.Event()
     if stop:
         cancelled.set()
     return loop.train(
-        Darker(), recipe, out, resume=resume, weights=out, command="train", say=lambda text: None, cancelled=cancelled
+        Darker(), how, out, resume=resume, weights=out, command="train", say=lambda text: None, cancelled=cancelled
     )
 
 
@@ -132,3 +133,16 @@ def test_a_weight_of_another_shape_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(WeightsError, match="does not fit"):
         weightfiles.load("completer", tmp_path)
+
+
+def test_a_recipe_is_changed_key_by_key_and_unknown_keys_are_told() -> None:
+    shipped = recipe.read("joint")
+
+    changed = recipe.read("joint", None, ["rate=1e-3", "task.fills={footage: F}"], steps=7)
+
+    assert (changed.steps, changed.rate, changed.clip) == (7, 1e-3, shipped.clip)
+    assert changed.task["fills"] == {**shipped.task["fills"], "footage": "F"}
+    with pytest.raises(JobError, match="unknown key 'stepz'"):
+        recipe.read("joint", None, ["stepz=3"])
+    with pytest.raises(JobError, match="option 'cropp'"):
+        load("completer", {"cropp": 3})

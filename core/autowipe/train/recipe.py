@@ -76,7 +76,16 @@ def _changed(recipe: Recipe, said: Any, where: str) -> Recipe:
             raise JobError(f"{where} has an unknown key {key!r}", hint=f"Known keys: {', '.join(known)}.")
         try:
             # YAML reads 1e-3 as text, since it has no dot
-            values[key] = {**recipe.task, **value} if key == "task" else known[key](value)
+            values[key] = _merged(recipe.task, value) if key == "task" else known[key](value)
         except (TypeError, ValueError) as err:
             raise JobError(f"{where} has {value!r} for {key}", hint=f"Give a {known[key].__name__}.") from err
     return replace(recipe, **values)
+
+
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """`old` with what `new` says, also inside of what is a dictionary in both."""
+    out = dict(old)
+    for key, value in new.items():
+        known = out.get(key)
+        out[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return out
