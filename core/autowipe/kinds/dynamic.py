@@ -25,16 +25,20 @@ from ._words import WordFinder
 LOOKS_A_SECOND, STEPS_A_SECOND = 30, 15  # of what stays, and of what travels
 LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
 MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
-SHARP, AGAIN_SHARP = 0.67, 0.55  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
+SHARP, AGAIN_SHARP = 0.67, 0.6  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
 LOCKED, AGAIN_LOCKED = 0.85, 0.75
 SURE_SHARP, SURE_LOCKED = 0.75, 0.92  # of what travels, to need no reading
-CARRIED_LOCKED, SURE_READ = 0.5, 0.8  # the background passes beneath, which shakes the edges of translucent marks
+CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
+    0.55,
+    0.5,
+    0.8,
+)  # the background passes beneath, which shakes the edges of translucent marks
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
 READ = 0.6  # how sure the recogniser is that a small find is text
 ALONG, ALONG_SHARE = 4.0, 0.2  # analysis px, and of a way, by which those of one thing differ that was followed twice
-ELSEWHERE = 0.25  # of its size, from which an appearance is in another place: less do things in the scene move
+ELSEWHERE = 1.0  # of its size, from which an appearance is in another place: what is in the scene moves by less
 LEAST_STEP = 4.0  # px that something goes
 STAYS_KEPT, KEPT_TIMES = 200, 4  # stays of the first look, at least, and for each one worth a second look
 LINKED_S = 120  # s of a long clip over which appearances are linked
@@ -204,7 +208,7 @@ def is_carried(settled: Settled) -> bool:
     sharp, lock = e["edge sharpness"], e["edge lock"]
     if sharp >= SURE_SHARP and lock >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES:
         return True
-    if sharp < AGAIN_SHARP or lock < CARRIED_LOCKED:
+    if sharp < CARRIED_SHARP or lock < CARRIED_LOCKED:
         return False
     return _read(settled.picture)[1] >= SURE_READ
 
