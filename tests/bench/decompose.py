@@ -1,6 +1,6 @@
 """Whether perceiving or completing limits each case: {true, perceived} mask x {Telea, borrow only, everything}.
 
-    python -m tests.bench.decompose ../shared/bench --cases d04,d12 --work /tmp/decompose --table table.md
+    python -m tests.bench.decompose ../shared/bench --cases d04,d12 --work WORK --table table.md
 
 Needs a folder of WipeBench, whose cases, truth and score it takes. The true mask is grown by 3 px, as for the bench's
 baselines, and given with --matte-in, which says nothing of how translucent an overlay is: with it, nothing can be
