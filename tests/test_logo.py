@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import synth
 from autowipe.kinds import Found
+from autowipe.kinds._mark import side_by_side
 from autowipe.timing import FrameRange
 from finding import perceive
 from synth import Burnt
@@ -111,3 +112,14 @@ def test_a_line_of_text_that_comes_and_goes_is_no_logo(tmp_path):
     line = Burnt(synth.text("Where were you?", 16, outline=2), (70, 138), 9, 27)
 
     assert see(tmp_path, [line]).found == []
+
+
+def test_every_part_of_an_upright_bar_has_a_surround():
+    near = np.zeros((200, 40), bool)
+    near[:, 8:13] = True
+    at = np.flatnonzero(near)[2::5]  # all of them in one column
+
+    parts, around = side_by_side(at, near)
+
+    assert len(parts) > 1
+    assert all(len(part) and len(surround) for part, surround in zip(parts, around, strict=True))

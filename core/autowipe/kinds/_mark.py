@@ -60,7 +60,7 @@ class Mark:
         self._at = np.flatnonzero(power > 0.3 * np.median(power[power > 0]))
         self._near = cv2.dilate((power > 0).astype(np.uint8), disc(4)) > 0
         self._weights = (template.reshape(6, -1)[:, self._at] / power.reshape(-1)[self._at]) / 8
-        self._parts, self._around = self._part(power.shape[1])
+        self._parts, self._around = side_by_side(self._at, self._near)
         self._kept: list[list[np.ndarray]] = []
         self._most_kept = int(np.clip(KEPT_SAMPLES // (self.box[2] * self.box[3]), 8, KEPT_FRAMES))
         self._stride = 1
@@ -78,18 +78,6 @@ class Mark:
         small = (self._width, max(1, round(high * self._width / wide)))
         edges = np.stack([resampled(part * whole, self.box, self._scale, small) for part in still.edges])
         return edges, resampled(whole, self.box, self._scale, (wide, high)) > 0.5
-
-    def _part(self, width: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Indices of the edge pixels of each part, side by side, and (N,) flat indices of the pixels around each.
-
-        A mark may fade from sight on a background of its own colour in one part and stand out in another.
-        """
-        x = self._at % width
-        count = int(np.clip(len(x) // PART_PIXELS, 1, MOST_PARTS))
-        parts = np.array_split(np.argsort(x, kind="stable"), count)
-        around = np.flatnonzero(self._near)
-        of = np.searchsorted([x[part].max() for part in parts[:-1]], around % width)
-        return parts, [around[of == k] for k in range(count)]
 
     def add(self, frame: int, crop: list[np.ndarray]) -> None:
         if not self._presence:
@@ -220,6 +208,22 @@ def _confidence(evidence: dict) -> float:
         1 - e["one direction"] / ONE_WAY,
     )
     return float(1 / (1 + np.exp(-1 - 4 * min(1.0, *margins))))
+
+
+def side_by_side(at: np.ndarray, near: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Indices of the edge pixels of each part of a mark, side by side, and (N,) flat indices of the pixels around each.
+
+    A mark may fade from sight on a background of its own colour in one part and stand out in another. Parts that share
+    a column, as those of an upright bar, share what is around them.
+
+    at: flat indices of the edge pixels; near: (h, w) bool, the pixels around the mark.
+    """
+    x = at % near.shape[1]
+    count = int(np.clip(len(x) // PART_PIXELS, 1, MOST_PARTS))
+    parts = np.array_split(np.argsort(x, kind="stable"), count)
+    around = np.flatnonzero(near)
+    of = np.searchsorted([x[part].max() for part in parts[:-1]], around % near.shape[1])
+    return parts, [around[of == k] if (of == k).any() else around for k in range(count)]
 
 
 def joined(presence: np.ndarray, light: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
