@@ -29,6 +29,7 @@ RING = 0.9  # of a word's height: so far around it the scene is followed
 OWN_WAY = 10.0  # analysis px by which a word has left the scene around it, to be no part of it
 OWN_SHARE = 0.5  # the same as a share of its way
 MOSTLY = 0.8  # share of the steps in which the scene around it can be followed, for this to be known
+REST, RESTING = 5, 0.5  # steps within which a word has gone no further than so many px: until it does, looks will do
 LEAST_LOOKS = 2  # in which the detector has seen it
 PAD = 0.8  # of a word's height: an icon beside it, its outline and shadow
 
@@ -51,6 +52,7 @@ class _Word:
     misses: int = 0
     seen: int = 1
     unseen: int = 0
+    rests: bool = False  # stands still; then it is followed from look to look only
 
     @property
     def ahead(self) -> tuple[float, float]:
@@ -58,6 +60,16 @@ class _Word:
         k = min(4, len(self.spots) - 1)
         (x, y), (x0, y0) = self.spots[-1], self.spots[-1 - k]
         return (x + (x - x0) / k, y + (y - y0) / k) if k else (x, y)
+
+    def settle(self) -> None:
+        """Rests where it has not gone on, and begins its way anew there: of what the scene did, nothing is known."""
+        if not self.rests and len(self.spots) <= REST:
+            return
+        (x, y), (x0, y0) = self.spots[-1], self.spots[0 if self.rests else -1 - REST]
+        self.rests = bool(np.hypot(x - x0, y - y0) < RESTING)
+        if self.rests:
+            self.frames, self.spots, self.known = self.frames[-1:], [(x0, y0)], 0
+            self.scene, self.drift = np.zeros(2), np.zeros(2)
 
 
 class WordFinder:
@@ -72,9 +84,12 @@ class WordFinder:
         self._open: list[_Word] = []
 
     def add(self, small: Small) -> None:
+        looks = self._count % self._every == 0
         for word in self._open:
-            self._follow(word, small)
-        if self._count % self._every == 0:
+            if looks or not word.rests:
+                self._follow(word, small)
+                word.settle()
+        if looks:
             self._look(small)
         for word in [w for w in self._open if w.misses >= MISSES or self._is_none(w)]:
             self._end(word)
@@ -164,7 +179,7 @@ class WordFinder:
         own = float(np.hypot(*(way - word.scene)))
         if (
             word.seen < LEAST_LOOKS
-            or word.known < MOSTLY * word.steps
+            or word.known < MOSTLY * (len(word.spots) - 1)
             or own < max(OWN_WAY, OWN_SHARE * float(np.hypot(*way)))
         ):
             return
