@@ -89,7 +89,7 @@ class Task:
     @torch.no_grad()
     def check(self, network: nn.Module) -> dict[str, float]:
         """PSNR in the hole, dB, of what was all unknown and of what was known in part; against today's and Telea's."""
-        layers = self._held()
+        layers = self._held().to(next(network.parameters()).device)
         sums: dict[str, list[float]] = {}
         for sample in layers.split(16):
             sample = sample.float() / 255
@@ -97,6 +97,8 @@ class Task:
             out = network(known).picture
             for k in range(len(sample)):
                 hole = known.hole[k, 0] > 0
+                if not hole.any():
+                    continue  # all of it lay in the margin that was cut off
                 whole = "blind" if float((known.trust[k, 0] * hole).sum()) == 0 else "part known"
                 telea = _telea(known.picture[k], hole)
                 for name, picture in (("network", out[k]), ("computed", known.picture[k]), ("telea", telea)):
@@ -118,7 +120,8 @@ class Task:
     @torch.no_grad()
     def sheet(self, network: nn.Module) -> np.ndarray:
         """Rows of: what is seen of it, computed, the network's, the truth, the expected error."""
-        layers = self._held()[:: max(1, len(self._held()) // (2 * SHOWN))][: 2 * SHOWN].float() / 255
+        layers = self._held()[:: max(1, len(self._held()) // (2 * SHOWN))][: 2 * SHOWN]
+        layers = layers.to(next(network.parameters()).device).float() / 255
         known, truth = known_of(layers), layers[:, Layers.truth]
         out = network(known)
         cells = []
@@ -126,7 +129,7 @@ class Task:
             seen = torch.where(known.hole[k] > 0, torch.zeros_like(truth[k]), known.picture[k])
             error = (out.error[k] * known.hole[k] / UNIT).clamp(0, 1).repeat(3, 1, 1) * 255
             row = [rgb(picture) for picture in (seen, known.picture[k], out.picture[k], truth[k])]
-            cells.append([*row, error.permute(1, 2, 0).byte().numpy()])  # (C, H, W) -> (H, W, C)
+            cells.append([*row, error.permute(1, 2, 0).byte().cpu().numpy()])  # (C, H, W) -> (H, W, C)
         half = len(cells) // 2
         return pictures.grid([[*left, *right] for left, right in zip(cells[:half], cells[half:], strict=False)])
 
@@ -242,9 +245,9 @@ def _jittered(layers: torch.Tensor) -> torch.Tensor:
 
 def _telea(picture: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
     """OpenCV's fast marching, from the same surroundings."""
-    levels = (picture * 255).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
-    filled = cv2.inpaint(levels, hole.byte().numpy(), 3, cv2.INPAINT_TELEA)
-    return torch.from_numpy(filled).permute(2, 0, 1).float() / 255
+    levels = (picture * 255).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().cpu().numpy()
+    filled = cv2.inpaint(levels, hole.byte().cpu().numpy(), 3, cv2.INPAINT_TELEA)
+    return torch.from_numpy(filled).permute(2, 0, 1).to(picture) / 255
 
 
 def _detail(picture: torch.Tensor, hole: torch.Tensor) -> float:
@@ -256,6 +259,6 @@ def _detail(picture: torch.Tensor, hole: torch.Tensor) -> float:
 
 def rgb(yuv: torch.Tensor) -> np.ndarray:
     """(3, H, W) 0..1 as (H, W, 3) uint8 RGB."""
-    levels = (yuv * 255).permute(1, 2, 0).numpy()
+    levels = (yuv * 255).permute(1, 2, 0).cpu().numpy()
     picture: np.ndarray = yuv_to_rgb(levels).clip(0, 255).astype(np.uint8)
     return picture

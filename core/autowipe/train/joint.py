@@ -67,18 +67,18 @@ class Task:
         return [*self._perceiver.material(), *self._completer.material()]
 
     def samples(self, seed: int) -> Iterator[Batch]:
-        """`look`: (B, maps + truth + clean, h, w) float32 0..1, and a batch of the completer's."""
+        """`look`: (B, maps + truth + clean, h, w) uint8, and a batch of the completer's."""
         rng = np.random.default_rng(seed)
         fills = self._completer.samples(seed)
         known = listed(self._folder, TRAIN)
         while True:
             looks = [self._perceiver.sample(rng, known[rng.integers(len(known))]) for _ in range(self._batch)]
             own = torch.tensor(float(rng.random() < 0.5))  # with the true matte the completer learns undisturbed
-            yield {"look": torch.from_numpy(np.stack(looks)).float() / 255, "true matte": own, **next(fills)}
+            yield {"look": torch.from_numpy(np.stack(looks)), "true matte": own, **next(fills)}
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         networks: Any = network
-        look = batch["look"]
+        look = batch["look"].float() / 255
         maps, truth = look[:, : len(MAPS)], look[:, len(MAPS) : PLANES]
         seen: Perceived = networks["perceiver"](maps)
         perceived, _ = judge(seen, truth)
@@ -104,7 +104,9 @@ class Task:
         networks: Any = network
         squares: dict[str, list[float]] = {"before": [], "after": [], "true matte": []}
         harm, ghosts = [], []
+        device = next(network.parameters()).device
         for look in self._held_out(CHECKED):
+            look = look.to(device)
             before, clean, covered = look[:, :3], look[:, PLANES:], look[:, PLANES - 1 : PLANES]
             matte = matte_of(networks["perceiver"](look[:, : len(MAPS)]))
             near = _grown((covered > 0.02).float())
@@ -127,7 +129,9 @@ class Task:
         """A row each: the frame, the matte, the outcome, the clean picture."""
         networks: Any = network
         rows = []
+        device = next(network.parameters()).device
         for look in self._held_out(SHOWN):
+            look = look.to(device)
             matte = matte_of(networks["perceiver"](look[:, : len(MAPS)]))
             after = wipe(networks["completer"], look[:, :3], matte)
             shown = [rgb(look[0, :3]), rgb(after[0]), rgb(look[0, PLANES:])]

@@ -103,6 +103,8 @@ class _Trainer:
         torch.manual_seed(recipe.seed)  # the same network in every process
         self.network = task.network().to(self.device, memory_format=torch.channels_last)
         self.mean = deepcopy(self.network).eval().requires_grad_(False)
+        self.runs: Any = torch.compile(self.network, mode=recipe.compile) if recipe.compile else self.network
+        torch.backends.cudnn.benchmark = True  # batches have one shape
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), recipe.rate, weight_decay=recipe.weight_decay, fused=True
         )
@@ -144,13 +146,14 @@ class _Trainer:
         recipe = self.recipe
         figures = self._look(done)  # what breaks after hours had better break now
         batches, started, first = self._batches(done), time.monotonic(), done
-        sums: dict[str, float] = {}
+        sums: dict[str, torch.Tensor] = {}
         for step in range(done, recipe.steps):
             for name, value in self._step(next(batches), step).items():
                 sums[name] = sums.get(name, 0) + value
             now = step + 1
             if now % recipe.log_every == 0:
-                entry = {name: value / recipe.log_every for name, value in sums.items()}
+                # only here are values fetched: a GPU that is asked each step waits for the CPU
+                entry = {name: float(value) / recipe.log_every for name, value in sums.items()}
                 sums = {}
                 speed = (now - first) / (time.monotonic() - started)
                 self._log({"step": now, **entry, "steps a second": speed})
@@ -172,29 +175,25 @@ class _Trainer:
             dist.barrier()
             dist.destroy_process_group()
 
-    def _step(self, batch: Batch, step: int) -> dict[str, float]:
+    def _step(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
         """One step of the optimiser; the loss and its parts."""
         recipe = self.recipe
         for group in self.optimiser.param_groups:
             group["lr"] = _rate(step, recipe)
         self.network.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            loss, parts = self.task.loss(self.network, self._moved(batch))
+            loss, parts = self.task.loss(self.runs, self._moved(batch))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._share_gradients()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
-        if not torch.isfinite(norm):
-            raise JobError(
-                f"the gradient is no longer a number at step {step}", hint="Lower the rate, or go on with --resume."
-            )
+        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         self.optimiser.step()
         with torch.no_grad():
             decay = min(recipe.ema, (1 + step) / (10 + step))  # a young mean forgets its beginning
             torch._foreach_lerp_(list(self.mean.parameters()), list(self.network.parameters()), 1 - decay)
-            for kept, new in zip(self.mean.buffers(), self.network.buffers(), strict=True):
-                kept.copy_(new)
-        return {"loss": float(loss.detach()), **{name: float(value.detach()) for name, value in parts.items()}}
+            if buffers := list(self.mean.buffers()):
+                torch._foreach_copy_(buffers, list(self.network.buffers()))
+        return {"loss": loss.detach(), **{name: value.detach() for name, value in parts.items()}}
 
     def _share_gradients(self) -> None:
         if self.size == 1:
@@ -239,6 +238,11 @@ class _Trainer:
         self.history.append(entry)
 
     def _save(self, step: int) -> None:
+        if not all(bool(part.isfinite().all()) for part in self.network.parameters()):
+            raise JobError(
+                f"the network is no longer made of numbers at step {step}",
+                hint="Lower the rate, and go on from the last state with --resume.",
+            )
         if self.is_first:
             text = "".join(json.dumps(entry) + "\n" for entry in self.history)
             (self.out / HISTORY).write_text(text, "utf-8")

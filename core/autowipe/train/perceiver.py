@@ -22,7 +22,7 @@ ALIKE = 0.5  # share of an overlay that must be seen so that it counts as found
 MOSTLY_TRUE = 0.3  # share of a find that lies on overlays, below which it is false
 PLANES = len(MAPS) + len(TRUTH)  # of a look; what comes after them is stage 2's
 LEAST_PX = 24  # of an overlay, or of a false find
-REREAD = 2000  # samples after which new shards on disk are taken up
+REREAD = 8000  # samples after which new shards on disk are taken up
 CHECKED, SHOWN = 64, 10  # held-out looks that the figures, and the sheet, are made of
 
 
@@ -44,7 +44,7 @@ class Task:
         return [f"{count} synthetic clips", *(self._folder / MATERIAL).read_text("utf-8").splitlines()]
 
     def samples(self, seed: int) -> Iterator[dict[str, Tensor]]:
-        """Batches without end: maps (B, C, h, w) and truth (B, classes + alpha, h, w), float32 0..1."""
+        """Batches without end: `looks`, (B, maps + truth, h, w) uint8; bytes travel to a GPU in a quarter of the time."""
         rng = np.random.default_rng(seed)
         drawn = 0
         while True:
@@ -52,8 +52,7 @@ class Task:
                 known = listed(self._folder, TRAIN)
             parts = [self.sample(rng, known[rng.integers(len(known))]) for _ in range(self._batch)]
             drawn += self._batch
-            both = torch.from_numpy(np.stack(parts)).float() / 255
-            yield {"maps": both[:, : len(MAPS)], "truth": both[:, len(MAPS) : PLANES]}
+            yield {"looks": torch.from_numpy(np.stack(parts)[:, :PLANES])}
 
     def sample(self, rng: np.random.Generator, shard: np.ndarray) -> np.ndarray:
         """A crop (planes, h, w) uint8 of one look; in most cases with a part of an overlay in it."""
@@ -69,10 +68,11 @@ class Task:
                 x = int(np.clip(4 * column - rng.integers(side), 0, max(0, width - side)))
         part = np.array(look[:, y : y + side, x : x + side])
         room = ((0, 0), (0, side - part.shape[1]), (0, side - part.shape[2]))
-        return np.pad(part, room, mode="edge")
+        return np.pad(part, room, mode="edge") if part.shape[1:] != (side, side) else part
 
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        return judge(network(batch["maps"]), batch["truth"])
+        looks = batch["looks"].float() / 255
+        return judge(network(looks[:, : len(MAPS)]), looks[:, len(MAPS) :])
 
     @torch.no_grad()
     def check(self, network: nn.Module) -> dict[str, float]:

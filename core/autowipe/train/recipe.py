@@ -26,6 +26,7 @@ class Recipe:
     clip: float = 1.0  # norm that gradients are cut to
     ema: float = 0.999  # decay of the averaged weights, which are those that ship
     precision: str = "bfloat16"  # of the convolutions: bfloat16 or float32
+    compile: str = ""  # a mode of torch.compile, such as "default"; empty: not compiled, which suits a CPU
     device: str = "auto"
     threads: int = 0  # of one process; 0: torch's own choice
     workers: int = 0  # processes that make samples; 0: the training process itself
