@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 import synth
-from autowipe.train import layers, material, shards, sprites, synthesis
-from autowipe.train.layers import Draw
+from autowipe.train import burnin, material, shards, sprites, synthesis
+from autowipe.train.burnin import Draw
 from autowipe.train.material import Material
 
 SIZE = (160, 96)
@@ -66,7 +66,7 @@ def test_a_folder_of_numbered_pictures_is_a_clip(tmp_path: Path) -> None:
     assert [item.path for item in taken.clips] == [str(frames)]
 
 
-@pytest.mark.parametrize("sort", layers.SORTS, ids=lambda sort: sort.__name__)
+@pytest.mark.parametrize("sort", burnin.SORTS, ids=lambda sort: sort.__name__)
 def test_the_truth_is_what_an_overlay_changes(sort, found: Material) -> None:
     clean = np.full((SIZE[1], SIZE[0], 3), (90, 140, 60), np.uint8)
     draw = Draw(np.random.default_rng(3), found, SIZE, FRAMES, 1.0)
@@ -88,7 +88,7 @@ def test_un_blending_with_the_true_alpha_gives_the_clean_picture(found: Material
     cover = np.zeros((40, 60), np.float32)
     cover[10:30, 10:50] = 1
     sprite = sprites.flat(cover, np.array([1.0, 0.5, 0.0]), sprites.MARK_BIT)
-    layer = layers.standing("logo", sprite, (80, 48), layers.fading(0, 10, 0, 0.4))
+    layer = burnin.standing("logo", sprite, (80, 48), burnin.fading(0, 10, 0, 0.4))
 
     frame = synthesis.compose(clean, [layer], 0)
 

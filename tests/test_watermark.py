@@ -13,7 +13,7 @@ from autowipe.decode import open_clip
 from autowipe.kinds.watermark import Finder
 from autowipe.lattice import find_lattice, moved
 from autowipe.unblend import invert
-from autowipe.veil import shape_of
+from autowipe.veilshape import shape_of
 
 SIZE = (480, 270)
 

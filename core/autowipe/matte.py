@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from .areas import AreaMask
+from .boxes import around, meet
 from .job import Box
 from .maps import Unblend, read_matte, read_unblend
 from .plan import Event, Overlay
@@ -83,7 +84,7 @@ class Mattes:
         for i in self.visible(FrameRange(frame, frame + 1)):
             overlay, event = self._items[i]
             pose = pose_at(overlay, frame)
-            if _overlap(bounds(self._box(i), pose), box):
+            if meet(bounds(self._box(i), pose), box):
                 here.append((i, pose))
                 is_fading |= frame < event.range.start + event.fade_in or frame >= event.range.stop - event.fade_out
         if not here:
@@ -239,22 +240,15 @@ def _paste(part: np.ndarray, move: np.ndarray, shape: tuple[int, ...], away: flo
     return out
 
 
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
-
-
 def _join(boxes: list[Box]) -> list[Box]:
     """Boxes that overlap become one around both, until none do."""
     out: list[Box] = []
     for box in boxes:
         while True:
-            other = next((o for o in out if _overlap(o, box)), None)
+            other = next((o for o in out if meet(o, box)), None)
             if other is None:
                 break
             out.remove(other)
-            x0, y0 = min(box[0], other[0]), min(box[1], other[1])
-            x1 = max(box[0] + box[2], other[0] + other[2])
-            y1 = max(box[1] + box[3], other[1] + other[3])
-            box = (x0, y0, x1 - x0, y1 - y0)
+            box = around(box, other)
         out.append(box)
     return sorted(out, key=lambda b: (b[1], b[0]))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
-from .job import Box
+from .boxes import alike, around, corners
 from .kinds import Small
 from .plan import Event, Overlay, Plan
 from .shots import NEIGHBOURS, ShotFinder
@@ -80,10 +80,7 @@ def _alike(one: Overlay, other: Overlay) -> float:
     """How much of one place two overlays of one kind take that stand still, 0..1; 0 for all others."""
     if one.kind != other.kind or one.trajectory or other.trajectory:
         return 0.0
-    (ax, ay, aw, ah), (bx, by, bw, bh) = one.box, other.box
-    w, h = min(ax + aw, bx + bw) - max(ax, bx), min(ay + ah, by + bh) - max(ay, by)
-    both = max(0, w) * max(0, h)
-    return both / (aw * ah + bw * bh - both)
+    return alike(corners(one.box), corners(other.box))
 
 
 def _continued(overlay: Overlay, more: Overlay) -> Overlay:
@@ -91,7 +88,7 @@ def _continued(overlay: Overlay, more: Overlay) -> Overlay:
     surer = max(overlay, more, key=lambda o: o.confidence)
     return replace(
         overlay,
-        box=_around(overlay.box, more.box),
+        box=around(overlay.box, more.box),
         matte=None,
         unblend=None,
         events=tuple(_own(event, o) for o in (overlay, more) for event in o.events),
@@ -105,8 +102,3 @@ def _own(event: Event, overlay: Overlay) -> Event:
     if event.matte is not None or event.box is not None:
         return replace(event, box=event.box or overlay.box)
     return replace(event, box=overlay.box, matte=overlay.matte, unblend=event.unblend or overlay.unblend)
-
-
-def _around(a: Box, b: Box) -> Box:
-    x0, y0 = min(a[0], b[0]), min(a[1], b[1])
-    return (x0, y0, max(a[0] + a[2], b[0] + b[2]) - x0, max(a[1] + a[3], b[1] + b[3]) - y0)

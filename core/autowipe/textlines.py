@@ -13,6 +13,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
+from .boxes import alike
 from .kinds import Small
 from .text import TextLine, find_text
 
@@ -419,7 +420,7 @@ class LineFinder:
         followed = [track for track in self._tracks if track.lost is None]
         frame = self._ring[-1][0]
         for text, box in zip(found, boxes, strict=True):
-            known = next((track for track in followed if _overlap(track.line.box, box) > 0.6), None)
+            known = next((track for track in followed if alike(track.line.box, box) > 0.6), None)
             if known:
                 known.line.score = max(known.line.score, text.score)
             cut = any(a == b and b != c for a, b, c in zip(box, window, (0, 0, width, height), strict=True))
@@ -450,13 +451,3 @@ def _fine(part: np.ndarray) -> np.ndarray:
     """Strokes without the light and shade of the scene behind them."""
     levels = part.astype(np.float32)
     return levels - cv2.blur(levels, (9, 9))
-
-
-def _overlap(one: Corners, two: Corners) -> float:
-    """Intersection over union."""
-    w = min(one[2], two[2]) - max(one[0], two[0])
-    h = min(one[3], two[3]) - max(one[1], two[1])
-    if w <= 0 or h <= 0:
-        return 0.0
-    areas = sum((b[2] - b[0]) * (b[3] - b[1]) for b in (one, two))
-    return w * h / (areas - w * h)

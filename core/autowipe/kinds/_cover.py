@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,8 +12,10 @@ from ..evidence import gradients
 from ..job import Box
 from ..maps import Unblend
 from ..planes import Layout, Plane
+from ..timing import FrameRange
 from ..unblend import BlendFit, BlendMaps, predict
 
+SAMPLES, LEAST_SAMPLES = 24, 8  # crops kept where a mark is judged by its look alone
 SHARP_PX = 15  # over which an edge's contrast is measured
 SHARP = 0.42  # of that contrast crossed within 2 px: graphics 0.45 to 0.95, lens-made edges 0.1 to 0.35
 STEADY_SHARE = 0.75  # of the seeds' lock that the mark's other lines have
@@ -79,6 +81,25 @@ class LookSum:
         return Look(
             np.dstack(means[:3]).astype(np.float32), spread, field[:2], edge, lock.astype(np.float32), self.count
         )
+
+
+class Samples:
+    """Some of the crops of one box, evenly spread over the clip, and what they look like together."""
+
+    def __init__(self, layout: Layout, box: Box, whole: FrameRange) -> None:
+        """`layout`: of the source; `box` is aligned."""
+        self._sum = LookSum(replace(layout, width=box[2], height=box[3]))
+        self._start, self._step = whole.start, max(1, len(whole) // SAMPLES)
+        self.crops: list[list[np.ndarray]] = []
+
+    def add(self, frame: int, crop: list[np.ndarray]) -> None:
+        if (frame - self._start) % self._step == self._step // 2 and len(self.crops) < SAMPLES:
+            self.crops.append(crop)
+            self._sum.add(crop)
+
+    def look(self) -> Look | None:
+        """None where they are too few to judge by."""
+        return self._sum.look() if len(self.crops) >= LEAST_SAMPLES else None
 
 
 def _as_type(look: Look, kind: type[np.floating]) -> Look:

@@ -7,7 +7,7 @@ furniture does not; and the noise of the camera stops at them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,10 +16,9 @@ from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, LookSum, disc, find_cover, grown, peaks, settle
+from ._cover import Look, Samples, disc, find_cover, grown, peaks, settle
 
 BAND = 0.3  # of the picture's height, at the top and at the bottom: where marks are put
-SAMPLES = 24
 CONTRAST = 25.0  # levels over which edges are judged
 DRAWN = 0.7  # share of the contrast crossed within 2 px from which an edge may be drawn
 SHARPEST = 0.85  # of a mark's edges (median); the scene's reached 0.79 where they were many
@@ -51,19 +50,15 @@ class StillBand:
     def __init__(self, top: int, layout: Layout, whole: FrameRange) -> None:
         self.box = layout.align((0, top, layout.width, round(BAND * layout.height)))
         self._picture, self._whole = layout, whole
-        self._sum = LookSum(replace(layout, width=self.box[2], height=self.box[3]))
-        self._step = max(1, len(whole) // SAMPLES)
-        self._kept: list[list[np.ndarray]] = []
+        self._samples = Samples(layout, self.box, whole)
 
     def add(self, frame: int, crop: list[np.ndarray]) -> None:
-        if (frame - self._whole.start) % self._step == self._step // 2 and len(self._kept) < SAMPLES:
-            self._kept.append(crop)
-            self._sum.add(crop)
+        self._samples.add(frame, crop)
 
     def finish(self) -> list[Found]:
-        if len(self._kept) < SAMPLES // 3:
+        look = self._samples.look()
+        if look is None:
             return []
-        look = self._sum.look()
         ridges, ratio = peaks(look, np.ones(look.edge.shape, bool), CONTRAST)
         ridges &= _is_step(look.mean[..., 0])
         groups = _group(look, ridges, ratio, self._picture.width)
@@ -103,7 +98,7 @@ class StillBand:
             look.count,
         )
         lines, covered = find_cover(inner, seeds[part], max(3, round(0.012 * self._picture.width)), 1.0)
-        crops = [self._cut(crop, (x, y, w, h)) for crop in self._kept]
+        crops = [self._cut(crop, (x, y, w, h)) for crop in self._samples.crops]
         covered, unblend, figures = settle(lines, covered, crops, self._picture, box)
         sharp = min(g.sharp for g in marks)
         evidence: dict[str, float | str] = {

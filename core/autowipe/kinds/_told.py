@@ -6,8 +6,6 @@ sharp edges of something drawn, in more than one direction, and be calmer than t
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 
@@ -15,7 +13,7 @@ from ..job import Box
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, LookSum, disc, find_cover, grown, peaks, settle
+from ._cover import Look, Samples, disc, find_cover, grown, peaks, settle
 from ._mark import resampled
 
 TOLD = 0.5  # probability from which a px is part of a mark
@@ -25,7 +23,6 @@ MOST_SHARE = 0.06  # of the picture
 MOST_PLACES = 6
 ROOM = 0.004  # of the picture's width: how far a mark may reach beyond what the network saw of it
 JOIN = 0.012  # of the picture's width: parts nearer than this are one mark
-SAMPLES, LEAST_SAMPLES = 24, 8
 CONTRAST = 25.0  # levels over which edges are judged
 STRONG = 0.3  # of a place's strongest edges: weaker ones are the codec's
 SHARP = (
@@ -52,19 +49,15 @@ class ToldMark:
         own[y : y + h, x : x + w] = told[y : y + h, x : x + w]
         self._told = resampled(own, self.box, scale, self.box[2:])
         self._scale, self._picture, self._whole = scale, layout, whole
-        self._sum = LookSum(replace(layout, width=self.box[2], height=self.box[3]))
-        self._step = max(1, len(whole) // SAMPLES)
-        self._kept: list[list[np.ndarray]] = []
+        self._samples = Samples(layout, self.box, whole)
 
     def add(self, frame: int, crop: list[np.ndarray]) -> None:
-        if (frame - self._whole.start) % self._step == self._step // 2 and len(self._kept) < SAMPLES:
-            self._kept.append(crop)
-            self._sum.add(crop)
+        self._samples.add(frame, crop)
 
     def finish(self) -> Found | None:
-        if len(self._kept) < LEAST_SAMPLES:
+        look = self._samples.look()
+        if look is None:
             return None
-        look = self._sum.look()
         near = cv2.dilate((self._told > TOLD).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         ridges, ratio = peaks(look, np.ones(near.shape, bool), CONTRAST)
         edges, scene = _strong(look, ridges & near), _strong(look, ridges & ~near)
@@ -76,8 +69,9 @@ class ToldMark:
         lines, covered = find_cover(look, edges, max(3, round(0.012 * self._picture.width)), self._scale)
         # edges of the scene that run into the mark stay as well as it does
         room = cv2.dilate(near.astype(np.uint8), disc(max(1, round(ROOM * self._picture.width)))) > 0
-        covered, unblend, figures = settle(lines & room, covered & room | near, self._kept, self._picture, self.box)
-        self._kept = []
+        covered, unblend, figures = settle(
+            lines & room, covered & room | near, self._samples.crops, self._picture, self.box
+        )
         confidence = float(np.clip(0.5 + evidence["network, of its pixels"] - SURE, 0.5, 0.7))
         whole = [FoundEvent(self._whole)]
         return Found("logo", self.box, whole, confidence, grown(covered), unblend, {**evidence, **figures})

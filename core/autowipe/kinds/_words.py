@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from ..boxes import alike, corners
 from . import Small
 from ._showing import register, slopes
 from ._tracks import Travel, smooth
@@ -53,6 +54,11 @@ class _Word:
     seen: int = 1
     unseen: int = 0
     rests: bool = False  # stands still; then it is followed from look to look only
+
+    @property
+    def corners(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 where it is now."""
+        return corners((*self.spots[-1], *self.size))
 
     @property
     def ahead(self) -> tuple[float, float]:
@@ -110,8 +116,8 @@ class WordFinder:
         fresh = []
         for line in small.text:
             x0, y0, x1, y1 = line.bounds
-            word = max(self._open, key=lambda w: _overlap(w, (x0, y0, x1, y1)), default=None)
-            if word is not None and _overlap(word, (x0, y0, x1, y1)) >= SAME:
+            word = max(self._open, key=lambda w: alike(w.corners, line.bounds), default=None)
+            if word is not None and alike(word.corners, line.bounds) >= SAME:
                 word.seen, word.unseen = word.seen + 1, -1
                 continue
             x, y = max(0, int(x0)), max(0, int(y0))
@@ -201,13 +207,3 @@ def _cut(luma: np.ndarray, left: int, top: int, w: int, h: int) -> np.ndarray | 
         return luma[top : top + h, left : left + w]
     rows = np.clip(np.arange(top, top + h), 0, height - 1)
     return np.ascontiguousarray(luma[rows[:, None], np.clip(np.arange(left, left + w), 0, width - 1)])
-
-
-def _overlap(word: _Word, box: tuple[float, float, float, float]) -> float:
-    """Intersection over union of a word, where it is now, and a box (x0, y0, x1, y1)."""
-    (x, y), (w, h) = word.spots[-1], word.size
-    across = min(x + w, box[2]) - max(x, box[0])
-    down = min(y + h, box[3]) - max(y, box[1])
-    if across <= 0 or down <= 0:
-        return 0.0
-    return across * down / (w * h + (box[2] - box[0]) * (box[3] - box[1]) - across * down)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..boxes import around, meet
 from ..job import Box
 from ..maps import Unblend
 from ..planes import Layout, to_levels
@@ -328,7 +329,7 @@ class Finder:
         boxes = [event.box for event in events]
         box = boxes[0]
         for other in boxes[1:]:
-            box = _around(box, other)
+            box = around(box, other)
         popped = float(np.mean([event.popped for event in events]))
         read = float(np.mean([event.read for event in events]))
         contrast = float(np.mean([event.contrast for event in events]))
@@ -499,20 +500,11 @@ def _merge(boxes: list[Box], layout: Layout) -> list[Box]:
             if other is None:
                 break
             out.remove(other)
-            box = _around(box, other)
+            box = around(box, other)
         out.append(layout.align(box))
     return out
 
 
-def _around(a: Box, b: Box) -> Box:
-    x0, y0 = min(a[0], b[0]), min(a[1], b[1])
-    return (x0, y0, max(a[0] + a[2], b[0] + b[2]) - x0, max(a[1] + a[3], b[1] + b[3]) - y0)
-
-
 def _worth_joining(a: Box, b: Box) -> bool:
-    joined = _around(a, b)
-    return joined[2] * joined[3] <= 1.25 * (a[2] * a[3] + b[2] * b[3]) and _meets(a, b)
-
-
-def _meets(a: Box, b: Box) -> bool:
-    return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
+    joined = around(a, b)
+    return joined[2] * joined[3] <= 1.25 * (a[2] * a[3] + b[2] * b[3]) and meet(a, b)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from . import scenes
-from .layers import Draw, Layer, Pose, overlays
+from .burnin import Draw, Layer, Pose, overlays
 from .material import Material
 from .sprites import MARK_BIT, STROKE_BIT, SURROUND_BIT, Sprite
 
