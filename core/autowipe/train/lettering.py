@@ -6,11 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 from .words import RIGHT_TO_LEFT, TEST_LETTERS
 
 BUILT_IN = "built into Pillow"  # stands for the path of the font that is always there
+SHAPED = (*RIGHT_TO_LEFT, "devanagari", "thai")  # scripts that Pillow sets only with the library Raqm
 NO_LETTER = "\U0010ffff"  # in no font: what it draws stands for letters that are missing
 
 
@@ -24,10 +25,11 @@ def font(path: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def scripts_of(path: Path) -> tuple[str, ...]:
-    """Scripts whose letters a font draws; empty for a file that is no font."""
+    """Scripts whose letters a font draws here; empty for a file that is no font."""
+    known = {name: letters for name, letters in TEST_LETTERS.items() if name not in SHAPED or features.check("raqm")}
     try:
         face = font(str(path), 24)
-        return tuple(name for name, letters in TEST_LETTERS.items() if all(draws(face, c) for c in letters))
+        return tuple(name for name, letters in known.items() if all(draws(face, c) for c in letters))
     except (OSError, ValueError):
         return ()
 

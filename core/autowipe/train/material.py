@@ -149,7 +149,7 @@ def _say_what_is_missing(out: Material) -> None:
         out.missing.append("No folder of logos was named: marks are drawn.")
     for script in TEST_LETTERS:
         if not any(script in item.scripts for item in out.fonts):
-            out.missing.append(f"No font was found for the script {script}: it will not be drawn.")
+            out.missing.append(f"No font can draw the script {script} here: there will be none of it.")
 
 
 def _files(folder: Path) -> list[Path]:

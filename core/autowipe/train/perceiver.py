@@ -44,7 +44,7 @@ class Task:
         return [f"{count} synthetic clips", *(self._folder / MATERIAL).read_text("utf-8").splitlines()]
 
     def samples(self, seed: int) -> Iterator[dict[str, Tensor]]:
-        """Batches without end: `looks`, (B, maps + truth, h, w) uint8; bytes travel to a GPU in a quarter of the time."""
+        """Batches without end: `looks`, (B, maps + truth, h, w) uint8, which travel to a GPU faster than floats."""
         rng = np.random.default_rng(seed)
         drawn = 0
         while True:
