@@ -93,6 +93,15 @@ def test_a_stopped_training_goes_on_where_it_was(tmp_path: Path) -> None:
     assert figures["held-out off"] < 0.05
 
 
+def test_a_training_begins_with_the_weight_that_is_named(tmp_path: Path) -> None:
+    train(tmp_path / "first")
+
+    train(tmp_path / "second", replace(RECIPE, start=str(tmp_path / "first"), steps=10))
+
+    first, second = (history(tmp_path / name)[0]["held-out off"] for name in ("first", "second"))
+    assert second < first / 2
+
+
 def test_another_network_does_not_go_on_with_it(tmp_path: Path) -> None:
     train(tmp_path, replace(RECIPE, steps=1))
     state = tmp_path / "state.safetensors"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +29,12 @@ def test_both_networks_learn_from_the_outcome_and_come_out_as_weights_of_their_o
         weightfiles.save(tmp_path / "start", name, network, {})
     fills = {"footage": str(tmp_path), "cache": str(tmp_path / "cache"), "held_out": ["held*"], "crop": 64}
     fills |= {"shards": 1, "held_out_shards": 1, "shard": 4, "batch": 2}
-    task = joint.Task(shards=str(tmp_path / "shards"), fills=fills, start=str(tmp_path / "start"), crop=64, batch=2)
+    task = joint.Task(shards=str(tmp_path / "shards"), fills=fills, crop=64, batch=2)
     out = tmp_path / "out"
+    begun = replace(RECIPE, start=str(tmp_path / "start"))
 
     figures = loop.train(
-        task, RECIPE, out, resume=False, weights=out, command="t", say=lambda text: None, cancelled=threading.Event()
+        task, begun, out, resume=False, weights=out, command="t", say=lambda text: None, cancelled=threading.Event()
     )
 
     losses = [entry["loss"] for entry in map(json.loads, (out / "history.jsonl").open()) if "loss" in entry]

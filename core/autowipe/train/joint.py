@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .. import weightfiles
 from ..networks.completer import Known
 from ..networks.perceiver import Perceived
 from ..sight import MAPS
@@ -36,8 +35,7 @@ CHECKED, SHOWN = 48, 8  # held-out crops of the figures, and of the sheet
 class Task:
     """`shards`: folder of `autowipe train synth`; `fills`: keywords of the completer's task, for its own samples.
 
-    `start`: folder with the weights of stage 1 (empty: those that ship); `crop`, `batch`: of the wipe in the loop;
-    `anchor`: how much stage 1's losses count.
+    `crop`, `batch`: of the wipe in the loop; `anchor`: how much stage 1's losses count.
     """
 
     name = "joint"
@@ -48,20 +46,17 @@ class Task:
         *,
         shards: str = "train/shards",
         fills: dict[str, Any] | None = None,
-        start: str = "",
         crop: int = 96,
         batch: int = 4,
         anchor: float = 1.0,
     ) -> None:
-        self._folder, self._start, self._crop, self._batch = Path(shards), start, crop, batch
+        self._folder, self._crop, self._batch = Path(shards), crop, batch
         self._anchor = anchor
         self._perceiver = perceiver.Task(shards=shards, crop=crop, batch=batch)
         self._completer = completer.Task(**(fills or {}))
 
     def network(self) -> nn.Module:
-        folder = Path(self._start) if self._start else None
-        both = nn.ModuleDict({name: weightfiles.load(name, folder) for name in ("perceiver", "completer")})
-        return both.requires_grad_(True)
+        return nn.ModuleDict({"perceiver": self._perceiver.network(), "completer": self._completer.network()})
 
     def material(self) -> list[str]:
         return [*self._perceiver.material(), *self._completer.material()]

@@ -12,7 +12,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import deepcopy
 from datetime import datetime, timedelta
@@ -66,9 +66,7 @@ def train(
             "data": task.material(),
             "figures": {key: round(value, 4) for key, value in figures.items()},
         }
-        # a task of several networks trains them as a dictionary, and each is a weight of its own
-        trained = trainer.mean if isinstance(trainer.mean, nn.ModuleDict) else {task.name: trainer.mean}
-        for name, network in trained.items():
+        for name, network in _parts(task, trainer.mean):
             path = weightfiles.save(weights, name, network, about)
             say(f"The weight is {path}, {path.stat().st_size / 1e6:.1f} MB.")
     trainer.end()
@@ -101,7 +99,7 @@ class _Trainer:
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
         self.device = torch.device(kind)
         torch.manual_seed(recipe.seed)  # the same network in every process
-        self.network = task.network().to(self.device, memory_format=torch.channels_last)
+        self.network = _begun(task, recipe.start).to(self.device, memory_format=torch.channels_last)
         self.mean = deepcopy(self.network).eval().requires_grad_(False)
         self.runs: Any = torch.compile(self.network, mode=recipe.compile) if recipe.compile else self.network
         torch.backends.cudnn.benchmark = True  # batches have one shape
@@ -262,6 +260,21 @@ class _Stream(IterableDataset):
     def __iter__(self) -> Any:
         worker = get_worker_info()
         return self._task.samples(self._seed + (worker.id if worker else 0))
+
+
+def _parts(task: Task, network: nn.Module) -> Iterable[tuple[str, nn.Module]]:
+    """A task of several networks trains them as a dictionary, and each is a weight of its own."""
+    return network.items() if isinstance(network, nn.ModuleDict) else [(task.name, network)]
+
+
+def _begun(task: Task, start: str) -> nn.Module:
+    """The task's network; with `start`, as it lies in that folder. Raises WeightsError as `weightfiles.load`."""
+    network = task.network()
+    if not start:
+        return network
+    folder = None if start == "shipped" else Path(start)
+    parts = {name: weightfiles.load(name, folder).requires_grad_(True) for name, _ in _parts(task, network)}
+    return nn.ModuleDict(parts) if isinstance(network, nn.ModuleDict) else parts[task.name]
 
 
 def _rate(step: int, recipe: Recipe) -> float:

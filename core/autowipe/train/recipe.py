@@ -18,6 +18,7 @@ class Recipe:
     """All numbers of one training; what only the task knows is in `task`."""
 
     steps: int = 25_000  # of the optimiser
+    start: str = ""  # folder with the weight to begin from, "shipped" for what comes with AutoWipe; empty: from nothing
     seed: int = 1
     rate: float = 1e-3  # learning rate at its peak
     last_rate: float = 2e-5  # at the end of the cosine
