@@ -39,6 +39,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def warned(code: str, text: str) -> None:
+    pytest.fail(f"{code}: {text}")
+
+
 def smalls(count: int) -> list[Small]:
     out = []
     for t, picture in enumerate(synth.scene(count, SIZE)):
@@ -51,7 +55,7 @@ def test_a_training_from_nothing_ends_with_a_lower_loss_and_a_weight_that_the_en
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weightfiles, "shipped", lambda: trained)
-    perception = Perception(FrameRange(0, FRAMES), 25.0, "cpu")
+    perception = Perception(FrameRange(0, FRAMES), 25.0, "cpu", warned)
 
     for small in smalls(FRAMES):
         perception.add(small)
@@ -67,7 +71,7 @@ def test_a_training_from_nothing_ends_with_a_lower_loss_and_a_weight_that_the_en
 def test_without_a_weight_nothing_is_kept_and_nothing_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "manifest.json").write_text('{"autowipe_weights": 1, "weights": {}}')
     monkeypatch.setattr(weightfiles, "shipped", lambda: tmp_path)
-    perception = Perception(FrameRange(0, FRAMES), 25.0, "cpu")
+    perception = Perception(FrameRange(0, FRAMES), 25.0, "cpu", warned)
 
     for small in smalls(FRAMES):
         perception.add(small)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from .errors import DeviceError
+
+# what Apple's GPUs cannot do is then done on the CPU; torch reads it when it is imported
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 
 def check(name: str) -> None:

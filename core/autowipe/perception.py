@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from . import weightfiles
-from .device import choose
+from .inference import Inference
 from .kinds import Small
 from .sight import Sight, stretches
 from .timing import FrameRange
@@ -20,8 +23,9 @@ class Perception:
     nothing.
     """
 
-    def __init__(self, whole: FrameRange, rate: float, device: str) -> None:
-        self._device = device
+    def __init__(self, whole: FrameRange, rate: float, device: str, warn: Callable[[str, str], None]) -> None:
+        """`device`: one of job.DEVICES; `warn` gets the code and the text of a warning."""
+        self._device, self._warn = device, warn
         self._stretches = stretches(whole, rate) if WEIGHT in weightfiles.entries() else []
         self._sight: Sight | None = None
         self._looks: list[np.ndarray] = []
@@ -40,21 +44,12 @@ class Perception:
     def seen(self) -> np.ndarray | None:
         """As `kinds.Look`. Raises WeightsError for a damaged weight."""
         if self._looks:
-            self._seen = _perceive(self._looks, self._device)
+            inference = Inference(weightfiles.load(WEIGHT), self._device, self._warn)
+            self._seen = np.mean(list(inference.each(self._looks, _still)), axis=0)
             self._looks = []
         return self._seen
 
 
-def _perceive(looks: list[np.ndarray], device: str) -> np.ndarray:
-    """(h, w) probability of a still mark, the mean of the looks (maps, h, w) uint8."""
-    import torch  # seconds to import: only where it is needed
-
-    kind = choose(device)
-    network = weightfiles.load(WEIGHT).to(kind, memory_format=torch.channels_last)
-    total = np.zeros(looks[0].shape[1:], np.float32)
-    with torch.inference_mode(), torch.autocast(kind, torch.bfloat16):
-        for look in looks:
-            maps = torch.from_numpy(look)[None].to(kind).float() / 255
-            seen = network(maps.contiguous(memory_format=torch.channels_last))
-            total += torch.sigmoid(seen.classes[0, 0].float()).cpu().numpy()
-    return total / len(looks)
+def _still(network: Any, maps: Any) -> Any:
+    """(B, H, W) probability of a still mark, given (B, maps, H, W)."""
+    return network(maps).classes[:, 0].float().sigmoid()

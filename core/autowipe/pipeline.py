@@ -216,7 +216,7 @@ def _analyse(
     info = clip.info
     finders = [kinds.load(name, info.layout, section, float(info.rate)) for name in kinds.names()]
     shot_finder = ShotFinder()
-    perception = Perception(section, float(info.rate), job.device)
+    perception = Perception(section, float(info.rate), job.device, run.warn)
     smalls = (_small(frame, clip) for frame in _decoded(clip, section, steps[0], run))
     with closing(ahead(smalls)) as smalls:
         for small in smalls:

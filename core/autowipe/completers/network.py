@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from .. import weightfiles
-from ..device import choose
+from ..inference import Inference
 
 NAME = "completer"  # of the weight
 TILE, MARGIN = 320, 64  # px; the margin is what the network looks over
@@ -34,19 +34,19 @@ class Known:
 
 
 @cache
-def loaded(device: str) -> Any:
+def loaded(device: str) -> Inference | None:
     """The network, ready on a device; None if its weight does not ship. Raises WeightsError if it is damaged."""
     if NAME not in weightfiles.entries():
         return None
-    return weightfiles.load(NAME).to(choose(device))
+    return Inference(weightfiles.load(NAME), device, lambda code, text: None)  # it gets one picture at a time
 
 
 def better(known: Known, *, is_rgb: bool, device: str) -> list[np.ndarray]:
     """The planes with the network's picture where the overlay hides it; as they are where there is no network."""
-    network = loaded(device)
-    if network is None:
+    inference = loaded(device)
+    if inference is None:
         return known.planes
-    return _planes(run(network, layers_of(known, is_rgb), known.hidden), known.planes, is_rgb)
+    return _planes(run(inference, layers_of(known, is_rgb), known.hidden), known.planes, is_rgb)
 
 
 def layers_of(known: Known, is_rgb: bool) -> np.ndarray:
@@ -69,22 +69,20 @@ def layers_of(known: Known, is_rgb: bool) -> np.ndarray:
     return np.concatenate(pictures).astype(np.float32) / 255
 
 
-def run(network: Any, layers: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def run(inference: Inference, layers: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """The network's picture, (3, H, W) float32 levels of YUV."""
-    import torch
+    done = layers[:3].copy()
+    for outer, inner in tiles(hole):
+        (picture,) = inference.each([layers[:, outer[0], outer[1]]], _picture)
+        rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+        done[:, inner[0], inner[1]] = picture[:, rows, columns]
+    return done * np.float32(255)
 
+
+def _picture(network: Any, layers: Any) -> Any:
     from ..networks.completer import Known as Input
 
-    done = layers[:3].copy()
-    device = next(network.parameters()).device
-    with torch.inference_mode():
-        for outer, inner in tiles(hole):
-            part = torch.from_numpy(layers[:, outer[0], outer[1]]).to(device)[None]
-            out = network(Input(*part.split((3, 1, 3, 1, 1, 3, 1), 1)))
-            picture = out.picture[0].float().cpu().numpy()
-            rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
-            done[:, inner[0], inner[1]] = picture[:, rows, columns]
-    return done * np.float32(255)
+    return network(Input(*layers.split((3, 1, 3, 1, 1, 3, 1), 1))).picture
 
 
 def tiles(hole: np.ndarray) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
