@@ -88,7 +88,7 @@ def take_up(job: Job, work: WorkFolder, fingerprint: str, version: str) -> None:
     if job.task == "perceive":
         _take_up_sections(job, work, fingerprint, version)
         return
-    tallies = []
+    tallies, seen = [], []
     for part in job.join:
         folder = _left_by(job, part, fingerprint, version)
         if folder is None:
@@ -97,10 +97,12 @@ def take_up(job: Job, work: WorkFolder, fingerprint: str, version: str) -> None:
         if not tally or tally.get("next") != part.stop:
             continue
         tallies.append(tally["tally"])
+        seen.append(tally["seen"])
         for name in (*VIDEOS, "stills"):
             _move(folder / name, work.path / name)
     if tallies and len(tallies) == len(job.join):
-        work.write("tally.json", {"next": job.join[-1].stop, "tally": _sum(tallies)})
+        looks = {name: [row for part in seen for row in part[name]] for name in seen[0]}
+        work.write("tally.json", {"next": job.join[-1].stop, "tally": _sum(tallies), "seen": looks})
 
 
 def _take_up_sections(job: Job, work: WorkFolder, fingerprint: str, version: str) -> None:

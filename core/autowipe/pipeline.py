@@ -34,6 +34,7 @@ from .segments import disk_fault
 from .shots import ShotFinder
 from .sidefiles import SideFiles
 from .timing import FrameRange, Window
+from .trial import settled
 from .windows import ahead, plates_of, windows_of
 
 log = logging.getLogger(__name__)
@@ -143,9 +144,12 @@ def _run(job: Job, state: Run, version: str) -> Result:
             return _told(Result(None, job.save_plan, len(plan.overlays), len(whole), 0, {}, {}, ""), plan, wanted)
         mattes = Mattes(plan.active(wanted), folder, clip.info.layout, hold_outs)
         mattes.check()
+        side.follow(replace(plan, range=whole), folder)
         result = carry_out(job, replace(plan, range=whole), mattes, clip, out, side, state)
         if job.part:
             return result  # the working folder is what the run that joins takes up
+        if job.save_plan:
+            write_plan(side.told(plan), folder, Path(job.save_plan))
         work.remove()
         parts.remove(job)
     return result
@@ -234,14 +238,13 @@ def _analyse(
     found = resolve([find for finder in finders for find in finder.finish()], section, float(info.rate))
     search = AreaMask(job.search_areas, info, "search area")
     overlays = to_plan(found, job.kinds, search, info.layout, section, folder, maps)
-    return Plan(_source(job, info, print_of), section, shots, overlays)
+    return settled(Plan(_source(job, info, print_of), section, shots, overlays), folder, maps, clip)
 
 
 def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, side: SideFiles, run: Run) -> Result:
     """Pass B: the plan's overlays wiped, the files written. Only samples under a matte change."""
     assert job.output is not None
     info, whole = clip.info, plan.range
-    side.follow(plan)
     run.enter("wipe")
     can_copy = not job.part and job.codec == "auto" and not mattes.visible(whole)
     is_copy = can_copy and copy_untouched(job.output, info, whole)
@@ -270,6 +273,8 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
             text = f"Frames {here.start} to {here.stop - 1} are wiped and wait to be joined."
             shares, changed = side.shares(), side.changed_frames
             return Result(None, None, len(plan.overlays), len(here), changed, shares, {}, text)
+        for text in side.warnings():
+            run.warn("seen", text)
         # The clip appears last: when it is there, everything is.
         files = side.finish(run.warnings, run.seconds())
         out.finish()

@@ -104,7 +104,7 @@ class _Edges:
     @classmethod
     def of(cls, maps: Unblend) -> _Edges | None:
         a = maps.transmission[0]
-        step = np.hypot(*_slopes(a))
+        step = np.hypot(*slopes(a))
         hidden = cv2.dilate((a < LEAST_TRANSMISSION).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         step[hidden] = 0
         reach = max(max(map(abs, shift)) for shift in BESIDE) + 1
@@ -124,9 +124,9 @@ class _Edges:
             (clean,), _ = invert([luma], part, NOISE)
             smooth = cv2.GaussianBlur(clean, (0, 0), SMOOTH_PX)
             effect = (b - (1 - a) * smooth) / np.maximum(part.transmission[0], LEAST_TRANSMISSION)
-            made.append([slope[self.rows, self.columns] for slope in _slopes(effect)])
+            made.append([slope[self.rows, self.columns] for slope in slopes(effect)])
             spots = [(self.rows + dy, self.columns + dx) for dy, dx in ((0, 0), *BESIDE)]
-            seen.append([[slope[spot] for slope in _slopes(clean)] for spot in spots])
+            seen.append([[slope[spot] for slope in slopes(clean)] for spot in spots])
         own = np.ravel(made)
         return [_share(own, np.ravel(there)) for there in np.swapaxes(seen, 0, 1)]
 
@@ -141,7 +141,7 @@ def _share(effect: np.ndarray, seen: np.ndarray) -> float:
     return share
 
 
-def _slopes(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def slopes(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=1 / 8)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from . import __version__, ledger, planes
+from .areas import AreaMask
 from .decode import ClipInfo, Frame
 from .encode import VideoWriter
+from .findings import Findings
 from .job import KINDS, Job
 from .plan import Plan
 from .plate import Plate
@@ -60,12 +63,15 @@ class SideFiles:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def follow(self, plan: Plan) -> None:
-        """Takes the plan that is carried out: call it before the first frame."""
-        self._plan = plan
-        state = self._work.read("tally.json") or {"next": self._first, "tally": None}
+    def follow(self, plan: Plan, folder: Path) -> None:
+        """Takes the plan that is carried out, whose maps are in `folder`: call it before the first frame."""
+        state = self._work.read("tally.json") or {"next": self._first, "tally": None, "seen": None}
+        self._plan, overlays = plan, plan.active(self._kinds)
         self._counted = int(state["next"])
-        self._tally = Tally(plan.active(self._kinds), state["tally"])
+        self._tally = Tally(overlays, state["tally"])
+        hold_outs = AreaMask(self._job.hold_outs, self._info, "hold-out")
+        judged = () if self._job.matte_in else overlays  # of a given matte nobody knows what it is to cover
+        self._findings = Findings(judged, plan, folder, self._info.layout, hold_outs, state["seen"])
         self._stills = Stills(self._work.path / "stills", plan, self._kinds)
 
     @property
@@ -86,12 +92,19 @@ class SideFiles:
         """Wiped pixels by provenance, as shares of all; empty when nothing was wiped."""
         return shares(self._tally.whole)
 
+    def warnings(self) -> list[str]:
+        """What is still seen of overlays in the frames so far, a sentence each."""
+        return self._findings.warnings()
+
     def before(self, frame: Frame, plates: list[Plate]) -> None:
+        if frame.index >= self._counted:
+            self._findings.before(frame)
         self._before = self._rgb(frame) if self._wants_picture(frame.index) else None
 
     def after(self, frame: Frame, plates: list[Plate]) -> None:
         if frame.index >= self._counted:
             self._tally.add(frame.index, plates)
+            self._findings.after(frame)
         for name, video in self._videos.items():
             if frame.index >= video.next_frame:
                 video.write(self._picture(name, frame, plates), frame)
@@ -104,7 +117,12 @@ class SideFiles:
         """Makes safe what was seen before `next_frame`."""
         for video in self._videos.values():
             video.cut()
-        self._work.write("tally.json", {"next": next_frame, "tally": self._tally.as_dict()})
+        state = {"next": next_frame, "tally": self._tally.as_dict(), "seen": self._findings.as_dict()}
+        self._work.write("tally.json", state)
+
+    def told(self, plan: Plan) -> Plan:
+        """A plan with what was seen of its overlays in the frames so far."""
+        return replace(plan, overlays=tuple(self._findings.told(overlay) for overlay in plan.overlays))
 
     def finish(self, warnings: list[Warned], seconds: dict[str, float]) -> dict[str, str]:
         """Writes everything asked for and gives the paths by what they are."""
@@ -122,7 +140,7 @@ class SideFiles:
                 written["plan"] = job.save_plan
             write_report(
                 Path(job.report),
-                plan=self._plan,
+                plan=self.told(self._plan),
                 job=job,
                 tally=self._tally,
                 stills=self._stills,
