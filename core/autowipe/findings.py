@@ -76,8 +76,9 @@ class Findings:
         figures: dict[str, float | str] = {"looks": float(len(rows)), "left": seen.left, "beyond its matte": seen.rim}
         if overlay.kind == "subtitle":
             figures["read again"] = seen.text
-        confidence = overlay.confidence * (1 - max(seen.left, seen.rim, seen.text))
-        return replace(overlay, confidence=confidence, evidence={**overlay.evidence, **figures})
+        return replace(
+            overlay, confidence=min(overlay.confidence, seen.confidence), evidence={**overlay.evidence, **figures}
+        )
 
     def warnings(self) -> list[str]:
         """A sentence for each overlay of which something was seen, and when."""

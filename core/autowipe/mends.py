@@ -18,7 +18,7 @@ from .matte import VISIBLE, covered
 from .plan import Event, Overlay
 from .planes import Layout
 from .residue import slopes
-from .secondlook import CELL_PX, Part, effect, look, verdict
+from .secondlook import CELL_PX, Part, Verdict, effect, look, verdict
 from .timing import FrameRange
 from .unblend import faded
 
@@ -28,6 +28,7 @@ SKIRT_PX = 2  # beyond the last px that is seen to be the overlay's
 MOST_CHANGE = 0.5  # of an opacity
 EVEN = 0.1  # of the most that edges tell anywhere: places that tell less take what their neighbours tell
 
+Mend = Callable[[Overlay, Sequence["View"], str], Overlay | None]
 T = TypeVar("T", Overlay, Event)
 View = tuple[Part, np.ndarray | None]  # a part of a frame, and (H, W) float32 levels of it as it is wiped
 
@@ -42,30 +43,34 @@ class _Maps:
     ranges: tuple[FrameRange, ...]
 
 
+def verdict_of(views: Sequence[View]) -> Verdict:
+    return verdict([look(*view) for view in views])
+
+
 class Mends:
-    """Each way to mend an overlay: the overlay with new maps, None where there is no need or no way."""
+    """Each way to mend an overlay: the overlay with new maps, None where there is no way.
+
+    `views`: by what it is mended; `word`: in the names of the new maps.
+    """
 
     def __init__(self, folder: Path, maps: str, layout: Layout) -> None:
         """Maps are read from `folder`; new ones go there too, under names that begin with `maps`."""
         self._folder, self._maps, self._layout = folder, maps, layout
 
-    def wider(self, overlay: Overlay, views: Sequence[View]) -> Overlay | None:
+    def wider(self, overlay: Overlay, views: Sequence[View], word: str) -> Overlay | None:
         """With a matte that takes in what lies beyond it; there nothing shines through."""
-        seen = verdict([look(*view) for view in views])
-        if seen.rim < RIM or not seen.reach:
-            return None
-        return self._changed(overlay, "wider", partial(_widened, px=seen.reach + SKIRT_PX, layout=self._layout))
+        px = verdict_of(views).reach + SKIRT_PX
+        return self._changed(overlay, word, partial(_widened, px=px, layout=self._layout))
 
-    def refitted(self, overlay: Overlay, views: Sequence[View]) -> Overlay | None:
+    def refitted(self, overlay: Overlay, views: Sequence[View], word: str) -> Overlay | None:
         """With opacities that are stronger, place by place, by the share of the overlay that is left there."""
-        if overlay.trajectory or verdict([look(*view) for view in views]).left < LEFT:
+        if overlay.trajectory:
             return None
-        return self._changed(overlay, "refitted", partial(_refitted, views=views, layout=self._layout))
+        return self._changed(overlay, word, partial(_refitted, views=views, layout=self._layout))
 
-    def doubted(self, overlay: Overlay, views: Sequence[View]) -> Overlay | None:
+    def doubted(self, overlay: Overlay, views: Sequence[View], word: str) -> Overlay | None:
         """With maps that are doubted as much as they leave, so that more is borrowed and filled."""
-        left = verdict([look(*view) for view in views]).left
-        return self._changed(overlay, "doubted", partial(_doubted, left=left)) if left >= LEFT else None
+        return self._changed(overlay, word, partial(_doubted, left=verdict_of(views).left))
 
     def _changed(self, overlay: Overlay, word: str, change: Callable[[_Maps], _Maps | None]) -> Overlay | None:
         name = f"{self._maps}{overlay.id}"

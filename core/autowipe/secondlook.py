@@ -36,6 +36,7 @@ RIM_PX = 3  # of an opaque matte
 OUT_PX = 8  # beyond the border: what is there is the scene
 BEYOND_PX = 6  # how far an overlay is followed beyond its matte
 REACH = max(max(map(abs, shift)) for shift in BESIDE) + 1  # px from a region's edge in which all of BESIDE is there
+CHANCE = 0.05  # of an overlay, that is seen where it is gone
 GOES_ON = 0.3  # of an overlay's contrast: so much of it is still the overlay and not the codec's ringing
 
 
@@ -57,6 +58,11 @@ class Verdict:
     rim: float  # share of its contrast that is found just beyond its matte, 0..1
     reach: int  # px by which it reaches beyond
     text: float  # share of a line's letters in whose place text is found again, 0..1
+
+    @property
+    def confidence(self) -> float:
+        """How sure it is that the overlay is gone, 0..1: 1 where no more is seen than chance makes."""
+        return min(1.0, 1 + CHANCE - max(self.left, self.rim, self.text))
 
 
 @dataclass(frozen=True)

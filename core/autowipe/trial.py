@@ -15,15 +15,18 @@ from .composite import composite
 from .decode import Clip, Frame
 from .ends import lengthened
 from .matte import Mattes
-from .mends import LEFT, Mends, View
+from .mends import LEFT, RIM, Mends, View, verdict_of
 from .plan import Overlay, Plan
-from .secondlook import Looker, look, spots, verdict
+from .secondlook import CHANCE, Looker, Verdict, spots
 from .timing import FrameRange, Window
 from .windows import plates_of
 
 LOOKS = 3  # at an overlay, where the clip is long enough
 FRAMES_A_LOOK = 30  # of the plan's range: looks cost at most some percent of a wipe
-BETTER = 0.7  # of what was left without a mend: at most so much, for it to be taken
+FITS = 5  # other frames of an overlay of which something is left, by which its maps are mended
+TURNS = 2  # the effect that is measured by changes with each mend
+NEAR = 60  # frames that are sooner decoded on the way than sought anew
+BETTER = 0.9  # of what was left without a mend: at most so much, for it to be taken
 
 
 def settled(plan: Plan, folder: Path, maps: str, clip: Clip) -> Plan:
@@ -32,33 +35,37 @@ def settled(plan: Plan, folder: Path, maps: str, clip: Clip) -> Plan:
     `folder`: where the plan's maps are, and the mended ones go, under names that begin with `maps`.
     """
     plan = lengthened(plan, folder, clip)
-    trial = _Trial(plan, folder, clip)
     overlays = plan.active()
+    every = spots(overlays, LOOKS)
+    most = max(2, len(plan.range) // FRAMES_A_LOOK)
+    trial = _Trial([every[len(every) * k // most] for k in range(most)] if len(every) > most else every, folder, clip)
     seen = trial.views(overlays, overlays, wipes=False)
     mends = Mends(folder, maps, clip.info.layout)
-    for mend in (mends.wider, mends.refitted, mends.doubted):
-        mended = {o.id: mend(o, seen[o.id]) for o in overlays if o.id in seen}
-        tried = tuple(mended.get(o.id) or o for o in overlays)
-        if tried == overlays:
-            continue
-        # Both by the mended template: else a mend that moves it would seem to help.
-        old, new = (trial.views(wiped, tried, wipes=True) for wiped in (overlays, tried))
-        taken = {o.id for o in overlays if mended.get(o.id) and _is_better(old[o.id], new[o.id])}
-        overlays = tuple(m if m.id in taken else o for o, m in zip(overlays, tried, strict=True))
-        seen |= {name: new[name] for name in taken}
+    ways = ((mends.wider, lambda v: v.rim >= RIM and v.reach), (mends.refitted, _is_left), (mends.doubted, _is_left))
+    for number, (mend, needs) in enumerate(ways):
+        for turn in range(TURNS):
+            needy = [o for o in overlays if o.id in seen and needs(verdict_of(seen[o.id]))]
+            if not needy:
+                break
+            # Fitted to some frames and judged by others: the scene's edges would else be taken for the overlay's.
+            fits = _Trial([frame for frame in spots(needy, FITS) if frame not in trial.frames], folder, clip)
+            basis = fits.views(overlays, needy, wipes=True)
+            mended = {o.id: mend(o, basis.get(o.id, seen[o.id]), f"mended{number}{turn}") for o in needy}
+            taken = trial.better(overlays, {name: new for name, new in mended.items() if new}, seen)
+            if not taken:
+                break
+            overlays = tuple(taken.get(o.id, o) for o in overlays)
     told = {o.id: _told(o, seen[o.id]) if o.id in seen else o for o in overlays}
     return replace(plan, overlays=tuple(told.get(overlay.id, overlay) for overlay in plan.overlays))
 
 
 class _Trial:
-    """The frames of a trial, wiped and looked at anew for each variant of the plan."""
+    """Some frames, wiped and looked at anew for each variant of the plan."""
 
-    def __init__(self, plan: Plan, folder: Path, clip: Clip) -> None:
+    def __init__(self, frames: list[int], folder: Path, clip: Clip) -> None:
+        self.frames = frames
         self._folder, self._clip = folder, clip
         self._free = AreaMask((), clip.info, "hold-out")
-        every = spots(plan.active(), LOOKS)
-        most = max(2, len(plan.range) // FRAMES_A_LOOK)
-        self._frames = [every[len(every) * k // most] for k in range(most)] if len(every) > most else every
 
     def views(self, wiped: Sequence[Overlay], judged: Sequence[Overlay], *, wipes: bool) -> dict[str, list[View]]:
         """What is seen of `judged` in frames out of which `wiped` were taken; without `wipes` only translucent ones."""
@@ -66,10 +73,9 @@ class _Trial:
         mattes = Mattes(tuple(wiped), self._folder, layout, self._free)
         looker = Looker(judged, self._folder, layout, self._free)
         seen: dict[str, list[View]] = {}
-        for number in self._frames:
-            only = FrameRange(number, number + 1)
-            (frame,) = self._clip.frames(only)
-            parts = looker.before(number, frame.views)
+        for frame in self._pictures():
+            only = FrameRange(frame.index, frame.index + 1)
+            parts = looker.before(frame.index, frame.views)
             if wipes or any(part.maps is not None for part in parts):
                 # Un-blended and spread over: what is borrowed or invented is not the overlay's.
                 (plates,) = plates_of([Window(only, only)], mattes, _Decoded(self._clip, frame), "draft", ("unblend",))
@@ -79,6 +85,28 @@ class _Trial:
                 is_seen = wipes or part.maps is not None
                 seen.setdefault(part.overlay, []).append((part, after if is_seen else None))
         return seen
+
+    def better(
+        self, overlays: tuple[Overlay, ...], mended: dict[str, Overlay], seen: dict[str, list[View]]
+    ) -> dict[str, Overlay]:
+        """Those of the mended overlays that look better; what is now seen of them goes to `seen`."""
+        if not mended:
+            return {}
+        tried = tuple(mended.get(overlay.id, overlay) for overlay in overlays)
+        # Both by the mended template: else a mend that moves it would seem to help.
+        old, new = (self.views(wiped, tried, wipes=True) for wiped in (overlays, tried))
+        taken = {name: o for name, o in mended.items() if _is_better(*(v[name] for v in (seen, old, new)))}
+        seen |= {name: new[name] for name in taken}
+        return taken
+
+    def _pictures(self) -> Iterator[Frame]:
+        frames: Iterator[Frame] = iter(())
+        last = -NEAR
+        for number in sorted(self.frames):
+            if number > last + NEAR:
+                frames = self._clip.frames(FrameRange(number, self._clip.info.frames))
+            last = number
+            yield next(frame for frame in frames if frame.index == number)
 
 
 class _Decoded(Clip):
@@ -91,16 +119,23 @@ class _Decoded(Clip):
         return iter([self._only])
 
 
-def _is_better(old: Sequence[View], new: Sequence[View]) -> bool:
-    before, after = (verdict([look(*view) for view in views]) for views in (old, new))
-    return before.left >= LEFT and after.left <= BETTER * before.left
+def _is_better(was: Sequence[View], old: Sequence[View], new: Sequence[View]) -> bool:
+    """Whether a mend is to be taken. `was`: by the old template; `old`, `new`: without and with it, by the new one."""
+    before, without, with_it = (verdict_of(views) for views in (was, old, new))
+    if before.rim >= RIM:
+        return with_it.rim <= before.rim / 2 and with_it.left <= max(without.left, CHANCE)
+    return with_it.left <= BETTER * without.left
+
+
+def _is_left(seen: Verdict) -> bool:
+    return seen.left >= LEFT
 
 
 def _told(overlay: Overlay, views: Sequence[View]) -> Overlay:
     """The overlay with what the trial saw of it."""
-    seen = verdict([look(*view) for view in views])
+    seen = verdict_of(views)
     return replace(
         overlay,
-        confidence=overlay.confidence * (1 - max(seen.left, seen.rim)),
+        confidence=min(overlay.confidence, seen.confidence),
         evidence={**overlay.evidence, "left in a trial": seen.left, "beyond its matte": seen.rim},
     )
