@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .hole import points
 from .match import spread
 
 MOST_PIXELS = 40_000  # a larger region is looked at in a smaller size: with the mending after it, nothing is lost
@@ -32,10 +33,12 @@ class Motion:
     backward: list[np.ndarray]  # [t]: from frame t + 1 to t
     shape: tuple[int, int]  # of the region
 
-    def between(self, t: int, s: int) -> np.ndarray:
-        """(H, W, 2) float32 px: how far the pixels of frame `t` have moved in its neighbour `s`."""
+    def at(self, t: int, s: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far the points (x, y), (N,) px each, of frame `t` have moved in its neighbour `s`: to the right, down."""
         flow = self.forward[t] if s > t else self.backward[s]
-        return cv2.resize(flow, self.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        across, along = flow.shape[1] / self.shape[1], flow.shape[0] / self.shape[0]
+        moved = points(flow, (x + 0.5) * across - 0.5, (y + 0.5) * along - 0.5, cv2.INTER_LINEAR)
+        return moved[:, 0], moved[:, 1]
 
 
 def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> Motion:
