@@ -17,6 +17,7 @@ from .flow import Motion, follow
 from .hole import Hole, Part, hole_of, shrink
 from .job import COMPLETERS
 from .layers import layers
+from .maps import Unblend
 from .match import Candidate, compete, fuse, hold_against, match, spatial, spread
 from .missed import take_in
 from .planes import from_levels, to_levels
@@ -100,42 +101,52 @@ def _unblend(crops: Crops) -> _Scene:
     count, shape = len(crops.frames), crops.planes[0][0].shape
     volumes = [np.empty((count, *plane.shape), np.float32) for plane in crops.planes[0]]
     scene = _Scene(volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [], np.ones((count, *shape), bool))
+    noisy: dict[int, np.ndarray] = {}  # by what un-blends it: what is as noisy in any frame is borrowed in all
+    changed: dict[int, list[np.ndarray]] = {}  # samples of each plane
+    lost: list[np.ndarray | None] = []
     for t, matte in enumerate(crops.mattes):
         for volume, levels in zip(volumes, to_levels(crops.planes[t], crops.layout), strict=True):
             volume[t] = levels
         cover = None if matte is None else matte > COVERED
         cover = cover if cover is not None and cover.any() else None
+        scene.covers.append(scene.covers[-1] if t and cover is not None and _equal(cover, scene.covers[-1]) else cover)
+        maps, gone = crops.unblends[t], None
+        if cover is not None and maps is not None and not crops.fading[t]:
+            key = id(maps)
+            if key not in noisy:
+                noisy[key] = np.zeros(shape, bool)
+                changed[key] = [
+                    np.flatnonzero((a != 1) | (b != 0))
+                    for a, b in zip(maps.transmission, maps.contribution, strict=True)
+                ]
+            gone = np.zeros(shape, bool)
+            for i, at in enumerate(changed[key]):
+                estimate, deviation = _beneath_at(crops, t, i, at)
+                volumes[i][t].ravel()[at] = estimate
+                if i == 0:
+                    noisy[key].ravel()[at] |= deviation > SHINES * NOISE
+                    gone.ravel()[at] = np.isinf(deviation)
+        lost.append(gone)
+    for t, (cover, gone) in enumerate(zip(scene.covers, lost, strict=True)):
+        is_same = t > 0 and cover is not None and cover is scene.covers[t - 1]
+        masks = None if cover is None else [shrink(cover, shift) for shift in scene.shifts]
+        scene.masks.append(scene.masks[-1] if is_same else masks)
         hidden = opaque = cover
-        beneath = None if cover is None else _beneath(crops, t)
-        if cover is not None and beneath is not None:
-            estimates, deviations = beneath
-            hidden = cover & (deviations[0] > SHINES * NOISE)
-            opaque = hidden & np.isinf(deviations[0])
+        if cover is not None and gone is not None:
+            hidden = cover & noisy[id(crops.unblends[t])]
+            opaque = cover & gone
             hidden, opaque = (mask if mask.any() else None for mask in (hidden, opaque))
-            for volume, estimate in zip(volumes, estimates, strict=True):
-                volume[t] = estimate
-        is_same = t > 0 and cover is not None and _equal(cover, scene.covers[-1])
-        scene.covers.append(scene.covers[-1] if is_same else cover)
-        masks = (
-            None
-            if cover is None
-            else [shrink(cover, shift) for shift in scene.shifts]
-            if not is_same
-            else scene.masks[-1]
-        )
-        scene.masks.append(masks)
         hole = scene.holes[-1] if t else None
         if hidden is None:
             hole = None
         elif hole is None or not np.array_equal(hidden, hole.hidden):
             hole = hole_of(hidden, scene.shifts)
         scene.holes.append(hole)
-        if hole is not None:
-            scene.seen[t].ravel()[hole.spots] = False
-        scene.opaque.append(
-            scene.opaque[-1] if t and opaque is not None and _equal(opaque, scene.opaque[-1]) else opaque
-        )
-        if hole is not None and opaque is not None:
+        scene.opaque.append(opaque)
+        if hole is None:
+            continue
+        scene.seen[t].ravel()[hole.spots] = False
+        if opaque is not None:
             for volume, shift in zip(volumes, scene.shifts, strict=True):
                 at = hole.parts[shift].box
                 (volume[t][at],) = spread([volume[t][at]], ~shrink(opaque, shift)[at])
@@ -146,12 +157,14 @@ def _equal(mask: np.ndarray, other: np.ndarray | None) -> bool:
     return other is not None and np.array_equal(mask, other)
 
 
-def _beneath(crops: Crops, t: int) -> tuple[list[np.ndarray], list[np.ndarray]] | None:
-    """Estimates and deviations of the picture beneath; None where the overlay is opaque, or is coming or going."""
+def _beneath_at(crops: Crops, t: int, i: int, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate and deviation of the picture beneath, of some samples (N,) of plane `i`: (N,) float32 levels."""
     maps = crops.unblends[t]
-    if maps is None or crops.fading[t]:
-        return None
-    return invert(to_levels(crops.planes[t], crops.layout), maps, NOISE)
+    assert maps is not None
+    seen = to_levels([np.take(plane, at if k == i else []) for k, plane in enumerate(crops.planes[t])], crops.layout)
+    a, b = np.take(maps.transmission[i], at), np.take(maps.contribution[i], at)
+    (estimate,), (deviation,) = invert([seen[i]], Unblend([a], [b], maps.doubt and [np.take(maps.doubt[i], at)]), NOISE)
+    return estimate, deviation
 
 
 def _places(
@@ -242,11 +255,12 @@ def _fill(
     device: str,
 ) -> None:
     """Completes a frame in the scene itself: borrows what it can, keeps what was invented before, fills `missing`."""
-    hole, opaque, beneath = scene.holes[t], scene.opaque[t], _beneath(crops, t)
+    hole, opaque, maps = scene.holes[t], scene.opaque[t], crops.unblends[t]
+    beneath = invert(to_levels(crops.planes[t], crops.layout), maps, NOISE) if maps and not crops.fading[t] else None
     assert hole is not None and opaque is not None
     kept = _nowhere(opaque & ~missing, hole, seen)
     values, variance = [volume[t].copy() for volume in scene.volumes], np.zeros(scene.shape, np.float32)
-    for i, part, offers in _offers(scene, t, seen, invented, beneath):
+    for i, part, offers in _offers(scene, crops, t, seen, invented):
         _only(offers[1 + len(seen) : 1 + len(seen) + len(invented)], kept, scene.shifts[i], part)
         value, expected, _ = fuse(offers)
         values[i].ravel()[part.at] = value
@@ -276,17 +290,13 @@ def _only(offers: Sequence[Candidate], mask: np.ndarray, shift: tuple[int, int],
 
 
 def _offers(
-    scene: _Scene,
-    t: int,
-    seen: list[Places],
-    invented: list[Places],
-    beneath: tuple[list[np.ndarray], list[np.ndarray]] | None,
+    scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: list[Places]
 ) -> Iterator[tuple[int, Part, list[Candidate]]]:
     """For each plane its hidden samples in a frame, and all ways to complete them.
 
     Spread from around; borrowed from each of the places, matched to what is around them; un-blended.
     """
-    hole = scene.holes[t]
+    hole, maps = scene.holes[t], None if crops.fading[t] else crops.unblends[t]
     assert hole is not None
     for shift, planes in scene.kin().items():
         part, volumes = hole.parts[shift], [scene.volumes[i] for i in planes]
@@ -295,7 +305,7 @@ def _offers(
         for k, (i, volume) in enumerate(zip(planes, volumes, strict=True)):
             picture = volume[t]
             smooth = picture
-            if beneath is not None:  # the picture itself holds what was un-blended
+            if maps is not None:  # the picture itself holds what was un-blended
                 smooth = picture.copy()
                 (smooth[part.box],) = spread([picture[part.box]], ~part.mask)
             offers = [spatial(smooth, part)]
@@ -305,9 +315,9 @@ def _offers(
             if len(seen) > 2:
                 borrowed = offers[1 : 1 + len(seen)]
                 compete(list(zip(borrowed[::2], borrowed[1::2], strict=True)), part)
-            if beneath is not None:
-                witness = Candidate(*(np.take(one[i], part.at) for one in beneath))
-                witness.variance **= 2
+            if maps is not None:
+                estimate, deviation = _beneath_at(crops, t, i, part.at)
+                witness = Candidate(estimate, deviation**2)
                 for offer in offers:
                     hold_against(offer, witness, part)
                 offers.append(witness)
@@ -326,7 +336,7 @@ def _match(scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: li
         missing = np.zeros_like(cover) if opaque is None else _nowhere(opaque, hole, seen)
         invented = invented if missing.any() else []
         labels = np.array([INVENTED, *[BORROWED] * len(seen), *[INVENTED] * len(invented), UNBLENDED], np.uint8)
-        for i, part, offers in _offers(scene, t, seen, invented, _beneath(crops, t)):
+        for i, part, offers in _offers(scene, crops, t, seen, invented):
             _only(offers[1 + len(seen) : 1 + len(seen) + len(invented)], missing, scene.shifts[i], part)
             value, _, heaviest = fuse(offers)
             parts[i].ravel()[part.at] = value

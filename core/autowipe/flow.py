@@ -22,6 +22,7 @@ NEAR_PX = 4.0  # the same for the second look, for which the hidden part moves a
 CELL = 4  # px of the looked-at size: grid on which the flow is completed
 USUAL_ERROR = 0.1  # px squared, of a flow vector
 FAR_PX = 4.0  # px of the looked-at size: from here on the flow's own search may lose its way
+SETTLED_PX = 0.01  # by which an affine motion changes no more
 OWN_SHARE = 0.5  # of a trusted flow vector against its surroundings'
 
 
@@ -161,7 +162,9 @@ def _affine(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
         robust = fixed / (1 + error / max(USUAL_ERROR, usual))
         weighted = terms * robust
         solution = np.linalg.solve(weighted @ terms.T + ridge * robust.sum(), weighted @ target.T)
-        fit = solution.T @ terms
+        last, fit = fit, solution.T @ terms
+        if np.abs(fit - last).max() < SETTLED_PX:
+            break
     return fit.T.reshape(h, w, 2).astype(np.float32)
 
 

@@ -145,7 +145,12 @@ def _part(
     of_band = np.flatnonzero((ring_y % sy == 0) & (ring_x % sx == 0) & (distance <= RING_PX * max(sx, sy)))
     ring_y, ring_x = ring_y[of_band], ring_x[of_band]
     ry, rx = ring_y // sy, ring_x // sx
-    coarse = (-(-mask.shape[0] // COARSE), -(-mask.shape[1] // COARSE))
+    ends = [
+        (min(a.min(), b.min(initial=h)), max(a.max(), b.max(initial=0)))
+        for a, b, h in ((y, ry, height), (x, rx, width))
+    ]
+    (first, last), (left_most, right_most) = ends
+    coarse = ((last - first) // COARSE + 1, (right_most - left_most) // COARSE + 1)
     return Part(
         box=box,
         mask=mask,
@@ -161,9 +166,9 @@ def _part(
         ring=ry * w + rx,
         of_band=of_band,
         ring_at=np.stack([rx, ry, ring_x, ring_y]).astype(np.float32),
-        cells=(ry - top) // COARSE * coarse[1] + (rx - left) // COARSE,
+        cells=(ry - first) // COARSE * coarse[1] + (rx - left_most) // COARSE,
         coarse=coarse,
-        maps=np.stack([(x - left + 0.5) / COARSE - 0.5, (y - top + 0.5) / COARSE - 0.5]).astype(np.float32),
+        maps=np.stack([(x - left_most + 0.5) / COARSE - 0.5, (y - first + 0.5) / COARSE - 0.5]).astype(np.float32),
     )
 
 

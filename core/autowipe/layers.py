@@ -49,6 +49,18 @@ def layers(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> list[Mo
     starts = {k: found for k in range(0, count, SAMPLED) if (found := _split(pair(k), shape)) is not None}
     if len(starts) < max(1, LEAST_STARTS * len(range(0, count, SAMPLED))):
         return []
+
+    def apart(ways: dict[int, np.ndarray]) -> float:
+        """Px a frame by which the two motions differ where the picture is hidden."""
+        differences = [
+            np.hypot(*(_terms(spots, shape) @ (one - other)).T).mean()
+            for k, (one, other) in ways.items()
+            if len(spots := np.argwhere(hidden[k])[::THINNED, ::-1])
+        ]
+        return float(np.mean(differences)) if differences else 0.0
+
+    if apart({k: ways for k, (ways, _) in starts.items()}) < APART_PX:
+        return []
     first = max(starts, key=lambda k: starts[k][1])
     ways = {first: starts[first][0]}
     held = 1
@@ -56,12 +68,7 @@ def layers(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> list[Mo
         for k in order:
             ways[k], both = _follow(ways[k + back], pair(k), shape)
             held += both
-    apart = [
-        np.hypot(*(_terms(spots, shape) @ (ways[k][0] - ways[k][1])).T).mean()
-        for k, mask in enumerate(hidden[:-1])
-        if len(spots := np.argwhere(mask)[::THINNED, ::-1])
-    ]
-    if held < MOST_TIMES * count or not apart or np.mean(apart) < APART_PX:
+    if held < MOST_TIMES * count or apart(ways) < APART_PX:
         return []
     return [_motion([ways[k][i] for k in range(count)], shape) for i in (0, 1)]
 

@@ -138,7 +138,7 @@ def diffuse(sums: Sequence[np.ndarray], mass: np.ndarray) -> list[np.ndarray]:
     Push-pull over a pyramid (Gortler et al., The Lumigraph, 1996): an approximate membrane at a few passes' cost.
     """
     masses = [mass]
-    while max(masses[-1].shape) > 2:
+    while max(masses[-1].shape) > 2 and masses[-1].min() < 1:
         masses.append(_halved(masses[-1]))
     shares = [np.minimum(mass, 1) for mass in masses]
     scales = [share / np.maximum(mass, TINY) for share, mass in zip(shares, masses, strict=True)]
@@ -150,7 +150,8 @@ def diffuse(sums: Sequence[np.ndarray], mass: np.ndarray) -> list[np.ndarray]:
             levels.append(_halved(levels[-1]))
         result = np.full(masses[-1].shape, levels[-1].sum() / max(TINY, float(masses[-1].sum())), np.float32)
         for total, scale, rest in zip(levels[::-1], scales[::-1], rests[::-1], strict=True):
-            result = _doubled(result)[: total.shape[0], : total.shape[1]]
+            if total is not levels[-1]:
+                result = _doubled(result)[: total.shape[0], : total.shape[1]]
             own = total * scale
             for _ in range(SMOOTHED):
                 result *= rest
