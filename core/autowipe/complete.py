@@ -29,7 +29,7 @@ from .unblend import invert
 COVERED = 0.02  # a matte below this changes 8-bit samples by less than their rounding and the codec's noise
 NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
 SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
-WORKERS = 2  # frames matched at a time: more gain little, as each holds the interpreter for a good part
+WORKERS = 2  # frames worked on at a time: more gain little, as each holds the interpreter for a good part
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
 
@@ -41,8 +41,8 @@ def complete(
     completers: Sequence[str] = COMPLETERS,
     as_perceived: bool = False,
     device: str = "auto",
-) -> list[Plate]:
-    """Plates for those frames of `core` that an overlay covers.
+) -> Iterator[Plate]:
+    """Plates for those frames of `core` that an overlay covers, in order; later ones are made meanwhile.
 
     `crops` is one region over consecutive frames of one shot; frames outside `core` only serve to borrow from.
     `completers`: the ways that may be used, of job.COMPLETERS; the surroundings are spread over what none reaches.
@@ -54,7 +54,7 @@ def complete(
     crops = settle_strength(crops) if "unblend" in completers else replace(crops, unblends=[None] * len(crops.frames))
     scene = _unblend(crops)
     if not any(cover is not None for cover in scene.covers):
-        return []
+        return iter(())
     keyframes = KEYFRAMES[quality] if "invent" in completers else 0
     seen, invented = _places(scene, crops, keyframes, device, borrows="borrow" in completers)
     todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.covers[t] is not None]
@@ -62,7 +62,7 @@ def complete(
     def matched(t: int) -> Plate:
         return _match(scene, crops, t, seen[t], invented[t])
 
-    return list(_workers().map(matched, todo))
+    return _workers().map(matched, todo)
 
 
 @cache
@@ -143,14 +143,19 @@ def _unblend(crops: Crops) -> _Scene:
             hole = hole_of(hidden, scene.shifts)
         scene.holes.append(hole)
         scene.opaque.append(opaque)
-        if hole is None:
-            continue
-        scene.seen[t].ravel()[hole.spots] = False
-        if opaque is not None:
-            for volume, shift in zip(volumes, scene.shifts, strict=True):
-                at = hole.parts[shift].box
-                (volume[t][at],) = spread([volume[t][at]], ~shrink(opaque, shift)[at])
+        if hole is not None:
+            scene.seen[t].ravel()[hole.spots] = False
+    list(_workers().map(lambda t: _spread_over(scene, t), range(count)))
     return scene
+
+
+def _spread_over(scene: _Scene, t: int) -> None:
+    """Spreads the surroundings over what nothing is known of; in place."""
+    hole, opaque = scene.holes[t], scene.opaque[t]
+    if hole is not None and opaque is not None:
+        for volume, shift in zip(scene.volumes, scene.shifts, strict=True):
+            at = hole.parts[shift].box
+            (volume[t][at],) = spread([volume[t][at]], ~shrink(opaque, shift)[at])
 
 
 def _equal(mask: np.ndarray, other: np.ndarray | None) -> bool:
@@ -182,10 +187,11 @@ def _places(
     nothing = np.zeros(scene.shape, bool)
     lumas = [cv2.convertScaleAbs(luma) for luma in scene.volumes[0]]
     opaque = [nothing if mask is None else mask for mask in scene.opaque]
-    motion = follow(lumas, opaque)
+    run = _workers().map
+    motion = follow(lumas, opaque, run)
     seen = none
     if borrows:
-        ways = [_both_ways(scene, scene.seen, way) for way in (motion, *layers(lumas, opaque))]
+        ways = [_both_ways(scene, scene.seen, way) for way in (motion, *layers(lumas, opaque, run))]
         seen = [[one for way in frame for one in way] for frame in zip(*ways, strict=True)]
     return seen, _invent(scene, crops, motion, seen, keyframes, device)
 

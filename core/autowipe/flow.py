@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -42,22 +42,26 @@ class Motion:
         return moved[:, 0], moved[:, 1]
 
 
-def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> Motion:
-    """Measures the flow where the picture is seen, and completes it from there where it is not."""
+def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray], run: Callable[..., Iterable] = map) -> Motion:
+    """Measures the flow where the picture is seen, and completes it from there where it is not.
+
+    `run`: does the work on single frames, as `map` does.
+    """
     h, w = lumas[0].shape
     scale = int(np.ceil(np.sqrt(h * w / MOST_PIXELS)))
     size = (max(LEAST_PX, -(-w // scale)), max(LEAST_PX, -(-h // scale)))
     ratio = np.array([w / size[0], h / size[1]], np.float32)
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    motion = Motion([], [], (h, w))
-    last = _view(lumas[0], hidden[0], size)
-    for luma, mask in zip(lumas[1:], hidden[1:], strict=True):
-        new = _view(luma, mask, size)
-        ahead, back = _flow(dis, last, new)
-        motion.forward.append(_half(ahead * ratio))
-        motion.backward.append(_half(back * ratio))
-        last = new
-    return motion
+
+    def view(luma: np.ndarray, mask: np.ndarray) -> _View:
+        return _view(luma, mask, size)
+
+    def flow(one: _View, other: _View) -> tuple[np.ndarray, np.ndarray]:
+        ahead, back = _flow(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST), one, other)
+        return _half(ahead * ratio), _half(back * ratio)
+
+    views = list(run(view, lumas, hidden))
+    flows = list(run(flow, views[:-1], views[1:]))
+    return Motion([ahead for ahead, _ in flows], [back for _, back in flows], (h, w))
 
 
 def grid(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

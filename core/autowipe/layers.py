@@ -7,7 +7,7 @@ motion each, both motions are offered; which one a hidden pixel belongs to is to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -36,18 +36,22 @@ class _Pair:
     ways: np.ndarray  # (n, 2) float32
 
 
-def layers(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> list[Motion]:
+def layers(
+    lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray], run: Callable[..., Iterable] = map
+) -> list[Motion]:
     """The motions of two surfaces, or none where there is only one.
 
-    `lumas`: (H, W) uint8 each; `hidden`: (H, W) bool each.
+    `lumas`: (H, W) uint8 each; `hidden`: (H, W) bool each; `run`: does the work on single frames, as `map` does.
     """
     shape, count = lumas[0].shape, len(lumas) - 1
 
     def pair(k: int) -> _Pair:
         return _ways(lumas[k], lumas[k + 1], hidden[k])
 
-    starts = {k: found for k in range(0, count, SAMPLED) if (found := _split(pair(k), shape)) is not None}
-    if len(starts) < max(1, LEAST_STARTS * len(range(0, count, SAMPLED))):
+    sampled = range(0, count, SAMPLED)
+    splits = run(lambda k: _split(pair(k), shape), sampled)
+    starts = {k: split for k, split in zip(sampled, splits, strict=True) if split is not None}
+    if len(starts) < max(1, LEAST_STARTS * len(sampled)):
         return []
 
     def apart(ways: dict[int, np.ndarray]) -> float:
@@ -61,12 +65,13 @@ def layers(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> list[Mo
 
     if apart({k: ways for k, (ways, _) in starts.items()}) < APART_PX:
         return []
+    pairs = list(run(pair, range(count)))
     first = max(starts, key=lambda k: starts[k][1])
     ways = {first: starts[first][0]}
     held = 1
     for order, back in ((range(first + 1, count), -1), (range(first - 1, -1, -1), 1)):
         for k in order:
-            ways[k], both = _follow(ways[k + back], pair(k), shape)
+            ways[k], both = _follow(ways[k + back], pairs[k], shape)
             held += both
     if held < MOST_TIMES * count or apart(ways) < APART_PX:
         return []
