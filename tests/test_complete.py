@@ -72,7 +72,7 @@ def error(plate: Plate, clean: list[np.ndarray], plane: int = 0) -> float:
 def test_what_a_pan_uncovers_is_borrowed(px: float) -> None:
     clean = pan(30, px)
 
-    plates = complete(covered(clean, list(range(30))), FrameRange(0, 30), quality="normal")
+    plates = list(complete(covered(clean, list(range(30))), FrameRange(0, 30), quality="normal"))
 
     assert [plate.frame for plate in plates] == list(range(30))
     middle = plates[15]
@@ -84,14 +84,14 @@ def test_a_locked_off_shot_gives_back_the_pixels_of_other_frames() -> None:
     clean = pan(20, 0)
     when = list(range(6, 14))
 
-    plates = complete(covered(clean, when), FrameRange(0, 20), quality="normal")
+    plates = list(complete(covered(clean, when), FrameRange(0, 20), quality="normal"))
 
     assert [plate.frame for plate in plates] == when
     assert all(error(plate, clean[plate.frame]) < 1 for plate in plates)
 
 
 def test_what_was_never_visible_is_invented_once_and_rests() -> None:
-    plates = complete(covered(pan(12, 0), list(range(12))), FrameRange(0, 12), quality="normal")
+    plates = list(complete(covered(pan(12, 0), list(range(12))), FrameRange(0, 12), quality="normal"))
 
     assert all((plate.provenance[BOX] == INVENTED).all() for plate in plates)
     assert max(np.ptp(np.stack([plate.planes[0][BOX] for plate in plates]).astype(int), axis=0).ravel()) <= 1
@@ -101,7 +101,7 @@ def test_what_was_never_visible_is_invented_once_and_rests() -> None:
 def test_only_the_ways_that_are_asked_for_are_used(ways: tuple[str, ...], label: int) -> None:
     clean = pan(20, 3)
 
-    plates = complete(covered(clean, list(range(20))), FrameRange(0, 20), quality="normal", completers=ways)
+    plates = list(complete(covered(clean, list(range(20))), FrameRange(0, 20), quality="normal", completers=ways))
 
     assert (plates[10].provenance[BOX] == label).mean() > 0.9
 
@@ -109,7 +109,7 @@ def test_only_the_ways_that_are_asked_for_are_used(ways: tuple[str, ...], label:
 def test_without_any_way_the_surroundings_are_spread_over() -> None:
     clean = [[np.full_like(part, 90) for part in frame] for frame in pan(4, 0)]
 
-    plates = complete(covered(clean, [1, 2]), FrameRange(0, 4), quality="normal", completers=())
+    plates = list(complete(covered(clean, [1, 2]), FrameRange(0, 4), quality="normal", completers=()))
 
     assert all(error(plate, clean[plate.frame]) < 1 for plate in plates)
 
@@ -125,8 +125,8 @@ def test_frames_at_the_ends_in_which_a_perceived_overlay_still_shows_are_taken_i
     when = range(8 + missed, 20 - missed)
     crops.mattes = [matte if t in when else None for t, matte in enumerate(crops.mattes)]
 
-    perceived = complete(crops, FrameRange(0, 30), quality="normal", as_perceived=True)
-    wished = complete(crops, FrameRange(0, 30), quality="normal")
+    perceived = list(complete(crops, FrameRange(0, 30), quality="normal", as_perceived=True))
+    wished = list(complete(crops, FrameRange(0, 30), quality="normal"))
 
     assert [plate.frame for plate in perceived] == list(range(8, 20))
     assert [plate.frame for plate in wished] == list(when)
@@ -137,7 +137,7 @@ def test_a_change_of_light_is_carried_into_what_is_borrowed() -> None:
     for t in range(8, 16):
         clean[t][0] = clean[t][0] + np.uint8(20)
 
-    plates = complete(covered(clean, list(range(8, 16))), FrameRange(0, 16), quality="normal")
+    plates = list(complete(covered(clean, list(range(8, 16))), FrameRange(0, 16), quality="normal"))
 
     assert all(error(plate, clean[plate.frame]) < 3 for plate in plates)
 
@@ -157,7 +157,7 @@ def test_a_translucent_mark_is_un_blended() -> None:
     crops.mattes = [matte] * 6
     crops.unblends = [Unblend([m[0] for m in maps], [m[1] for m in maps])] * 6
 
-    plates = complete(crops, FrameRange(0, 6), quality="normal")
+    plates = list(complete(crops, FrameRange(0, 6), quality="normal"))
 
     assert all(error(plate, clean[plate.frame], plane) < 1 for plate in plates for plane in range(3))
     assert all((plate.provenance[BOX] == UNBLENDED).all() for plate in plates)
@@ -179,7 +179,7 @@ def test_only_covered_frames_of_the_core_come_back_and_the_crops_stay_as_they_we
     crops = covered(pan(12, 1.5), list(range(3, 9)))
     before = deepcopy(crops.planes)
 
-    plates = complete(crops, FrameRange(5, 12), quality="normal")
+    plates = list(complete(crops, FrameRange(5, 12), quality="normal"))
 
     assert [plate.frame for plate in plates] == [5, 6, 7, 8]
     for old, new in zip(before, crops.planes, strict=True):
@@ -202,7 +202,7 @@ def test_an_empty_matte_gives_no_plate() -> None:
     crops = covered(pan(3, 1), [1])
     crops.mattes = [np.zeros(SIZE, np.float32), None, None]
 
-    assert complete(crops, FrameRange(0, 3), quality="normal") == []
+    assert list(complete(crops, FrameRange(0, 3), quality="normal")) == []
 
 
 @pytest.mark.parametrize("quality", ["draft", "normal", "best"])
@@ -210,7 +210,7 @@ def test_an_empty_matte_gives_no_plate() -> None:
 def test_short_windows_are_completed_at_every_quality(count: int, quality: str) -> None:
     clean = pan(count, 1)
 
-    plates = complete(covered(clean, list(range(count))), FrameRange(0, count), quality=quality)
+    plates = list(complete(covered(clean, list(range(count))), FrameRange(0, count), quality=quality))
 
     assert len(plates) == count
     assert all(error(plate, clean[plate.frame]) < 50 for plate in plates)
@@ -230,7 +230,7 @@ def test_every_layout_is_completed_in_its_own_integers(layout: Layout) -> None:
     clean = pan(12, 2, layout)
     when = list(range(4, 9))
 
-    plates = complete(covered(clean, when, layout), FrameRange(0, 12), quality="normal")
+    plates = list(complete(covered(clean, when, layout), FrameRange(0, 12), quality="normal"))
 
     assert len(plates) == len(when)
     for plate in plates:
@@ -248,7 +248,7 @@ def test_an_odd_region_with_the_overlay_at_its_border_is_completed() -> None:
     matte[45:, 70:] = 1
     crops.mattes = [matte] * 10
 
-    plates = complete(crops, FrameRange(0, 10), quality="normal")
+    plates = list(complete(crops, FrameRange(0, 10), quality="normal"))
 
     assert len(plates) == 10
     assert [part.shape for part in plates[0].planes] == [(61, 99), (31, 50), (31, 50)]
@@ -258,11 +258,13 @@ def test_a_region_that_is_covered_whole_does_not_fail() -> None:
     crops = covered(pan(4, 1), list(range(4)))
     crops.mattes = [np.ones(SIZE, np.float32)] * 4
 
-    assert len(complete(crops, FrameRange(0, 4), quality="normal")) == 4
+    assert len(list(complete(crops, FrameRange(0, 4), quality="normal"))) == 4
 
 
 def test_the_same_crops_give_the_same_plates() -> None:
-    first, second = (complete(covered(pan(8, 1.7), list(range(8))), FrameRange(0, 8), quality="normal") for _ in "ab")
+    first, second = (
+        list(complete(covered(pan(8, 1.7), list(range(8))), FrameRange(0, 8), quality="normal")) for _ in "ab"
+    )
 
     for one, other in zip(first, second, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one.planes, other.planes, strict=True))

@@ -65,7 +65,7 @@ def test_a_fade_is_un_blended_frame_by_frame():
     strengths = [min(1.0, (t + 1) / 6) for t in range(COUNT)]
     given = crops(clean, strengths, maps_of(letters()), [t < 5 for t in range(COUNT)])
 
-    plates = complete(given, FrameRange(0, COUNT), quality="normal")
+    plates = list(complete(given, FrameRange(0, COUNT), quality="normal"))
 
     for plate, picture in zip(plates, clean, strict=True):
         inside = letters() > 0.2

@@ -58,10 +58,10 @@ def test_training_from_scratch_ends_with_a_weight_that_the_engine_uses(
     assert min(losses[-2:]) < losses[0]
     assert weightfiles.entries(out)["completer"]["data"] == ["one.mkv"]
     clean = covered(pan(2, 0), [0, 1])
-    before = complete(clean, FrameRange(0, 2), quality="normal")
+    before = list(complete(clean, FrameRange(0, 2), quality="normal"))
     monkeypatch.setattr(weightfiles, "shipped", lambda: out)
     network.loaded.cache_clear()
-    after = complete(clean, FrameRange(0, 2), quality="normal")
+    after = list(complete(clean, FrameRange(0, 2), quality="normal"))
     network.loaded.cache_clear()
     assert (after[0].provenance[BOX] == INVENTED).all()
     assert (before[0].planes[0][BOX] != after[0].planes[0][BOX]).any()

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from .hole import points
 from .match import spread
 
 MOST_PIXELS = 40_000  # a larger region is looked at in a smaller size: with the mending after it, nothing is lost
@@ -21,6 +22,7 @@ NEAR_PX = 4.0  # the same for the second look, for which the hidden part moves a
 CELL = 4  # px of the looked-at size: grid on which the flow is completed
 USUAL_ERROR = 0.1  # px squared, of a flow vector
 FAR_PX = 4.0  # px of the looked-at size: from here on the flow's own search may lose its way
+SETTLED_PX = 0.01  # by which an affine motion changes no more
 OWN_SHARE = 0.5  # of a trusted flow vector against its surroundings'
 
 
@@ -32,28 +34,34 @@ class Motion:
     backward: list[np.ndarray]  # [t]: from frame t + 1 to t
     shape: tuple[int, int]  # of the region
 
-    def between(self, t: int, s: int) -> np.ndarray:
-        """(H, W, 2) float32 px: how far the pixels of frame `t` have moved in its neighbour `s`."""
+    def at(self, t: int, s: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far the points (x, y), (N,) px each, of frame `t` have moved in its neighbour `s`: to the right, down."""
         flow = self.forward[t] if s > t else self.backward[s]
-        return cv2.resize(flow, self.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        across, along = flow.shape[1] / self.shape[1], flow.shape[0] / self.shape[0]
+        moved = points(flow, (x + 0.5) * across - 0.5, (y + 0.5) * along - 0.5, cv2.INTER_LINEAR)
+        return moved[:, 0], moved[:, 1]
 
 
-def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> Motion:
-    """Measures the flow where the picture is seen, and completes it from there where it is not."""
+def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray], run: Callable[..., Iterable] = map) -> Motion:
+    """Measures the flow where the picture is seen, and completes it from there where it is not.
+
+    `run`: does the work on single frames, as `map` does.
+    """
     h, w = lumas[0].shape
     scale = int(np.ceil(np.sqrt(h * w / MOST_PIXELS)))
     size = (max(LEAST_PX, -(-w // scale)), max(LEAST_PX, -(-h // scale)))
     ratio = np.array([w / size[0], h / size[1]], np.float32)
-    dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    motion = Motion([], [], (h, w))
-    last = _view(lumas[0], hidden[0], size)
-    for luma, mask in zip(lumas[1:], hidden[1:], strict=True):
-        new = _view(luma, mask, size)
-        ahead, back = _flow(dis, last, new)
-        motion.forward.append(_half(ahead * ratio))
-        motion.backward.append(_half(back * ratio))
-        last = new
-    return motion
+
+    def view(luma: np.ndarray, mask: np.ndarray) -> _View:
+        return _view(luma, mask, size)
+
+    def flow(one: _View, other: _View) -> tuple[np.ndarray, np.ndarray]:
+        ahead, back = _flow(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST), one, other)
+        return _half(ahead * ratio), _half(back * ratio)
+
+    views = list(run(view, lumas, hidden))
+    flows = list(run(flow, views[:-1], views[1:]))
+    return Motion([ahead for ahead, _ in flows], [back for _, back in flows], (h, w))
 
 
 def grid(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -158,7 +166,9 @@ def _affine(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
         robust = fixed / (1 + error / max(USUAL_ERROR, usual))
         weighted = terms * robust
         solution = np.linalg.solve(weighted @ terms.T + ridge * robust.sum(), weighted @ target.T)
-        fit = solution.T @ terms
+        last, fit = fit, solution.T @ terms
+        if np.abs(fit - last).max() < SETTLED_PX:
+            break
     return fit.T.reshape(h, w, 2).astype(np.float32)
 
 

@@ -7,7 +7,7 @@ motion each, both motions are offered; which one a hidden pixel belongs to is to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -24,6 +24,7 @@ FEWEST, LEAST_SHARE = 12, 0.12  # corners, and share of them, that a surface has
 APART_PX = 0.5  # a frame, by which two surfaces' motions differ where it matters: else one will do
 MOST_TIMES = 0.6  # share of the frames in which both are seen
 SAMPLED, LEAST_STARTS = 5, 0.2  # one in so many frames is looked at first; share of these in which there are two
+THINNED = 16  # one in so many hidden pixels tells how far two motions are apart
 SCALES = (1.0, 1.0, 0.7, 0.7, SAME_PX, SAME_PX)  # px, round by round, from which a corner does not count
 
 
@@ -35,32 +36,44 @@ class _Pair:
     ways: np.ndarray  # (n, 2) float32
 
 
-def layers(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> list[Motion]:
+def layers(
+    lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray], run: Callable[..., Iterable] = map
+) -> list[Motion]:
     """The motions of two surfaces, or none where there is only one.
 
-    `lumas`: (H, W) uint8 each; `hidden`: (H, W) bool each.
+    `lumas`: (H, W) uint8 each; `hidden`: (H, W) bool each; `run`: does the work on single frames, as `map` does.
     """
     shape, count = lumas[0].shape, len(lumas) - 1
 
     def pair(k: int) -> _Pair:
         return _ways(lumas[k], lumas[k + 1], hidden[k])
 
-    starts = {k: found for k in range(0, count, SAMPLED) if (found := _split(pair(k), shape)) is not None}
-    if len(starts) < max(1, LEAST_STARTS * len(range(0, count, SAMPLED))):
+    sampled = range(0, count, SAMPLED)
+    splits = run(lambda k: _split(pair(k), shape), sampled)
+    starts = {k: split for k, split in zip(sampled, splits, strict=True) if split is not None}
+    if len(starts) < max(1, LEAST_STARTS * len(sampled)):
         return []
+
+    def apart(ways: dict[int, np.ndarray]) -> float:
+        """Px a frame by which the two motions differ where the picture is hidden."""
+        differences = [
+            np.hypot(*(_terms(spots, shape) @ (one - other)).T).mean()
+            for k, (one, other) in ways.items()
+            if len(spots := np.argwhere(hidden[k])[::THINNED, ::-1])
+        ]
+        return float(np.mean(differences)) if differences else 0.0
+
+    if apart({k: ways for k, (ways, _) in starts.items()}) < APART_PX:
+        return []
+    pairs = list(run(pair, range(count)))
     first = max(starts, key=lambda k: starts[k][1])
     ways = {first: starts[first][0]}
     held = 1
     for order, back in ((range(first + 1, count), -1), (range(first - 1, -1, -1), 1)):
         for k in order:
-            ways[k], both = _follow(ways[k + back], pair(k), shape)
+            ways[k], both = _follow(ways[k + back], pairs[k], shape)
             held += both
-    apart = [
-        np.hypot(*(_flow(ways[k][0], shape) - _flow(ways[k][1], shape))[mask].T).mean()
-        for k, mask in enumerate(hidden[:-1])
-        if mask.any()
-    ]
-    if held < MOST_TIMES * count or not apart or np.mean(apart) < APART_PX:
+    if held < MOST_TIMES * count or apart(ways) < APART_PX:
         return []
     return [_motion([ways[k][i] for k in range(count)], shape) for i in (0, 1)]
 
@@ -142,24 +155,15 @@ def _follow(models: np.ndarray, pair: _Pair, shape: tuple[int, int]) -> tuple[np
     return np.stack(new), all(seen)
 
 
-def _flow(model: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(H, W, 2) float32 px."""
-    h, w = shape
-    x, y = grid(shape)
-    terms = np.dstack([np.ones(shape, np.float32), (x - w / 2) / 64, (y - h / 2) / 64])
-    return (terms @ model).astype(np.float32)
-
-
 def _motion(models: Sequence[np.ndarray], shape: tuple[int, int]) -> Motion:
     """Flow of one surface, there and back."""
-    half = (max(2, shape[0] // 8), max(2, shape[1] // 8))
+    h, w = max(2, shape[0] // 8), max(2, shape[1] // 8)
+    x, y = grid((h, w))
+    spots = np.stack([(x.ravel() + 0.5) * shape[1] / w - 0.5, (y.ravel() + 0.5) * shape[0] / h - 0.5], 1)
     forward, backward = [], []
     for model in models:
-        ahead = _flow(model, shape)
-        x, y = grid(shape)
-        back = -cv2.remap(
-            ahead, x - ahead[..., 0], y - ahead[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        forward.append(cv2.resize(ahead, half[::-1], interpolation=cv2.INTER_AREA))
-        backward.append(cv2.resize(back, half[::-1], interpolation=cv2.INTER_AREA))
+        ahead = _terms(spots, shape) @ model
+        back = -_terms(spots - ahead, shape) @ model
+        forward.append(ahead.reshape(h, w, 2).astype(np.float32))
+        backward.append(back.reshape(h, w, 2).astype(np.float32))
     return Motion(forward, backward, shape)

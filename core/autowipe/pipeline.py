@@ -301,7 +301,7 @@ def _output(job: Job, info: ClipInfo, whole: FrameRange, work: WorkFolder) -> Ou
 def _wipe(
     todo: list[Window],
     ends: list[int],
-    plates: Iterator[list[Plate]],
+    plates: Iterator[Iterator[Plate]],
     clip: Clip,
     whole: FrameRange,
     out: Output,
@@ -313,12 +313,13 @@ def _wipe(
         return
     frames = clip.frames(FrameRange(todo[0].core.start, whole.stop))
     for window, made in zip(todo, plates, strict=True):
-        by_frame: dict[int, list[Plate]] = {}
-        for plate in made:
-            by_frame.setdefault(plate.frame, []).append(plate)
+        due = next(made, None)
         for frame in frames:
             _tell_damage(frame, clip, run)
-            here = by_frame.pop(frame.index, [])
+            here = []
+            while due is not None and due.frame == frame.index:
+                here.append(due)
+                due = next(made, None)
             side.before(frame, here)
             for plate in here:
                 composite(frame.views, clip.info.layout, plate)

@@ -72,6 +72,7 @@ class Encoder:
             context.sample_aspect_ratio = self.sample_aspect
         context.field_order = self.field_order
         context.options = dict(self.options)
+        context.thread_type = "AUTO"  # whole frames where it can: slices wait for each other
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,22 +35,25 @@ def plates_of(
     completers: tuple[str, ...] = COMPLETERS,
     as_perceived: bool = False,
     device: str = "auto",
-) -> Iterator[list[Plate]]:
-    """The plates of each window, in order. The fields of interlaced material are completed apart, never blended."""
+) -> Iterator[Iterator[Plate]]:
+    """The plates of each window, frame by frame. The fields of interlaced material are completed apart, never blended.
 
-    def completed(crops: Crops, core: FrameRange) -> list[Plate]:
+    Plates that are not yet taken are made meanwhile.
+    """
+
+    def completed(crops: Crops, core: FrameRange) -> Iterator[Plate]:
         return complete(crops, core, quality=quality, completers=completers, as_perceived=as_perceived, device=device)
 
     reader = _CropReader(todo, mattes, clip)
     for number, window in enumerate(todo):
-        made: list[Plate] = []
+        made: list[Iterable[Plate]] = []
         for crops in reader.read(number):
             if clip.info.field_order == "progressive":
-                made += completed(crops, window.core)
+                made.append(completed(crops, window.core))
             else:
                 top, bottom = (completed(field, window.core) for field in _fields(crops))
-                made += _weave(top, bottom, crops)
-        yield made
+                made.append(_weave(top, bottom, crops))
+        yield heapq.merge(*made, key=lambda plate: plate.frame)
 
 
 class _CropReader:
@@ -148,7 +152,7 @@ def _taller(plane: np.ndarray, height: int, edge: float | None) -> np.ndarray:
     return np.concatenate((plane, new))
 
 
-def _weave(top: list[Plate], bottom: list[Plate], crops: Crops) -> list[Plate]:
+def _weave(top: Iterable[Plate], bottom: Iterable[Plate], crops: Crops) -> list[Plate]:
     """Plates of whole frames from those of the fields."""
     shapes = crops.layout.shapes(crops.box)
     woven = {}

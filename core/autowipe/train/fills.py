@@ -21,6 +21,7 @@ from ..completers.fill import fill
 from ..completers.network import rgb_to_yuv, trust_of, yuv_to_rgb
 from ..decode import open_clip
 from ..errors import JobError
+from ..hole import Part, hole_of
 from ..match import Candidate, fuse, match, spatial, spread
 from ..planes import to_levels
 from ..timing import FrameRange
@@ -140,16 +141,18 @@ def _sample(truth: np.ndarray, later: np.ndarray, fonts: Sequence[Path], rng: np
     beneath, beneath_variance = np.full_like(seen, 128), np.full(hole.shape, np.inf, np.float32)
     if known.any():
         smooth = np.dstack(spread(list(np.moveaxis(seen, 2, 0)), (~hole).astype(np.float32)))
+        part = hole_of(hole, [(0, 0)]).parts[0, 0]
+        here = known.ravel()[part.at]
         if rng.random() < 0.5:
-            offers = _borrowed(smooth, _coded(later, quality), hole, known, rng)
+            offers = _borrowed(smooth, _coded(later, quality), part, here, rng)
         else:
             beneath, deviation = _unblended(truth, _coded(truth, quality), rng)
             beneath_variance = np.where(known, deviation**2, np.inf).astype(np.float32)
-            offers = [Candidate(beneath[..., k], beneath_variance) for k in range(3)]
+            offers = [Candidate(beneath[hole, k], beneath_variance[hole]) for k in range(3)]
         for k, offer in enumerate(offers):
-            fused, _ = fuse([spatial(smooth[..., k], hole), offer])
-            value[..., k] = np.where(known, fused, value[..., k])
-        variance = np.where(known, np.minimum(offers[0].variance, 1e6), 0)
+            fused, _, _ = fuse([spatial(np.ascontiguousarray(smooth[..., k]), part), offer])
+            value[hole, k] = np.where(here, fused, value[hole, k])
+        variance[hole] = np.where(here, np.minimum(offers[0].variance, 1e6), 0)
     missing = hole & ~known
     filled = np.dstack(fill([np.ascontiguousarray(value[..., k]) for k in range(3)], [missing] * 3))
     layers = [
@@ -172,9 +175,12 @@ def _coded(picture: np.ndarray, quality: int) -> np.ndarray:
 
 
 def _borrowed(
-    here: np.ndarray, later: np.ndarray, hole: np.ndarray, known: np.ndarray, rng: np.random.Generator
+    here: np.ndarray, later: np.ndarray, part: Part, known: np.ndarray, rng: np.random.Generator
 ) -> list[Candidate]:
-    """A later frame carried here along flow that errs, in another light, brought to this one as in production."""
+    """A later frame carried here along flow that errs, in another light, brought to this one as in production.
+
+    `known`: (M,) bool, of the hidden samples of `part`.
+    """
     side = len(here)
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     flow = dis.calc(*(np.rint(p[..., 0]).clip(0, 255).astype(np.uint8) for p in (here, later)), None)
@@ -186,14 +192,12 @@ def _borrowed(
     at = np.stack([x, y], 2) + flow + wobble
     warped = cv2.remap(later, at.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     warped = (warped - 128) * rng.uniform(0.92, 1.08) + 128 + rng.normal(0, 4)
-    ring = cv2.dilate(hole.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool) & ~hole
+    pairs = [
+        (own.ravel(), carried.ravel()) for own, carried in zip(*map(np.dsplit, (here, warped), (3, 3)), strict=True)
+    ]
     return [
-        match(
-            np.where(known, warped[..., k], np.nan).astype(np.float32),
-            here[..., k].astype(np.float32),
-            np.where(ring, warped[..., k], np.nan).astype(np.float32),
-        )
-        for k in range(3)
+        match(np.where(known, carried[part.at], np.nan), own[part.ring], carried[part.ring], part)
+        for own, carried in pairs
     ]
 
 
