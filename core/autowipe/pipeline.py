@@ -11,21 +11,25 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+import numpy as np
 
 from . import device, kinds, parts, planes, sections
 from .areas import AreaMask, matte_overlays
 from .composite import composite
+from .crew import Crew, together
 from .decode import Clip, ClipInfo, fingerprint, open_clip
 from .encode import Output, copy_untouched, open_output
 from .errors import Cancelled, JobError, MediaError
-from .job import KINDS, Job
+from .job import KINDS, Box, Job
 from .matte import Mattes
 from .outputs import check_outputs, check_pictures
 from .overlays import resolve, to_plan
 from .pace import Pace
 from .perception import Perception
 from .plan import Plan, Source
+from .planes import Layout
 from .planfile import maps_digest, read_plan, write_plan
 from .plate import Plate
 from .protocol import Message, OverlayFound, PlanSize, Progress, Result, Send, Warned
@@ -33,6 +37,7 @@ from .resume import WorkFolder
 from .segments import disk_fault
 from .shots import ShotFinder
 from .sidefiles import SideFiles
+from .textsearch import TextSearch
 from .timing import FrameRange, Window
 from .windows import ahead, plates_of, windows_of
 
@@ -40,7 +45,8 @@ log = logging.getLogger(__name__)
 
 SMALL_WIDTH = 640  # px of the analysis picture: smaller loses thin strokes, larger costs more than decoding
 
-T = TypeVar("T")
+WAITING = 24  # analysis pictures that wait for a finder: more than pass while the text detector looks at one
+WAITING_CROPS = 3  # frames' crops that wait for one
 
 
 @dataclass
@@ -215,26 +221,33 @@ def _analyse(
     """Two looks at a section, then one decision per overlay. Maps go to `folder`, their names begin with `maps`."""
     info = clip.info
     finders = [kinds.load(name, info.layout, section, float(info.rate)) for name in kinds.names()]
-    shot_finder = ShotFinder()
+    shot_finder, text = ShotFinder(), TextSearch(float(info.rate))
     perception = Perception(section, float(info.rate), job.device)
     smalls = (_small(frame, clip) for frame in _decoded(clip, section, steps[0], run))
-    with closing(ahead(smalls)) as smalls:
+    with closing(ahead(smalls)) as smalls, Crew([finder.survey for finder in finders], WAITING) as crew:
         for small in smalls:
+            text.look(small)
+            crew.give([small] * len(finders))
             shot_finder.add(small)
             perception.add(small)
-            for finder in finders:
-                finder.survey(small)
     shots = shot_finder.finish()
     boxes = [finder.propose(shots, perception.seen) for finder in finders]
     if any(boxes):
-        for frame in _decoded(clip, section, steps[1], run):
-            for finder, wanted in zip(finders, boxes, strict=True):
-                if wanted:
-                    finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in wanted])
-    found = resolve([find for finder in finders for find in finder.finish()], section, float(info.rate))
+        measures = [lambda crops, finder=finder: finder.measure(*crops) for finder in finders]
+        frames = _decoded(clip, section, steps[1], run)
+        with closing(ahead(frames)) as frames, Crew(measures, WAITING_CROPS) as crew:
+            for frame in frames:
+                crew.give([_crops(frame, info.layout, wanted) for wanted in boxes])
+    finds = together([finder.finish for finder in finders])
+    found = resolve([find for found in finds for find in found], section, float(info.rate))
     search = AreaMask(job.search_areas, info, "search area")
     overlays = to_plan(found, job.kinds, search, info.layout, section, folder, maps)
     return Plan(_source(job, info, print_of), section, shots, overlays)
+
+
+def _crops(frame: Any, layout: Layout, boxes: list[Box]) -> tuple[int, list[list[np.ndarray]]] | None:
+    """What a finder measures of a frame; None where it wants nothing."""
+    return (frame.index, [planes.crop(frame.views, layout, box) for box in boxes]) if boxes else None
 
 
 def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, side: SideFiles, run: Run) -> Result:

@@ -15,6 +15,7 @@ import numpy as np
 
 from .kinds import Small
 from .text import TextLine, find_text
+from .textsearch import STANDS, look_step
 
 ALIKE = 0.6  # correlation of stroke edges from which a line is still the same
 FULL = 0.85  # of its usual strength from which a line is fully there; the codec makes it waver by .05
@@ -23,6 +24,8 @@ AFTER = 8  # frames watched after a line is lost, to see what is left without it
 SEARCH = 8  # analysis px around its place in which a lost line is looked for
 SPREAD = 0.5  # share of a line's length over which its strokes are spread, at least
 STRONG = 24.0  # gradient in levels per px (Sobel / 4) from which an edge counts as a stroke's
+STAND = 0.36  # of its power by which an edge may change and stand still
+FEWEST = 24  # edge px of a text line
 CHANGED = 40  # levels between two frames from which a sample may be a stroke that came or went
 SPARE = 0.5  # looks in between for each look at the whole picture
 NEAR = 0.6  # of a line's height: so far around it may be a box behind the text
@@ -125,7 +128,7 @@ def _pattern_in(picture: Picture, component: int, box: Corners, texts: list[Corn
     level = max(STRONG, 0.35 * float(np.percentile(size[within], 95)))
     strokes = np.flatnonzero(within & (size > level))
     along = strokes % size.shape[1] if x1 - x0 >= y1 - y0 else strokes // size.shape[1]
-    if len(strokes) < 24 or len(np.unique(along)) < SPREAD * max(x1 - x0, y1 - y0):
+    if len(strokes) < FEWEST or len(np.unique(along)) < SPREAD * max(x1 - x0, y1 - y0):
         return None  # nothing there, or an edge in a corner of the box
     flat = gx.ravel(), gy.ravel()
     sx, sy = flat[0][strokes], flat[1][strokes]
@@ -197,16 +200,15 @@ def _is_stroke(inner: float, outer: float) -> bool:
 class LineFinder:
     """Feeds on every frame at analysis size, in order; `lines` are those that have ended, all after `close`.
 
-    The detector sees the whole frame every `step` frames, and in between the rows in which something of a line's
-    shape came or went, as far as a budget of half as much again allows.
+    Beside what the looks for text find (`textsearch`) the detector sees places in which something of a line's shape
+    came and stands, as far as a budget of half a look at the whole picture for each of those allows.
     """
 
     def __init__(self, rate: float) -> None:
-        self.step = int(np.clip(round(rate * 0.32), 5, 20))
+        self.step = look_step(rate)
         self.lines: list[Line] = []
         self._tracks: list[_Track] = []
         self._ring: deque[tuple[int, Picture]] = deque(maxlen=self.step + AFTER + 6)
-        self._next = 0  # frame of the next look at the whole picture
         self._wanted: list[_Want] = []  # looks in between
         self._budget = 1.0  # in looks at the whole picture
         self._busy: np.ndarray | None = None
@@ -220,17 +222,15 @@ class LineFinder:
             self._follow(track, frame, picture)
         self._tracks = [track for track in self._tracks if not self._ended(track)]
         self._budget = min(2.0, self._budget + SPARE / self.step)
-        if frame >= self._next:
-            self._next = frame + self.step
-            self._look(picture, (0, 0, width, height), 1.0, small.text)
+        if small.text is not None:
+            self._look(picture, (0, 0, width, height), 1.0, small.text.lines)
         else:
             for want in self._wanted:
                 if want.frame == frame and (self._budget > 0 or want.certain):
-                    x0, y0, x1, y1 = want.window
-                    window = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
-                    area = (window[2] - window[0]) * (window[3] - window[1])
-                    if min(window[2] - window[0], window[3] - window[1]) < 8:
+                    window = self._standing(want)
+                    if window is None:
                         continue
+                    area = (window[2] - window[0]) * (window[3] - window[1])
                     zoom = float(np.clip(np.sqrt(CLOSE * width * height / area), 1, 2))
                     self._budget -= 0 if want.certain else 0.05 + zoom**2 * area / (width * height)
                     self._look(picture, window, zoom, find_text(_enlarged(picture, window, zoom)))
@@ -265,7 +265,35 @@ class LineFinder:
         best = 1 + int(np.bincount(labels[runs], minlength=count)[1:].argmax())
         x, y, w, h = (int(v) * BLOCK for v in stats[best][:4])
         if h <= MOST_ROWS * luma.shape[0]:
-            self._wanted.append(_Want(frame, (x - 32, y - 32, x + w + 32, y + h + 32), False))
+            self._wanted.append(_Want(frame + STANDS, (x - 32, y - 32, x + w + 32, y + h + 32), False))
+
+    def _standing(self, want: _Want) -> Corners | None:
+        """The part of a window around the strokes that stand in it; None where there are too few for text.
+
+        Where something came, they were not there just before it did.
+        """
+        if len(self._ring) < STANDS + 2:
+            return None
+        height, width = self._ring[-1][1][0].shape
+        x0, y0, x1, y1 = want.window
+        x0, y0, x1, y1 = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
+        if min(x1 - x0, y1 - y0) < 8:
+            return None
+        now, then, before = (self._ring[k][1] for k in (-1, -1 - STANDS, -2 - STANDS))
+        strokes = np.zeros((y1 - y0, x1 - x0), bool)
+        for component in range(3):
+            (gx, gy), (tx, ty), (bx, by) = (_gradient(p[component][y0:y1, x0:x1]) for p in (now, then, before))
+            power = gx**2 + gy**2
+            found = (power > STRONG**2) & ((gx - tx) ** 2 + (gy - ty) ** 2 < STAND * power)
+            if not want.certain:
+                found &= (gx - bx) ** 2 + (gy - by) ** 2 > STAND * power
+            strokes |= found
+        if strokes.sum() < FEWEST:
+            return None
+        rows, columns = np.flatnonzero(strokes.any(1)), np.flatnonzero(strokes.any(0))
+        left, top = x0 + int(columns[0]) - 32, y0 + int(rows[0]) - 32
+        right, bottom = x0 + int(columns[-1]) + 33, y0 + int(rows[-1]) + 33
+        return max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
 
     def _follow(self, track: _Track, frame: int, picture: Picture) -> None:
         level, alike, gone = _compare(picture, track.pattern)

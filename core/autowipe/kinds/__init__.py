@@ -6,17 +6,23 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from ..job import Box
 from ..maps import Unblend
 from ..planes import Layout
-from ..text import TextLine, find_text
+from ..text import TextLine
 from ..timing import FrameRange
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a look for text has found."""
+
+    lines: list[TextLine]
+    moving: bool  # looked at what moves as well; else all of it that stands still
 
 
 @dataclass
@@ -27,11 +33,7 @@ class Small:
     luma: np.ndarray  # (h, w) uint8, 8-bit levels
     chroma: np.ndarray  # (h, w, 2) uint8, the two colour differences, 128 = none
     scale: float  # source px for one analysis px
-
-    @cached_property
-    def text(self) -> list[TextLine]:
-        """The text lines in it; the detector runs when they are asked for first, once for all finders."""
-        return find_text(cv2.cvtColor(np.dstack([self.luma, self.chroma[..., ::-1]]), cv2.COLOR_YCrCb2BGR))
+    text: Text | None = None  # of those frames that were searched for it (`textsearch`)
 
 
 @dataclass
