@@ -207,11 +207,11 @@ class Travelling(Showing):
         if part is None:
             return None
         self._found[frame] = (x, y)
-        field: np.ndarray = self._slopes(part)
-        self._field = (
-            self._field + (field - self._field) / min(self._fitted + 1, 2 * SAMPLES) if self._fitted else field
-        )
+        field = self._slopes(part)
         self._fitted += 1
+        if self._fitted == 1:
+            self._field = np.zeros_like(field)
+        self._field += (field - self._field) / min(self._fitted, 2 * SAMPLES)
         return part
 
     def _slopes(self, part: list[np.ndarray]) -> np.ndarray:
