@@ -15,7 +15,7 @@ import numpy as np
 
 from .kinds import Small
 from .text import TextLine, find_text
-from .textsearch import STANDS, look_step
+from .textsearch import look_step, slopes, standing
 
 ALIKE = 0.6  # correlation of stroke edges from which a line is still the same
 FULL = 0.85  # of its usual strength from which a line is fully there; the codec makes it waver by .05
@@ -24,8 +24,7 @@ AFTER = 8  # frames watched after a line is lost, to see what is left without it
 SEARCH = 8  # analysis px around its place in which a lost line is looked for
 SPREAD = 0.5  # share of a line's length over which its strokes are spread, at least
 STRONG = 24.0  # gradient in levels per px (Sobel / 4) from which an edge counts as a stroke's
-STAND = 0.36  # of its power by which an edge may change and stand still
-FEWEST = 24  # edge px of a text line
+SETTLED = 3  # frames in which what came has to stand still
 CHANGED = 40  # levels between two frames from which a sample may be a stroke that came or went
 SPARE = 0.5  # looks in between for each look at the whole picture
 NEAR = 0.6  # of a line's height: so far around it may be a box behind the text
@@ -35,6 +34,7 @@ UNEVEN = 0.25  # by which their strengths may differ in one; the codec makes it 
 SAME = 0.85  # correlation of their edges from which surroundings surely stayed
 BLOCK = 8  # px, side of the blocks in which such samples are counted
 MOST_ROWS = 0.35  # of the picture's height, that a text which comes or goes may take
+LEAST_ZOOM = 1.3  # from which it is worth it
 CLOSE = 0.25  # of the picture's samples, that a look at a part of it may have: small parts are enlarged
 
 Corners = tuple[int, int, int, int]  # x0, y0, x1, y1 in analysis px
@@ -128,7 +128,7 @@ def _pattern_in(picture: Picture, component: int, box: Corners, texts: list[Corn
     level = max(STRONG, 0.35 * float(np.percentile(size[within], 95)))
     strokes = np.flatnonzero(within & (size > level))
     along = strokes % size.shape[1] if x1 - x0 >= y1 - y0 else strokes // size.shape[1]
-    if len(strokes) < FEWEST or len(np.unique(along)) < SPREAD * max(x1 - x0, y1 - y0):
+    if len(strokes) < 24 or len(np.unique(along)) < SPREAD * max(x1 - x0, y1 - y0):
         return None  # nothing there, or an edge in a corner of the box
     flat = gx.ravel(), gy.ravel()
     sx, sy = flat[0][strokes], flat[1][strokes]
@@ -231,9 +231,15 @@ class LineFinder:
                     if window is None:
                         continue
                     area = (window[2] - window[0]) * (window[3] - window[1])
-                    zoom = float(np.clip(np.sqrt(CLOSE * width * height / area), 1, 2))
+                    zoom = float(min(2, np.sqrt(CLOSE * width * height / area)))
+                    zoom = zoom if zoom >= LEAST_ZOOM else 1.0
                     self._budget -= 0 if want.certain else 0.05 + zoom**2 * area / (width * height)
-                    self._look(picture, window, zoom, find_text(_enlarged(picture, window, zoom)))
+                    self._look(
+                        picture,
+                        window,
+                        zoom,
+                        find_text(_enlarged(picture, window, zoom), round(zoom * max(width, height))),
+                    )
         self._wanted = [want for want in self._wanted if want.frame > frame]
 
     def close(self) -> None:
@@ -265,34 +271,29 @@ class LineFinder:
         best = 1 + int(np.bincount(labels[runs], minlength=count)[1:].argmax())
         x, y, w, h = (int(v) * BLOCK for v in stats[best][:4])
         if h <= MOST_ROWS * luma.shape[0]:
-            self._wanted.append(_Want(frame + STANDS, (x - 32, y - 32, x + w + 32, y + h + 32), False))
+            self._wanted.append(_Want(frame + SETTLED, (x - 32, y - 32, x + w + 32, y + h + 32), False))
 
     def _standing(self, want: _Want) -> Corners | None:
-        """The part of a window around the strokes that stand in it; None where there are too few for text.
+        """The part of a window around the strokes that stand in it as text does; None where there are none.
 
         Where something came, they were not there just before it did.
         """
-        if len(self._ring) < STANDS + 2:
+        if len(self._ring) < SETTLED + 2:
             return None
         height, width = self._ring[-1][1][0].shape
         x0, y0, x1, y1 = want.window
         x0, y0, x1, y1 = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
         if min(x1 - x0, y1 - y0) < 8:
             return None
-        now, then, before = (self._ring[k][1] for k in (-1, -1 - STANDS, -2 - STANDS))
-        strokes = np.zeros((y1 - y0, x1 - x0), bool)
-        for component in range(3):
-            (gx, gy), (tx, ty), (bx, by) = (_gradient(p[component][y0:y1, x0:x1]) for p in (now, then, before))
-            power = gx**2 + gy**2
-            found = (power > STRONG**2) & ((gx - tx) ** 2 + (gy - ty) ** 2 < STAND * power)
-            if not want.certain:
-                found &= (gx - bx) ** 2 + (gy - by) ** 2 > STAND * power
-            strokes |= found
-        if strokes.sum() < FEWEST:
+        pictures = [self._ring[-1 - k][1] for k in range(SETTLED + 2)]
+        now, *earlier, before = (slopes([part[y0:y1, x0:x1] for part in picture]) for picture in pictures)
+        blocks = standing(now, earlier[:2]) if want.certain else standing(now, earlier, before)
+        if not blocks.any():
             return None
-        rows, columns = np.flatnonzero(strokes.any(1)), np.flatnonzero(strokes.any(0))
-        left, top = x0 + int(columns[0]) - 32, y0 + int(rows[0]) - 32
-        right, bottom = x0 + int(columns[-1]) + 33, y0 + int(rows[-1]) + 33
+        high, wide = (y1 - y0) / blocks.shape[0], (x1 - x0) / blocks.shape[1]
+        rows, columns = np.flatnonzero(blocks.any(1)), np.flatnonzero(blocks.any(0))
+        left, top = x0 + int(columns[0] * wide) - 32, y0 + int(rows[0] * high) - 32
+        right, bottom = x0 + int((columns[-1] + 1) * wide) + 32, y0 + int((rows[-1] + 1) * high) + 32
         return max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
 
     def _follow(self, track: _Track, frame: int, picture: Picture) -> None:

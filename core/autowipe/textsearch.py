@@ -7,6 +7,7 @@ looked at less and less often as long as no text is found there.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -61,21 +62,18 @@ class TextSearch:
 
     def _text(self, small: Small) -> Text:
         height, width = small.luma.shape
-        now = _slopes(small)
-        strokes = _power(now) >= STROKE**2
-        checks = [_same(now, _slopes(self._recent[k * len(self._recent) // CHECKS])) for k in range(CHECKS)]
-        standing = np.logical_and.reduce([strokes, *checks])
+        now = slopes(_parts(small))
+        earlier = [slopes(_parts(self._recent[k * len(self._recent) // CHECKS])) for k in range(CHECKS)]
         moving = self._due <= 1
+        strokes = _is_stroke(now)
         if not self._count:
             self._seen = now.copy()
             windows = [(0, 0, width, height)]
         else:
             same = _same(now, self._seen)
-            wanted = _blocks(strokes & ~same) >= STROKES
-            if not moving:
-                wanted = (_blocks(standing & ~same) >= STROKES) & (_blocks(standing) >= MOSTLY * _blocks(strokes))
-            windows = _windows(_crowded(wanted), self._lines, (width, height))
-            held = _power(self._seen) >= STROKE**2
+            fresh = _crowded(_blocks(strokes & ~same) >= STROKES) if moving else standing(now, earlier, self._seen)
+            windows = _windows(fresh, self._lines, (width, height))
+            held = _is_stroke(self._seen)
             self._lines = [line for line in self._lines if _share(held & same, line) >= STILL * _share(held, line)]
         found: list[TextLine] = []
         for window in windows:
@@ -85,7 +83,8 @@ class TextSearch:
             self._lines = [line for line in self._lines if not _overlaps(line, window)]
         self._due -= 1
         if moving:
-            passes = any(_share(strokes & checks[-1], line) < MOSTLY * _share(strokes, line) for line in found)
+            stays = strokes & _same(now, earlier[-1])
+            passes = any(_share(stays, line) < MOSTLY * _share(strokes, line) for line in found)
             self._due = self._wait = 1 if passes else min(LATEST, self._wait + 1)
         self._lines = sorted(self._lines + found, key=lambda line: (line.bounds[1], line.bounds[0]))
         return Text(self._lines, moving)
@@ -100,15 +99,34 @@ class TextSearch:
         return [line for line in lines if not _is_cut(line, window, (width, height))]
 
 
-def _slopes(small: Small) -> np.ndarray:
-    """(6, h, w) float32: the gradient, x and y, of luma and of both chroma components, in 1/8 level a px."""
-    parts = (small.luma, *cv2.split(small.chroma))
+def _parts(small: Small) -> tuple[np.ndarray, ...]:
+    return small.luma, *cv2.split(small.chroma)
+
+
+def slopes(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """(2 n, h, w) float32: the gradients, x and y, of n pictures (h, w) uint8, in 1/8 level a px."""
     return np.stack([cv2.Sobel(part, cv2.CV_32F, *way, ksize=3) for part in parts for way in ((1, 0), (0, 1))])
+
+
+def standing(now: np.ndarray, earlier: Sequence[np.ndarray], before: np.ndarray | None = None) -> np.ndarray:
+    """(rows, columns) bool: the blocks in which strokes stand as text does.
+
+    now, earlier: slopes of a picture and of some before it, in which they stood already. `before`: slopes of another,
+    in which they did not.
+    """
+    strokes = _is_stroke(now)
+    stay = np.logical_and.reduce([strokes, *(_same(now, other) for other in earlier)])
+    fresh = stay if before is None else stay & ~_same(now, before)
+    return _crowded((_blocks(fresh) >= STROKES) & (_blocks(stay) >= MOSTLY * _blocks(strokes)))
 
 
 def _power(field: np.ndarray) -> np.ndarray:
     """(h, w): the square of the gradient's length in the component in which it is longest."""
     return np.maximum.reduce([x * x + y * y for x, y in zip(field[::2], field[1::2], strict=True)])
+
+
+def _is_stroke(field: np.ndarray) -> np.ndarray:
+    return np.asarray(_power(field) >= STROKE**2)
 
 
 def _same(field: np.ndarray, other: np.ndarray) -> np.ndarray:
