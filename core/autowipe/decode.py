@@ -56,6 +56,14 @@ class Frame:
     layout: Layout
     is_corrupt: bool  # the decoder had to guess parts of it
 
+    @property
+    def samples(self) -> list[np.ndarray]:
+        """Views to read, as `views` but without the copy that a picture in the decoder's use costs."""
+        out = planes.views(self.av, self.layout)
+        for view in out:
+            view.flags.writeable = False
+        return out
+
     @cached_property
     def views(self) -> list[np.ndarray]:
         """Writeable views of the samples: colour planes first, then alpha."""

@@ -247,7 +247,7 @@ def _analyse(
 
 def _crops(frame: Any, layout: Layout, boxes: list[Box]) -> tuple[int, list[list[np.ndarray]]] | None:
     """What a finder measures of a frame; None where it wants nothing."""
-    return (frame.index, [planes.crop(frame.views, layout, box) for box in boxes]) if boxes else None
+    return (frame.index, [planes.crop(frame.samples, layout, box) for box in boxes]) if boxes else None
 
 
 def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, side: SideFiles, run: Run) -> Result:
@@ -342,7 +342,7 @@ def _wipe(
 
 
 def _small(frame: Any, clip: Clip) -> kinds.Small:
-    luma, chroma = planes.small(frame.views, clip.info.layout, SMALL_WIDTH)
+    luma, chroma = planes.small(frame.samples, clip.info.layout, SMALL_WIDTH)
     return kinds.Small(frame.index, luma, chroma, clip.info.layout.width / luma.shape[1])
 
 

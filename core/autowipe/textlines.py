@@ -13,9 +13,10 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
+from .evidence import gradients
 from .kinds import Small
 from .text import TextLine, find_text
-from .textsearch import look_step, slopes, standing
+from .textsearch import look_step, standing
 
 ALIKE = 0.6  # correlation of stroke edges from which a line is still the same
 FULL = 0.85  # of its usual strength from which a line is fully there; the codec makes it waver by .05
@@ -286,7 +287,10 @@ class LineFinder:
         if min(x1 - x0, y1 - y0) < 8:
             return None
         pictures = [self._ring[-1 - k][1] for k in range(SETTLED + 2)]
-        now, *earlier, before = (slopes([part[y0:y1, x0:x1] for part in picture]) for picture in pictures)
+        now, *earlier, before = (
+            gradients(luma[y0:y1, x0:x1], np.dstack([blue[y0:y1, x0:x1], red[y0:y1, x0:x1]]))
+            for luma, blue, red in pictures
+        )
         blocks = standing(now, earlier[:2]) if want.certain else standing(now, earlier, before)
         if not blocks.any():
             return None

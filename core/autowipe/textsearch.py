@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from .evidence import gradients
 from .kinds import Small, Text
 from .text import TextLine, find_text
 
@@ -19,11 +20,12 @@ LOOK_S, FEWEST, MOST = 0.32, 5, 20  # from one look to the next: s, and frames a
 LOOKS_A_SECOND = 30  # pictures that finders look at: the detector's are among them
 STANDS, CHECKS = 6, 3  # frames over which strokes have to stand still to be burnt in, and how often that is checked
 LATEST = 3  # looks, from one at what moves to the next
-STROKE = 48  # gradient of a stroke's edge, in 1/8 level a px
-SAME, NOISE = 0.3, 24.0  # of its power, and 1/8 level a px, by which a gradient may change and be the same
+STROKE = 60  # gradient of a stroke's edge, |x| + |y|, in 1/8 level a px
+CHANGES, NOISE = 3, 20  # a gradient is the same that changes by one part in so many, and so many 1/8 levels a px
 BLOCK = 8  # px, side of the blocks in which strokes are counted
 STROKES = 0.06  # least share of a block
 MOSTLY = 0.4  # share of a block's strokes that stand where text does, even before a scene that moves
+AROUND, ONE_WAY = (3, 3), 0.85  # blocks, and how much edges there run in one direction where there is no text
 CROWD, TOGETHER = (5, 5), 4  # blocks around one, and how many of them hold strokes where there is text
 STILL = 0.6  # share of a line's strokes from which it is still there
 REACH = (5, 3)  # blocks, across and down, over which strokes belong together
@@ -50,7 +52,7 @@ class TextSearch:
         self._count = 0
         self._wait = 1  # looks, from one at what moves to the next
         self._due = 0  # looks until then
-        self._seen = np.zeros((0, 0, 0), np.float32)  # gradients of each part of the picture when it was looked at
+        self._seen = np.zeros((0, 0, 0), np.int16)  # gradients of each part of the picture when it was looked at
         self._lines: list[TextLine] = []
 
     def look(self, small: Small) -> None:
@@ -62,8 +64,8 @@ class TextSearch:
 
     def _text(self, small: Small) -> Text:
         height, width = small.luma.shape
-        now = slopes(_parts(small))
-        earlier = [slopes(_parts(self._recent[k * len(self._recent) // CHECKS])) for k in range(CHECKS)]
+        now = _slopes(small)
+        earlier = [_slopes(self._recent[k * len(self._recent) // CHECKS]) for k in range(CHECKS)]
         moving = self._due <= 1
         strokes = _is_stroke(now)
         if not self._count:
@@ -71,7 +73,7 @@ class TextSearch:
             windows = [(0, 0, width, height)]
         else:
             same = _same(now, self._seen)
-            fresh = _crowded(_blocks(strokes & ~same) >= STROKES) if moving else standing(now, earlier, self._seen)
+            fresh = _textlike(now, strokes & ~same) if moving else standing(now, earlier, self._seen)
             windows = _windows(fresh, self._lines, (width, height))
             held = _is_stroke(self._seen)
             self._lines = [line for line in self._lines if _share(held & same, line) >= STILL * _share(held, line)]
@@ -99,39 +101,35 @@ class TextSearch:
         return [line for line in lines if not _is_cut(line, window, (width, height))]
 
 
-def _parts(small: Small) -> tuple[np.ndarray, ...]:
-    return small.luma, *cv2.split(small.chroma)
-
-
-def slopes(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """(2 n, h, w) float32: the gradients, x and y, of n pictures (h, w) uint8, in 1/8 level a px."""
-    return np.stack([cv2.Sobel(part, cv2.CV_32F, *way, ksize=3) for part in parts for way in ((1, 0), (0, 1))])
+def _slopes(small: Small) -> np.ndarray:
+    return gradients(small.luma, small.chroma)
 
 
 def standing(now: np.ndarray, earlier: Sequence[np.ndarray], before: np.ndarray | None = None) -> np.ndarray:
     """(rows, columns) bool: the blocks in which strokes stand as text does.
 
-    now, earlier: slopes of a picture and of some before it, in which they stood already. `before`: slopes of another,
-    in which they did not.
+    now, earlier: `gradients` of a picture and of some before it, in which they stood already. `before`: those of
+    another, in which they did not.
     """
     strokes = _is_stroke(now)
     stay = np.logical_and.reduce([strokes, *(_same(now, other) for other in earlier)])
     fresh = stay if before is None else stay & ~_same(now, before)
-    return _crowded((_blocks(fresh) >= STROKES) & (_blocks(stay) >= MOSTLY * _blocks(strokes)))
+    return _textlike(now, fresh, _blocks(stay) >= MOSTLY * _blocks(strokes))
 
 
-def _power(field: np.ndarray) -> np.ndarray:
-    """(h, w): the square of the gradient's length in the component in which it is longest."""
-    return np.maximum.reduce([x * x + y * y for x, y in zip(field[::2], field[1::2], strict=True)])
+def _strength(field: np.ndarray) -> np.ndarray:
+    """(h, w) int16: of gradients (2 n, h, w) int16 the |x| + |y| of the component in which it is largest."""
+    sizes = np.abs(field)
+    return np.asarray((sizes[::2] + sizes[1::2]).max(0))
 
 
 def _is_stroke(field: np.ndarray) -> np.ndarray:
-    return np.asarray(_power(field) >= STROKE**2)
+    return np.asarray(_strength(field) >= STROKE)
 
 
 def _same(field: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(h, w) bool: where two gradients are the same but for the codec's noise."""
-    return np.asarray(_power(field - other) <= SAME * _power(field) + NOISE**2)
+    return np.asarray(_strength(field - other) <= _strength(field) // CHANGES + NOISE)
 
 
 def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -144,10 +142,22 @@ def _blocks(mask: np.ndarray) -> np.ndarray:
     return cv2.resize(mask.astype(np.float32), _grid(mask.shape), interpolation=cv2.INTER_AREA)
 
 
-def _crowded(wanted: np.ndarray) -> np.ndarray:
-    """Of blocks (rows, columns) bool those that have others around them."""
-    around = cv2.boxFilter(wanted.astype(np.float32), -1, CROWD, normalize=False, borderType=cv2.BORDER_CONSTANT)
-    return wanted & (around >= TOGETHER)
+def _textlike(field: np.ndarray, strokes: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+    """(rows, columns) bool: the blocks with enough of the strokes (h, w) bool, in all directions, and others around.
+
+    field: (2 n, h, w) int16, the gradients; `among`: blocks that may be.
+    """
+    slopes = field.astype(np.float32) * strokes
+    turns = (slopes[::2] * slopes[::2], slopes[1::2] * slopes[1::2], slopes[::2] * slopes[1::2])
+    grid = _grid(strokes.shape)
+    xx, yy, xy = (
+        cv2.blur(cv2.resize(turn.sum(0), grid, interpolation=cv2.INTER_AREA), AROUND, borderType=cv2.BORDER_CONSTANT)
+        for turn in turns
+    )
+    is_text = (_blocks(strokes) >= STROKES) & ((xx - yy) ** 2 + 4 * xy**2 <= (ONE_WAY * (xx + yy)) ** 2)
+    is_text &= True if among is None else among
+    near = cv2.boxFilter(is_text.astype(np.float32), -1, CROWD, normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(is_text & (near >= TOGETHER))
 
 
 def _share(mask: np.ndarray, line: TextLine) -> float:
