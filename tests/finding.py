@@ -25,5 +25,6 @@ def perceive(kind: str, path: Path, seen: Look = lambda: None) -> list[Found]:
         boxes = finder.propose(shots.finish(), seen)
         if boxes:
             for frame in clip.frames():
-                finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in boxes])
+                if finder.wants(frame.index):
+                    finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in boxes])
         return finder.finish()

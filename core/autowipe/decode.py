@@ -94,6 +94,11 @@ class Clip:
             )
         return self._frames(wanted)
 
+    def entry(self, frame: int) -> int:
+        """The frame that decoding begins with to reach `frame`."""
+        first = next(self._packets.entries(frame))
+        return 0 if first is None else bisect.bisect_left(self._packets.pts, first)
+
     def _frames(self, wanted: FrameRange) -> Iterator[Frame]:
         due = wanted.start
         if not wanted:

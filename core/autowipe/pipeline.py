@@ -13,8 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from . import device, kinds, parts, planes, sections
 from .areas import AreaMask, matte_overlays
 from .composite import composite
@@ -22,14 +20,13 @@ from .crew import Crew, together
 from .decode import Clip, ClipInfo, fingerprint, open_clip
 from .encode import Output, copy_untouched, open_output
 from .errors import Cancelled, JobError, MediaError
-from .job import KINDS, Box, Job
+from .job import KINDS, Job
 from .matte import Mattes
 from .outputs import check_outputs, check_pictures
 from .overlays import resolve, to_plan
 from .pace import Pace
 from .perception import Perception
 from .plan import Plan, Source
-from .planes import Layout
 from .planfile import maps_digest, read_plan, write_plan
 from .plate import Plate
 from .protocol import Message, OverlayFound, PlanSize, Progress, Result, Send, Warned
@@ -234,10 +231,19 @@ def _analyse(
     boxes = [finder.propose(shots, perception.seen) for finder in finders]
     if any(boxes):
         measures = [lambda crops, finder=finder: finder.measure(*crops) for finder in finders]
-        frames = _decoded(clip, section, steps[1], run)
+        wanted = [
+            [bool(places) and finder.wants(t) for t in section] for finder, places in zip(finders, boxes, strict=True)
+        ]
+        frames = (
+            frame for part in _spans(clip, section, wanted) for frame in _decoded(clip, part, steps[1], run, section)
+        )
         with closing(ahead(frames)) as frames, Crew(measures, WAITING_CROPS) as crew:
             for frame in frames:
-                crew.give([_crops(frame, info.layout, wanted) for wanted in boxes])
+                here = [wants[frame.index - section.start] for wants in wanted]
+                crew.give(
+                    (frame.index, [planes.crop(frame.samples, info.layout, box) for box in places]) if wants else None
+                    for wants, places in zip(here, boxes, strict=True)
+                )
     finds = together([finder.finish for finder in finders])
     found = resolve([find for found in finds for find in found], section, float(info.rate))
     search = AreaMask(job.search_areas, info, "search area")
@@ -245,9 +251,18 @@ def _analyse(
     return Plan(_source(job, info, print_of), section, shots, overlays)
 
 
-def _crops(frame: Any, layout: Layout, boxes: list[Box]) -> tuple[int, list[list[np.ndarray]]] | None:
-    """What a finder measures of a frame; None where it wants nothing."""
-    return (frame.index, [planes.crop(frame.samples, layout, box) for box in boxes]) if boxes else None
+def _spans(clip: Clip, section: FrameRange, wanted: list[list[bool]]) -> list[FrameRange]:
+    """The parts of a section that hold all frames which some finder wants; none that decoding has to pass anyway ends.
+
+    wanted: for each finder, which of the section's frames.
+    """
+    spans: list[FrameRange] = []
+    for t in (t for t, *wants in zip(section, *wanted, strict=True) if any(wants)):
+        if spans and (t == spans[-1].stop or clip.entry(t) <= spans[-1].stop):
+            spans[-1] = FrameRange(spans[-1].start, t + 1)
+        else:
+            spans.append(FrameRange(t, t + 1))
+    return spans
 
 
 def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, side: SideFiles, run: Run) -> Result:
@@ -346,12 +361,14 @@ def _small(frame: Any, clip: Clip) -> kinds.Small:
     return kinds.Small(frame.index, luma, chroma, clip.info.layout.width / luma.shape[1])
 
 
-def _decoded(clip: Clip, part: FrameRange, step: _Step, run: Run) -> Iterator[Any]:
+def _decoded(clip: Clip, part: FrameRange, step: _Step, run: Run, section: FrameRange | None = None) -> Iterator[Any]:
+    """The frames of a part of a section, by default of all of it."""
+    section = section or part
     run.enter(step.stage)
     for frame in clip.frames(part):
         _tell_damage(frame, clip, run)
         yield frame
-        done = step.first + step.share * (frame.index + 1 - part.start) / len(part)
+        done = step.first + step.share * (frame.index + 1 - section.start) / len(section)
         run.progress(step.stage, round(done), step.total)
 
 

@@ -77,7 +77,8 @@ class Finder(Protocol):
     """Finds the overlays of one kind in two looks at the clip.
 
     First look: `survey` gets every frame at analysis size, in order. `propose` then names the places that are
-    worth a second look, at native size: there `measure` gets every frame's crops, in order. `finish` decides.
+    worth a second look, at native size: there `measure` gets the crops of every frame that it wants, in order. `finish`
+    decides.
     No finder keeps frames: memory does not grow with the clip's length, except by a few bytes a frame.
     """
 
@@ -88,6 +89,10 @@ class Finder(Protocol):
 
         `seen` is for what the statistics of the first look cannot decide.
         """
+        ...
+
+    def wants(self, frame: int) -> bool:
+        """Whether a frame has to be measured; known from `propose` on, whatever is measured since."""
         ...
 
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:

@@ -57,6 +57,7 @@ class Finder:
         self._words = WordFinder()
         self._scale = 1.0
         self._coming: list[Effect] = []  # the next one last
+        self._spans: list[FrameRange] = []  # in which there is something to measure
         self._effects: list[Effect] = []  # those that have begun
         self._most_held = HELD + HELD_PER_PX * layout.width * layout.height
         self._bands: dict[int, Band] = {}  # by the id of an effect that belongs to one
@@ -108,7 +109,11 @@ class Finder:
         x1, y1 = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
         self._place = self._layout.align((x0, y0, x1 - x0, y1 - y0))
         self._coming = sorted(effects, key=lambda effect: -effect.first)
+        self._spans = [FrameRange(max(0, effect.first), effect.last) for effect in effects]
         return [self._place]
+
+    def wants(self, frame: int) -> bool:
+        return any(frame in span for span in self._spans)
 
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
         while self._coming and self._coming[-1].first <= frame:
