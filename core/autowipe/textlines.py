@@ -16,7 +16,7 @@ import numpy as np
 from .evidence import gradients
 from .kinds import Small
 from .text import TextLine, find_text
-from .textsearch import look_step, standing
+from .textsearch import look_step, standing, windows_of
 
 ALIKE = 0.6  # correlation of stroke edges from which a line is still the same
 FULL = 0.85  # of its usual strength from which a line is fully there; the codec makes it waver by .05
@@ -27,7 +27,7 @@ SPREAD = 0.5  # share of a line's length over which its strokes are spread, at l
 STRONG = 24.0  # gradient in levels per px (Sobel / 4) from which an edge counts as a stroke's
 SETTLED = 3  # frames in which what came has to stand still
 CHANGED = 40  # levels between two frames from which a sample may be a stroke that came or went
-SPARE = 0.5  # looks in between for each look at the whole picture
+SPARE = 0.25  # looks at the whole picture that those in between may cost, for each look for text
 NEAR = 0.6  # of a line's height: so far around it may be a box behind the text
 UNCHANGED = 6.0  # levels: mean difference of surroundings that are the same
 PARTS = 4  # of a line's length that are compared in a fade
@@ -202,7 +202,7 @@ class LineFinder:
     """Feeds on every frame at analysis size, in order; `lines` are those that have ended, all after `close`.
 
     Beside what the looks for text find (`textsearch`) the detector sees places in which something of a line's shape
-    came and stands, as far as a budget of half a look at the whole picture for each of those allows.
+    came and stands, as far as a budget of looks in between allows.
     """
 
     def __init__(self, rate: float) -> None:
@@ -228,19 +228,7 @@ class LineFinder:
         else:
             for want in self._wanted:
                 if want.frame == frame and (self._budget > 0 or want.certain):
-                    window = self._standing(want)
-                    if window is None:
-                        continue
-                    area = (window[2] - window[0]) * (window[3] - window[1])
-                    zoom = float(min(2, np.sqrt(CLOSE * width * height / area)))
-                    zoom = zoom if zoom >= LEAST_ZOOM else 1.0
-                    self._budget -= 0 if want.certain else 0.05 + zoom**2 * area / (width * height)
-                    self._look(
-                        picture,
-                        window,
-                        zoom,
-                        find_text(_enlarged(picture, window, zoom), round(zoom * max(width, height))),
-                    )
+                    self._look_at(self._standing(want), picture, want.certain)
         self._wanted = [want for want in self._wanted if want.frame > frame]
 
     def close(self) -> None:
@@ -274,31 +262,32 @@ class LineFinder:
         if h <= MOST_ROWS * luma.shape[0]:
             self._wanted.append(_Want(frame + SETTLED, (x - 32, y - 32, x + w + 32, y + h + 32), False))
 
-    def _standing(self, want: _Want) -> Corners | None:
-        """The part of a window around the strokes that stand in it as text does; None where there are none.
-
-        Where something came, they were not there just before it did.
-        """
-        if len(self._ring) < SETTLED + 2:
-            return None
+    def _standing(self, want: _Want) -> list[Corners]:
+        """The parts of a window in which strokes stand as text does; where something came, they did not just before."""
         height, width = self._ring[-1][1][0].shape
         x0, y0, x1, y1 = want.window
         x0, y0, x1, y1 = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
-        if min(x1 - x0, y1 - y0) < 8:
-            return None
+        if len(self._ring) < SETTLED + 2 or min(x1 - x0, y1 - y0) < 8:
+            return []
         pictures = [self._ring[-1 - k][1] for k in range(SETTLED + 2)]
         now, *earlier, before = (
             gradients(luma[y0:y1, x0:x1], np.dstack([blue[y0:y1, x0:x1], red[y0:y1, x0:x1]]))
             for luma, blue, red in pictures
         )
         blocks = standing(now, earlier[:2]) if want.certain else standing(now, earlier, before)
-        if not blocks.any():
-            return None
-        high, wide = (y1 - y0) / blocks.shape[0], (x1 - x0) / blocks.shape[1]
-        rows, columns = np.flatnonzero(blocks.any(1)), np.flatnonzero(blocks.any(0))
-        left, top = x0 + int(columns[0] * wide) - 32, y0 + int(rows[0] * high) - 32
-        right, bottom = x0 + int((columns[-1] + 1) * wide) + 32, y0 + int((rows[-1] + 1) * high) + 32
-        return max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
+        parts = windows_of(blocks, [], (x1 - x0, y1 - y0))
+        return [(x0 + left, y0 + top, x0 + right, y0 + bottom) for left, top, right, bottom in parts]
+
+    def _look_at(self, windows: list[Corners], picture: Picture, certain: bool) -> None:
+        height, width = picture[0].shape
+        for window in windows:
+            area = (window[2] - window[0]) * (window[3] - window[1])
+            zoom = float(min(2, np.sqrt(CLOSE * width * height / area)))
+            zoom = zoom if zoom >= LEAST_ZOOM else 1.0
+            self._budget -= 0 if certain else 0.02 + zoom**2 * area / (width * height)
+            self._look(
+                picture, window, zoom, find_text(_enlarged(picture, window, zoom), round(zoom * max(width, height)))
+            )
 
     def _follow(self, track: _Track, frame: int, picture: Picture) -> None:
         level, alike, gone = _compare(picture, track.pattern)

@@ -74,7 +74,7 @@ class TextSearch:
         else:
             same = _same(now, self._seen)
             fresh = _textlike(now, strokes & ~same) if moving else standing(now, earlier, self._seen)
-            windows = _windows(fresh, self._lines, (width, height))
+            windows = windows_of(fresh, self._lines, (width, height))
             held = _is_stroke(self._seen)
             self._lines = [line for line in self._lines if _share(held & same, line) >= STILL * _share(held, line)]
         found: list[TextLine] = []
@@ -166,10 +166,10 @@ def _share(mask: np.ndarray, line: TextLine) -> float:
     return float(mask[y0 : y1 + 1, x0 : x1 + 1].mean())
 
 
-def _windows(wanted: np.ndarray, lines: list[TextLine], size: tuple[int, int]) -> list[Window]:
-    """The parts of a picture of `size` that the detector has to see so as to see all the blocks `wanted`.
+def windows_of(wanted: np.ndarray, lines: Sequence[TextLine], size: tuple[int, int]) -> list[Window]:
+    """The parts of a picture of `size` (w, h) that the detector has to see so as to see all the blocks `wanted`.
 
-    What is known of `lines` at their borders is told anew, so that no line is cut.
+    They hold all of those `lines`, known already, that they meet, so that none is cut.
     """
     width, height = size
     joined = cv2.dilate(wanted.astype(np.uint8), np.ones(REACH[::-1], np.uint8))
