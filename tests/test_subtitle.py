@@ -7,6 +7,7 @@ from autowipe import kinds, planes
 from autowipe.kinds import Found, Small
 from autowipe.kinds.subtitle import is_text
 from autowipe.planes import Layout, Plane
+from autowipe.textsearch import TextSearch
 from autowipe.timing import FrameRange
 
 WIDTH, HEIGHT, FRAMES = 640, 360, 48
@@ -44,10 +45,11 @@ def clip(opacity, pan: float = 1.5, words: str = WORDS):
 
 def find(frames: list[list[np.ndarray]], shots: tuple[FrameRange, ...] | None = None) -> list[Found]:
     whole = FrameRange(0, len(frames))
-    finder = kinds.load("subtitle", LAYOUT, whole, 25.0)
+    finder, text = kinds.load("subtitle", LAYOUT, whole, 25.0), TextSearch(25.0)
     for t, (luma, u, v) in enumerate(frames):
         chroma = np.dstack([cv2.resize(u, (WIDTH, HEIGHT)), cv2.resize(v, (WIDTH, HEIGHT))])
-        finder.survey(Small(t, luma, chroma, 1.0))
+        text.look(small := Small(t, luma, chroma, 1.0))
+        finder.survey(small)
     boxes = finder.propose(shots or (whole,), lambda: None)
     for t, frame in enumerate(frames):
         finder.measure(t, [planes.crop(frame, LAYOUT, box) for box in boxes])

@@ -56,6 +56,14 @@ class Frame:
     layout: Layout
     is_corrupt: bool  # the decoder had to guess parts of it
 
+    @property
+    def samples(self) -> list[np.ndarray]:
+        """Views to read, as `views` but without the copy that a picture in the decoder's use costs."""
+        out = planes.views(self.av, self.layout)
+        for view in out:
+            view.flags.writeable = False
+        return out
+
     @cached_property
     def views(self) -> list[np.ndarray]:
         """Writeable views of the samples: colour planes first, then alpha."""
@@ -85,6 +93,11 @@ class Clip:
                 hint="Shorten the range.",
             )
         return self._frames(wanted)
+
+    def entry(self, frame: int) -> int:
+        """The frame that decoding begins with to reach `frame`."""
+        first = next(self._packets.entries(frame))
+        return 0 if first is None else bisect.bisect_left(self._packets.pts, first)
 
     def _frames(self, wanted: FrameRange) -> Iterator[Frame]:
         due = wanted.start

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from . import device, kinds, parts, planes, sections
 from .areas import AreaMask, matte_overlays
 from .composite import composite
+from .crew import Crew, together
 from .decode import Clip, ClipInfo, fingerprint, open_clip
 from .encode import Output, copy_untouched, open_output
 from .errors import Cancelled, JobError, MediaError
@@ -33,6 +34,7 @@ from .resume import WorkFolder
 from .segments import disk_fault
 from .shots import ShotFinder
 from .sidefiles import SideFiles
+from .textsearch import TextSearch
 from .timing import FrameRange, Window
 from .trial import settled
 from .windows import ahead, plates_of, windows_of
@@ -41,7 +43,8 @@ log = logging.getLogger(__name__)
 
 SMALL_WIDTH = 640  # px of the analysis picture: smaller loses thin strokes, larger costs more than decoding
 
-T = TypeVar("T")
+WAITING = 24  # analysis pictures that wait for a finder: more than pass while the text detector looks at one
+WAITING_CROPS = 3  # frames' crops that wait for one
 
 
 @dataclass
@@ -219,26 +222,51 @@ def _analyse(
     """Two looks at a section, then one decision per overlay. Maps go to `folder`, their names begin with `maps`."""
     info = clip.info
     finders = [kinds.load(name, info.layout, section, float(info.rate)) for name in kinds.names()]
-    shot_finder = ShotFinder()
+    shot_finder, text = ShotFinder(), TextSearch(float(info.rate))
     perception = Perception(section, float(info.rate), job.device, run.warn)
     smalls = (_small(frame, clip) for frame in _decoded(clip, section, steps[0], run))
-    with closing(ahead(smalls)) as smalls:
+    with closing(ahead(smalls)) as smalls, Crew([finder.survey for finder in finders], WAITING) as crew:
         for small in smalls:
+            text.look(small)
+            crew.give([small] * len(finders))
             shot_finder.add(small)
             perception.add(small)
-            for finder in finders:
-                finder.survey(small)
     shots = shot_finder.finish()
     boxes = [finder.propose(shots, perception.seen) for finder in finders]
     if any(boxes):
-        for frame in _decoded(clip, section, steps[1], run):
-            for finder, wanted in zip(finders, boxes, strict=True):
-                if wanted:
-                    finder.measure(frame.index, [planes.crop(frame.views, info.layout, box) for box in wanted])
-    found = resolve([find for finder in finders for find in finder.finish()], section, float(info.rate))
+        measures = [lambda crops, finder=finder: finder.measure(*crops) for finder in finders]
+        wanted = [
+            [bool(places) and finder.wants(t) for t in section] for finder, places in zip(finders, boxes, strict=True)
+        ]
+        frames = (
+            frame for part in _spans(clip, section, wanted) for frame in _decoded(clip, part, steps[1], run, section)
+        )
+        with closing(ahead(frames)) as frames, Crew(measures, WAITING_CROPS) as crew:
+            for frame in frames:
+                here = [wants[frame.index - section.start] for wants in wanted]
+                crew.give(
+                    (frame.index, [planes.crop(frame.samples, info.layout, box) for box in places]) if wants else None
+                    for wants, places in zip(here, boxes, strict=True)
+                )
+    finds = together([finder.finish for finder in finders])
+    found = resolve([find for found in finds for find in found], section, float(info.rate))
     search = AreaMask(job.search_areas, info, "search area")
     overlays = to_plan(found, job.kinds, search, info.layout, section, folder, maps)
     return settled(Plan(_source(job, info, print_of), section, shots, overlays), folder, maps, clip)
+
+
+def _spans(clip: Clip, section: FrameRange, wanted: list[list[bool]]) -> list[FrameRange]:
+    """The parts of a section that hold all frames which some finder wants; none that decoding has to pass anyway ends.
+
+    wanted: for each finder, which of the section's frames.
+    """
+    spans: list[FrameRange] = []
+    for t in (t for t, *wants in zip(section, *wanted, strict=True) if any(wants)):
+        if spans and (t == spans[-1].stop or clip.entry(t) <= spans[-1].stop):
+            spans[-1] = FrameRange(spans[-1].start, t + 1)
+        else:
+            spans.append(FrameRange(t, t + 1))
+    return spans
 
 
 def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, side: SideFiles, run: Run) -> Result:
@@ -335,16 +363,18 @@ def _wipe(
 
 
 def _small(frame: Any, clip: Clip) -> kinds.Small:
-    luma, chroma = planes.small(frame.views, clip.info.layout, SMALL_WIDTH)
+    luma, chroma = planes.small(frame.samples, clip.info.layout, SMALL_WIDTH)
     return kinds.Small(frame.index, luma, chroma, clip.info.layout.width / luma.shape[1])
 
 
-def _decoded(clip: Clip, part: FrameRange, step: _Step, run: Run) -> Iterator[Any]:
+def _decoded(clip: Clip, part: FrameRange, step: _Step, run: Run, section: FrameRange | None = None) -> Iterator[Any]:
+    """The frames of a part of a section, by default of all of it."""
+    section = section or part
     run.enter(step.stage)
     for frame in clip.frames(part):
         _tell_damage(frame, clip, run)
         yield frame
-        done = step.first + step.share * (frame.index + 1 - part.start) / len(part)
+        done = step.first + step.share * (frame.index + 1 - section.start) / len(section)
         run.progress(step.stage, round(done), step.total)
 
 

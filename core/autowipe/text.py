@@ -40,6 +40,10 @@ class TextLine:
         (x0, y0), (x1, y1) = self.quad.min(0), self.quad.max(0)
         return float(x0), float(y0), float(x1), float(y1)
 
+    def moved(self, x: float, y: float) -> TextLine:
+        """The same line, so many px further right and down."""
+        return TextLine(self.quad + np.array([x, y], np.float32), self.score)
+
     @property
     def slant(self) -> float:
         """Degrees by which its longer side leaves the horizontal or the vertical, whichever is nearer; 0..45."""
@@ -49,10 +53,11 @@ class TextLine:
         return float(min(angle, 90 - angle))
 
 
-def find_text(picture: np.ndarray) -> list[TextLine]:
+def find_text(picture: np.ndarray, longer: int = 0) -> list[TextLine]:
     """The text lines of a picture at the size it has: nothing is scaled, so letters of 8 to 60 px are found.
 
     `picture`: (h, w) grey or (h, w, 3) blue, green, red; uint8. About 100 ms of one core for 640 x 360.
+    `longer`: px of the longer side of the picture that it is a part of; 0: it is no part.
     Raises WeightsError when RapidOCR's models are not installed.
     """
     height, width = picture.shape[:2]
@@ -62,16 +67,17 @@ def find_text(picture: np.ndarray) -> list[TextLine]:
     batch = (padded.astype(np.float32) * np.float32(2 / 255) - 1).transpose(2, 0, 1)[None]
     session = _session("det")
     likely = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(batch)})[0][0, 0]
-    return lines_of(np.ascontiguousarray(likely[:height, :width]))
+    return lines_of(np.ascontiguousarray(likely[:height, :width]), longer)
 
 
-def lines_of(likely: np.ndarray) -> list[TextLine]:
-    """The lines in a map of text probability, (h, w) float32.
+def lines_of(likely: np.ndarray, longer: int = 0) -> list[TextLine]:
+    """The lines in a map of text probability, (h, w) float32; `longer` as in `find_text`.
 
     Differentiable binarization (Liao et al. 2020): the map marks the shrunken core of every line; each core's
     smallest rectangle is grown back. Rectangles much larger than any letters are dropped.
     """
     height, width = likely.shape
+    longer = longer or max(width, height)
     contours = cv2.findContours((likely > TEXT).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[-2]
     lines = []
     for contour in contours:
@@ -84,7 +90,6 @@ def lines_of(likely: np.ndarray) -> list[TextLine]:
         score = cv2.mean(likely[y : y + bh, x : x + bw], inside)[0]
         grow = w * h * UNCLIP / (w + h)  # on both sides together
         w, h = w + grow, h + grow
-        longer = max(width, height)
         junk = w * h > MOST_AREA * longer**2 or min(w, h) > MOST_HEIGHT * longer
         if score < LINE or junk:
             continue
@@ -137,7 +142,7 @@ def _session(task: str) -> InferenceSession:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # fatal only
-    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
+    options.intra_op_num_threads = min(4, max(1, (os.cpu_count() or 1) // 2))  # the finders want the others
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # the arena never gives memory back
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

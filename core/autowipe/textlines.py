@@ -14,8 +14,10 @@ import cv2
 import numpy as np
 
 from .boxes import alike
+from .evidence import gradients
 from .kinds import Small
 from .text import TextLine, find_text
+from .textsearch import look_step, standing, windows_of
 
 ALIKE = 0.6  # correlation of stroke edges from which a line is still the same
 FULL = 0.85  # of its usual strength from which a line is fully there; the codec makes it waver by .05
@@ -24,8 +26,9 @@ AFTER = 8  # frames watched after a line is lost, to see what is left without it
 SEARCH = 8  # analysis px around its place in which a lost line is looked for
 SPREAD = 0.5  # share of a line's length over which its strokes are spread, at least
 STRONG = 24.0  # gradient in levels per px (Sobel / 4) from which an edge counts as a stroke's
+SETTLED = 3  # frames in which what came has to stand still
 CHANGED = 40  # levels between two frames from which a sample may be a stroke that came or went
-SPARE = 0.5  # looks in between for each look at the whole picture
+SPARE = 0.25  # looks at the whole picture that those in between may cost, for each look for text
 NEAR = 0.6  # of a line's height: so far around it may be a box behind the text
 UNCHANGED = 6.0  # levels: mean difference of surroundings that are the same
 PARTS = 4  # of a line's length that are compared in a fade
@@ -33,6 +36,7 @@ UNEVEN = 0.25  # by which their strengths may differ in one; the codec makes it 
 SAME = 0.85  # correlation of their edges from which surroundings surely stayed
 BLOCK = 8  # px, side of the blocks in which such samples are counted
 MOST_ROWS = 0.35  # of the picture's height, that a text which comes or goes may take
+LEAST_ZOOM = 1.3  # from which it is worth it
 CLOSE = 0.25  # of the picture's samples, that a look at a part of it may have: small parts are enlarged
 
 Corners = tuple[int, int, int, int]  # x0, y0, x1, y1 in analysis px
@@ -198,16 +202,15 @@ def _is_stroke(inner: float, outer: float) -> bool:
 class LineFinder:
     """Feeds on every frame at analysis size, in order; `lines` are those that have ended, all after `close`.
 
-    The detector sees the whole frame every `step` frames, and in between the rows in which something of a line's
-    shape came or went, as far as a budget of half as much again allows.
+    Beside what the looks for text find (`textsearch`) the detector sees places in which something of a line's shape
+    came and stands, as far as a budget of looks in between allows.
     """
 
     def __init__(self, rate: float) -> None:
-        self.step = int(np.clip(round(rate * 0.32), 5, 20))
+        self.step = look_step(rate)
         self.lines: list[Line] = []
         self._tracks: list[_Track] = []
         self._ring: deque[tuple[int, Picture]] = deque(maxlen=self.step + AFTER + 6)
-        self._next = 0  # frame of the next look at the whole picture
         self._wanted: list[_Want] = []  # looks in between
         self._budget = 1.0  # in looks at the whole picture
         self._busy: np.ndarray | None = None
@@ -221,20 +224,12 @@ class LineFinder:
             self._follow(track, frame, picture)
         self._tracks = [track for track in self._tracks if not self._ended(track)]
         self._budget = min(2.0, self._budget + SPARE / self.step)
-        if frame >= self._next:
-            self._next = frame + self.step
-            self._look(picture, (0, 0, width, height), 1.0, small.text)
+        if small.text is not None:
+            self._look(picture, (0, 0, width, height), 1.0, small.text.lines)
         else:
             for want in self._wanted:
                 if want.frame == frame and (self._budget > 0 or want.certain):
-                    x0, y0, x1, y1 = want.window
-                    window = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
-                    area = (window[2] - window[0]) * (window[3] - window[1])
-                    if min(window[2] - window[0], window[3] - window[1]) < 8:
-                        continue
-                    zoom = float(np.clip(np.sqrt(CLOSE * width * height / area), 1, 2))
-                    self._budget -= 0 if want.certain else 0.05 + zoom**2 * area / (width * height)
-                    self._look(picture, window, zoom, find_text(_enlarged(picture, window, zoom)))
+                    self._look_at(self._standing(want), picture, want.certain)
         self._wanted = [want for want in self._wanted if want.frame > frame]
 
     def close(self) -> None:
@@ -266,7 +261,34 @@ class LineFinder:
         best = 1 + int(np.bincount(labels[runs], minlength=count)[1:].argmax())
         x, y, w, h = (int(v) * BLOCK for v in stats[best][:4])
         if h <= MOST_ROWS * luma.shape[0]:
-            self._wanted.append(_Want(frame, (x - 32, y - 32, x + w + 32, y + h + 32), False))
+            self._wanted.append(_Want(frame + SETTLED, (x - 32, y - 32, x + w + 32, y + h + 32), False))
+
+    def _standing(self, want: _Want) -> list[Corners]:
+        """The parts of a window in which strokes stand as text does; where something came, they did not just before."""
+        height, width = self._ring[-1][1][0].shape
+        x0, y0, x1, y1 = want.window
+        x0, y0, x1, y1 = max(0, x0), max(0, y0), min(width, x1), min(height, y1)
+        if len(self._ring) < SETTLED + 2 or min(x1 - x0, y1 - y0) < 8:
+            return []
+        pictures = [self._ring[-1 - k][1] for k in range(SETTLED + 2)]
+        now, *earlier, before = (
+            gradients(luma[y0:y1, x0:x1], np.dstack([blue[y0:y1, x0:x1], red[y0:y1, x0:x1]]))
+            for luma, blue, red in pictures
+        )
+        blocks = standing(now, earlier[:2]) if want.certain else standing(now, earlier, before)
+        parts = windows_of(blocks, [], (x1 - x0, y1 - y0))
+        return [(x0 + left, y0 + top, x0 + right, y0 + bottom) for left, top, right, bottom in parts]
+
+    def _look_at(self, windows: list[Corners], picture: Picture, certain: bool) -> None:
+        height, width = picture[0].shape
+        for window in windows:
+            area = (window[2] - window[0]) * (window[3] - window[1])
+            zoom = float(min(2, np.sqrt(CLOSE * width * height / area)))
+            zoom = zoom if zoom >= LEAST_ZOOM else 1.0
+            self._budget -= 0 if certain else 0.02 + zoom**2 * area / (width * height)
+            self._look(
+                picture, window, zoom, find_text(_enlarged(picture, window, zoom), round(zoom * max(width, height)))
+            )
 
     def _follow(self, track: _Track, frame: int, picture: Picture) -> None:
         level, alike, gone = _compare(picture, track.pattern)

@@ -6,17 +6,23 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from ..job import Box
 from ..maps import Unblend
 from ..planes import Layout
-from ..text import TextLine, find_text
+from ..text import TextLine
 from ..timing import FrameRange
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a look for text has found."""
+
+    lines: list[TextLine]
+    moving: bool  # looked at what moves as well; else all of it that stands still
 
 
 @dataclass
@@ -27,11 +33,7 @@ class Small:
     luma: np.ndarray  # (h, w) uint8, 8-bit levels
     chroma: np.ndarray  # (h, w, 2) uint8, the two colour differences, 128 = none
     scale: float  # source px for one analysis px
-
-    @cached_property
-    def text(self) -> list[TextLine]:
-        """The text lines in it; the detector runs when they are asked for first, once for all finders."""
-        return find_text(cv2.cvtColor(np.dstack([self.luma, self.chroma[..., ::-1]]), cv2.COLOR_YCrCb2BGR))
+    text: Text | None = None  # of those frames that were searched for it (`textsearch`)
 
 
 @dataclass
@@ -75,7 +77,8 @@ class Finder(Protocol):
     """Finds the overlays of one kind in two looks at the clip.
 
     First look: `survey` gets every frame at analysis size, in order. `propose` then names the places that are
-    worth a second look, at native size: there `measure` gets every frame's crops, in order. `finish` decides.
+    worth a second look, at native size: there `measure` gets the crops of every frame that it wants, in order. `finish`
+    decides.
     No finder keeps frames: memory does not grow with the clip's length, except by a few bytes a frame.
     """
 
@@ -86,6 +89,10 @@ class Finder(Protocol):
 
         `seen` is for what the statistics of the first look cannot decide.
         """
+        ...
+
+    def wants(self, frame: int) -> bool:
+        """Whether a frame has to be measured; known from `propose` on, whatever is measured since."""
         ...
 
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:

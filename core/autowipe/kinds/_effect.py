@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import cv2
@@ -25,6 +26,7 @@ GROWTH = 1.9  # times by which it may grow from one frame to the next
 CHANGED = 8  # levels by which what is covered changes as it comes or goes
 SMALLEST = 0.12  # scale below which nothing is left of it
 
+Judge = Callable[[dict[str, float | str], bool], bool]  # by the evidence of a thing, and whether it travels
 Shift = tuple[float, float]  # px by which an appearance is further on in its crops than the reference is in its own
 
 
@@ -75,8 +77,16 @@ class Settled:
 class Effect:
     """Gathers the appearances of one overlay."""
 
-    def __init__(self, showings: list[Showing], picture: Layout, scale: float, shots: tuple[FrameRange, ...]) -> None:
-        self.showings = showings
+    def __init__(
+        self,
+        showings: list[Showing],
+        picture: Layout,
+        scale: float,
+        shots: tuple[FrameRange, ...],
+        may_be_drawn: Judge = lambda *_: True,
+    ) -> None:
+        """`may_be_drawn`: told from the looks alone; what may not be is not looked into any further."""
+        self.showings, self._may_be_drawn = showings, may_be_drawn
         self._picture, self._scale, self._shots = picture, scale, shots
         self.first = min(showing.first for showing in showings)
         self.last = max(showing.last for showing in showings)
@@ -94,7 +104,7 @@ class Effect:
         over = [showing for showing in self.showings if showing.is_over]
         self.showings = [showing for showing in self.showings if not showing.is_over]
         self.held = 0
-        return Effect(over, self._picture, self._scale, self._shots)
+        return Effect(over, self._picture, self._scale, self._shots, self._may_be_drawn)
 
     def settle(self) -> list[Settled]:
         """What the appearances show: one thing, or several that only looked alike at the size of the survey."""
@@ -140,6 +150,8 @@ class Effect:
             (self._evidence(its, showing.seeds) for showing, its, _ in alike),
             key=lambda e: min(float(e["edge lock"]), float(e["edge sharpness"])),
         )
+        if not self._may_be_drawn(evidence, isinstance(ref, Travelling)):
+            return None
         template = Template.shrunk(look.slope, lines, ref.views.shape)
         near = cv2.dilate(lines.astype(np.uint8), disc(3)) > 0
         appearances = [self._appearance(showing, shift, template, near) for showing, _, shift in alike]

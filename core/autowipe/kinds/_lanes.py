@@ -36,6 +36,7 @@ LEAST_FRAMES = 8  # in which a piece is seen
 LEAST_PIECES = 3
 SHARP, LOCKED = 0.55, 0.7  # of drawn pieces, the middle one: 0.77 and 0.87 up; of the scene 0.3 to 0.6, and to 0.65
 ONE_WAY = 0.6  # concentration of the directions of edges
+EVIDENCE = ("edge sharpness", "edge lock", "one direction")
 SURE_READ = 0.8  # how sure the recogniser is of a page
 
 
@@ -215,6 +216,13 @@ class Band:
         self._left -= 1
         return not self._left
 
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether most of its pieces are no drawn ones, whatever those to come are."""
+        seen = [[float(s.evidence[n]) for n in EVIDENCE] for s in self._settled]
+        fails = sum(sharp < SHARP for sharp, _, _ in seen), sum(lock < LOCKED for _, lock, _ in seen)
+        return 2 * max(*fails, sum(one_way > ONE_WAY for _, _, one_way in seen)) > len(self.effects)
+
     def _way(self, start: int, stop: int) -> dict[int, np.ndarray]:
         """(2,) source px that the strip has gone by each frame, from 0 in the first: as most of its pieces go."""
         told = np.diff(self._lane.path, axis=0, prepend=self._lane.path[:1]) * self._scale
@@ -272,8 +280,7 @@ class Band:
         """What speaks for something drawn, the middle piece's figures; None where they do not."""
         if len(self._settled) < LEAST_PIECES:
             return None
-        names = ("edge sharpness", "edge lock", "one direction")
-        sharp, lock, one_way = (float(np.median([float(s.evidence[n]) for s in self._settled])) for n in names)
+        sharp, lock, one_way = (float(np.median([float(s.evidence[n]) for s in self._settled])) for n in EVIDENCE)
         if sharp < SHARP or lock < LOCKED or one_way > ONE_WAY:
             return None
         far = float(np.abs(self._lane.path[-1][self._axis])) * self._scale

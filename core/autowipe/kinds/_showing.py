@@ -98,11 +98,13 @@ class Showing:
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         """`crop`: planes over `place`."""
-        if not self.first <= frame < self.last or self.is_hopeless:
-            return
-        part = self._cut(frame, crop, place)
-        if part is None:
-            return
+        if self.first <= frame < self.last and not self.is_hopeless:
+            part = self._cut(frame, crop, place)
+            if part is not None:
+                self._take(frame, part)
+
+    def _take(self, frame: int, part: list[np.ndarray]) -> None:
+        """`part`: planes over its box in that frame."""
         is_early = frame < self.start + self._around
         if is_early or frame >= self.stop - self._around:
             self.views.add(frame, part, is_early)
@@ -142,14 +144,17 @@ class Showing:
         """Where the crop's top left corner was found to be in a frame: for what is told in the end."""
         return self.place(frame)
 
-    def _cut(self, frame: int, crop: list[np.ndarray], place: Box) -> list[np.ndarray] | None:
-        """Its own part of a larger crop, repeated beyond the picture's edge; None where too little of it is inside."""
+    def _cut(self, frame: int, crop: list[np.ndarray], place: Box, most: int | None = None) -> list[np.ndarray] | None:
+        """Its own part of a larger crop, repeated beyond the picture's edge; None where too little of it is inside.
+
+        `most`: of the first planes alone.
+        """
         x, y = self.place(frame)
         w, h = self.box[2:]
         if not (-w / 2 < x < self._picture.width - w / 2 and -h / 2 < y < self._picture.height - h / 2):
             return None
         out = []
-        for part, plane in zip(crop, self._picture.colour, strict=True):
+        for part, plane in zip(crop[:most], self._picture.colour[:most], strict=True):
             sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
             px, py = (x - place[0]) / sx, (y - place[1]) / sy
             out.append(cut_out(part, px, py, (w // sx, h // sy)))
@@ -181,27 +186,38 @@ class Travelling(Showing):
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         if self.start <= frame < self.stop and not self.is_hopeless:
-            self._fit(frame, crop, place)
-        super().add(frame, crop, place)
-
-    def _fit(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
-        part = self._cut(frame, crop, place)
-        if part is None:
-            return
-        field = slopes(planes.small(part, self.layout, self.box[2])[0])
-        x, y = self.place(frame)
-        if not self._fitted:
-            self._field = np.zeros_like(field)
+            part = self._fit(frame, crop, place)
+            if part is not None:
+                self._take(frame, part)
         else:
+            super().add(frame, crop, place)
+
+    def _fit(self, frame: int, crop: list[np.ndarray], place: Box) -> list[np.ndarray] | None:
+        """Finds where it is in a frame, and cuts that out."""
+        x, y = self.place(frame)
+        if self._fitted:
+            only = self._cut(frame, crop, place, None if self.layout.is_rgb else 1)
+            if only is None:
+                return None
             radius = max(3, round(self.SLACK * self._scale / (1 if self._fitted < 4 else 2)))
-            dx, dy, *_ = register(self._field, self._inner(), field, radius, fine=True)
+            dx, dy, *_ = register(self._field, self._inner, self._slopes(only), radius, fine=True)
             x, y = x + dx, y + dy
             self._found[frame] = (x, y)
-            field = slopes(planes.small(self._cut(frame, crop, place) or part, self.layout, self.box[2])[0])
+        part = self._cut(frame, crop, place)
+        if part is None:
+            return None
         self._found[frame] = (x, y)
+        field = self._slopes(part)
         self._fitted += 1
+        if self._fitted == 1:
+            self._field = np.zeros_like(field)
         self._field += (field - self._field) / min(self._fitted, 2 * SAMPLES)
+        return part
 
+    def _slopes(self, part: list[np.ndarray]) -> np.ndarray:
+        return slopes(planes.small(part, self.layout, self.box[2])[0])
+
+    @cached_property
     def _inner(self) -> np.ndarray:
         """(H, W) bool: the box without the outer half of its margin."""
         inner, m = np.zeros(self.box[:1:-1], bool), self.margin // 2
@@ -245,7 +261,7 @@ def register(
     room = [cv2.copyMakeBorder(o, radius, radius, radius, radius, cv2.BORDER_CONSTANT) for o in other]
     window = np.stack([o[y0 : y1 + 2 * radius, x0 : x1 + 2 * radius] for o in room])
     along = np.sum([cv2.matchTemplate(w, p, cv2.TM_CCORR) for w, p in zip(window, part, strict=True)], axis=0)
-    power = cv2.matchTemplate((window**2).sum(0), mask, cv2.TM_CCORR)
+    power = _sums((window**2).sum(0), mask)
     own = float((part**2).sum())
     score = along / np.sqrt(np.maximum(power * own, 1e-6))
     y, x = divmod(int(score.argmax()), score.shape[1])
@@ -254,6 +270,15 @@ def register(
         dx += peak(score[y], x)
         dy += peak(score[:, x], y)
     return dx, dy, float(score[y, x]), float(along[y, x]) / max(own, 1e-6)
+
+
+def _sums(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The sum of the values under a mask, wherever it lies within them; float32 both."""
+    if not mask.all():
+        return cv2.matchTemplate(values, mask, cv2.TM_CCORR)
+    h, w = mask.shape
+    sums = cv2.boxFilter(values, -1, (w, h), anchor=(0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(sums[: values.shape[0] - h + 1, : values.shape[1] - w + 1])
 
 
 def peak(row: np.ndarray, at: int) -> float:

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 
 from ..boxes import alike, corners
+from ..text import TextLine
 from . import Small
 from ._showing import register, slopes
 from ._tracks import Travel, smooth
 
-LOOK_S = 0.32  # s from one look for text to the next
 MOST = 16  # words that are followed at once, the surest first
 RADIUS = 4  # analysis px by which a word's way may bend from step to step
 LIKE = 0.4  # correlation of its edges from which a word is still there
@@ -79,28 +79,23 @@ class _Word:
 
 
 class WordFinder:
-    """Gets looks at the picture in order; its memory is the last picture and the words that are on their way."""
+    """Gets pictures in order, some of them searched for text; its memory is the last one and what is on its way."""
 
-    def __init__(self, rate: float) -> None:
-        """`rate`: looks a second."""
+    def __init__(self) -> None:
         self.travels: list[Travel] = []
-        self._every = max(1, round(LOOK_S * rate))
-        self._count = 0
         self._last: np.ndarray | None = None
         self._open: list[_Word] = []
 
     def add(self, small: Small) -> None:
-        looks = self._count % self._every == 0
         for word in self._open:
-            if looks or not word.rests:
+            if small.text is not None or not word.rests:
                 self._follow(word, small)
                 word.settle()
-        if looks:
-            self._look(small)
+        if small.text is not None and small.text.moving:
+            self._look(small, small.text.lines)
         for word in [w for w in self._open if w.misses >= MISSES or self._is_none(w)]:
             self._end(word)
         self._last = small.luma
-        self._count += 1
 
     def close(self) -> None:
         """No more looks: what still travels ends here."""
@@ -111,10 +106,10 @@ class WordFinder:
     def _is_none(word: _Word) -> bool:
         return word.seen < LEAST_LOOKS and word.unseen >= UNSEEN
 
-    def _look(self, small: Small) -> None:
+    def _look(self, small: Small, lines: list[TextLine]) -> None:
         height, width = small.luma.shape
         fresh = []
-        for line in small.text:
+        for line in lines:
             x0, y0, x1, y1 = line.bounds
             word = max(self._open, key=lambda w: alike(w.corners, line.bounds), default=None)
             if word is not None and alike(word.corners, line.bounds) >= SAME:

@@ -13,6 +13,7 @@ import numpy as np
 from ..job import Box
 from ..planes import Layout
 from ..text import find_text, read_text
+from ..textsearch import LOOKS_A_SECOND
 from ..timing import FrameRange
 from . import Found, FoundEvent, Look, Small, appears
 from ._effect import Appearance, Effect, Settled
@@ -22,7 +23,7 @@ from ._stays import Stay, StayFinder, link
 from ._tracks import TrackFinder, Travel, keys_of
 from ._words import WordFinder
 
-LOOKS_A_SECOND, STEPS_A_SECOND = 30, 15  # of what stays, and of what travels
+STEPS_A_SECOND = 15  # of what travels
 LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
 MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
 SHARP, AGAIN_SHARP = 0.67, 0.6  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
@@ -53,9 +54,10 @@ class Finder:
         self._step = max(1, round(rate / LOOKS_A_SECOND))
         self._stride = max(1, round(rate / STEPS_A_SECOND))
         self._stays, self._tracks, self._lanes = StayFinder(), TrackFinder(), LaneFinder()
-        self._words = WordFinder(rate / self._step)
+        self._words = WordFinder()
         self._scale = 1.0
         self._coming: list[Effect] = []  # the next one last
+        self._spans: list[FrameRange] = []  # in which there is something to measure
         self._effects: list[Effect] = []  # those that have begun
         self._most_held = HELD + HELD_PER_PX * layout.width * layout.height
         self._bands: dict[int, Band] = {}  # by the id of an effect that belongs to one
@@ -87,14 +89,14 @@ class Finder:
                 Showing(Sighting(stay.box, stay.start, stay.stop, stay.edges), self._layout, self._scale, self._rate)
                 for stay in group
             ]
-            effects.append(Effect(showings, self._layout, self._scale, shots))
+            effects.append(Effect(showings, self._layout, self._scale, shots, may_be_drawn))
         travels = choose_travels(self._tracks.travels, self._whole, self._rate)
         words = choose_travels(self._words.travels, self._whole, self._rate)
         for travel in once(travels + words):
             edges = np.ones(travel.box[:1:-1], bool)
             sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path)
             showing = Travelling(sighting, self._layout, self._scale, self._rate)
-            effects.append(Effect([showing], self._layout, self._scale, shots))
+            effects.append(Effect([showing], self._layout, self._scale, shots, may_be_drawn))
         for lane in self._lanes.lanes:
             band = Band(lane, self._layout, self._whole, self._scale, self._rate, shots)
             self._bands |= {id(effect): band for effect in band.effects}
@@ -107,7 +109,11 @@ class Finder:
         x1, y1 = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
         self._place = self._layout.align((x0, y0, x1 - x0, y1 - y0))
         self._coming = sorted(effects, key=lambda effect: -effect.first)
+        self._spans = [FrameRange(max(0, effect.first), effect.last) for effect in effects]
         return [self._place]
+
+    def wants(self, frame: int) -> bool:
+        return any(frame in span for span in self._spans)
 
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
         while self._coming and self._coming[-1].first <= frame:
@@ -115,8 +121,9 @@ class Finder:
         for effect in self._effects:
             effect.add(frame, crops[0], self._place)
         for effect in [e for e in self._effects if e.last <= frame + 1]:
-            self._effects.remove(effect)
-            self._settle(effect)
+            if effect in self._effects:  # else its lane has turned out to be of the scene
+                self._effects.remove(effect)
+                self._settle(effect)
         while sum(effect.held for effect in self._effects) > self._most_held:
             self._settle(max(self._effects, key=lambda effect: effect.held).part())
 
@@ -132,6 +139,11 @@ class Finder:
         if band is not None:
             if band.add(effect.settle()):
                 self._passing += band.finish(_read)
+            elif band.is_hopeless:
+                gone = {key for key, other in self._bands.items() if other is band}
+                self._effects = [other for other in self._effects if id(other) not in gone]
+                self._coming = [other for other in self._coming if id(other) not in gone]
+                self._bands = {key: other for key, other in self._bands.items() if other is not band}
             return
         for settled in effect.settle():
             find = to_found(settled, self._layout, self._whole) if is_overlay(settled) else None
@@ -186,6 +198,14 @@ def _is_along(travel: Travel, other: Travel) -> bool:
     return bool(across > 0 and down > 0 and across * down > 0.5 * min(aw * ah, bw * bh))
 
 
+def may_be_drawn(evidence: dict[str, float | str], travels: bool) -> bool:
+    """Whether the looks at a thing leave it open that it is an overlay."""
+    e = {name: float(value) for name, value in evidence.items()}
+    sharp, locked = (CARRIED_SHARP, CARRIED_LOCKED) if travels else (AGAIN_SHARP, AGAIN_LOCKED)
+    is_thing = e["edge pixels"] >= LEAST_EDGES and e["one direction"] <= ONE_WAY
+    return is_thing and e["edge sharpness"] >= sharp and e["edge lock"] >= locked
+
+
 def is_overlay(settled: Settled) -> bool:
     """Whether a find is drawn over the picture, and comes and goes by itself."""
     e = {name: float(value) for name, value in settled.evidence.items()}
@@ -193,7 +213,7 @@ def is_overlay(settled: Settled) -> bool:
         return is_carried(settled)
     apart = np.hypot(*np.ptp([a.corners[a.range.start] for a in settled.appearances], axis=0))
     again = apart >= ELSEWHERE * max(settled.box[2:])
-    if e["edge pixels"] < LEAST_EDGES or e["one direction"] > ONE_WAY or e["pops"] < POPS:
+    if not may_be_drawn(settled.evidence, False) or e["pops"] < POPS:
         return False
     if e["edge sharpness"] < (AGAIN_SHARP if again else SHARP) or e["edge lock"] < (AGAIN_LOCKED if again else LOCKED):
         return False
@@ -202,15 +222,11 @@ def is_overlay(settled: Settled) -> bool:
 
 def is_carried(settled: Settled) -> bool:
     """Whether what travels is drawn, and does not turn, grow or blur on its way as things in the scene do."""
+    if not may_be_drawn(settled.evidence, True):
+        return False
     e = {name: float(value) for name, value in settled.evidence.items()}
-    if e["edge pixels"] < LEAST_EDGES or e["one direction"] > ONE_WAY:
-        return False
-    sharp, lock = e["edge sharpness"], e["edge lock"]
-    if sharp >= SURE_SHARP and lock >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES:
-        return True
-    if sharp < CARRIED_SHARP or lock < CARRIED_LOCKED:
-        return False
-    return _read(settled.picture)[1] >= SURE_READ
+    is_sure = e["edge sharpness"] >= SURE_SHARP and e["edge lock"] >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES
+    return is_sure or _read(settled.picture)[1] >= SURE_READ
 
 
 def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | None:

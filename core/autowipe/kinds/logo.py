@@ -76,6 +76,9 @@ class Finder:
             boxes += [mark.box for mark in self._told] + [band.box for band in self._bands]
         return boxes
 
+    def wants(self, frame: int) -> bool:
+        return True
+
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
         places: list[Mark | ToldMark | StillBand] = [*self._marks, *self._told, *self._bands]
         for place, crop in zip(places, crops, strict=True):

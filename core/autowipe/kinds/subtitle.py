@@ -127,6 +127,9 @@ class Finder:
         stop = max(line.stop + (line.fade_out >= SLOW) for line in lines)
         return _Event(lines, boxes, box, FrameRange(max(0, start), stop).meet(self._whole))
 
+    def wants(self, frame: int) -> bool:
+        return any(event.range.start - GROWS <= frame <= event.range.stop for event in self._events)
+
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
         for event in self._events:
             if event.matte is None and event.range.start <= frame:

@@ -92,6 +92,9 @@ class Finder:
         self._second = _SecondLook(pattern, self._layout, self._whole, self._rate, self._scale)
         return [self._second.box]
 
+    def wants(self, frame: int) -> bool:
+        return True
+
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
         if self._second is not None:
             self._second.add(frame, crops[0])
