@@ -40,9 +40,10 @@ def scene(count: int, size: tuple[int, int], *, seed: int = 1, pan: float = 2.0,
     width, height = size
     for t in range(count):
         shot = sum(t >= cut for cut in cuts)
-        rng = np.random.default_rng(seed + 100 * shot)
-        wall = _texture(rng, (width * 2, height), 14, (70, 190))
-        shelf = _texture(rng, (width * 3, height // 4), 9, (40, 220))
+        if t == 0 or t in cuts:
+            rng = np.random.default_rng(seed + 100 * shot)
+            wall = _texture(rng, (width * 2, height), 14, (70, 190))
+            shelf = _texture(rng, (width * 3, height // 4), 9, (40, 220))
         x = round(pan * t) % width
         picture = wall[:, x : x + width].copy()
         near = round(1.7 * pan * t) % (2 * width)
@@ -128,7 +129,7 @@ def make(
     *,
     count: int = 72,
     size: tuple[int, int] = (480, 270),
-    rate: int = 25,
+    rate: int | Fraction = 25,
     crf: int = 18,
     audio: bool = False,
     keep: bool = True,
@@ -150,7 +151,7 @@ def make(
             box.mux(stream.encode(frame))
         box.mux(stream.encode())
         if sound is not None:
-            tone = np.sin(np.arange(48000 * count // rate) * 0.05).astype(np.float32)[None] * 0.1
+            tone = np.sin(np.arange(int(48000 * count / rate)) * 0.05).astype(np.float32)[None] * 0.1
             samples = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
             samples.sample_rate, samples.pts = 48000, 0
             box.mux([*sound.encode(samples), *sound.encode()])

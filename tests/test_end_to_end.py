@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import synth
+from autowipe import cli
 
 LINES = [("We leave at dawn", 8, 40), ("before it rains", 46, 70)]
 
@@ -189,7 +190,7 @@ def test_a_given_matte_is_wiped_and_a_hold_out_wins(burnt, tmp_path):
 
 
 def test_a_run_that_was_killed_is_resumed_to_the_same_result(tmp_path):
-    clip = synth.make(tmp_path / "long.mp4", [], count=640, size=(128, 96), rate=16)
+    clip = synth.make(tmp_path / "long.mp4", [], count=340, size=(128, 96), rate=16, keep=False)
     matte = np.zeros((96, 128), np.uint8)
     matte[10:26, 90:120] = 255
     cv2.imwrite(str(tmp_path / "m.png"), matte)
@@ -203,7 +204,7 @@ def test_a_run_that_was_killed_is_resumed_to_the_same_result(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             message = json.loads(line)
-            if message.get("stage") == "wipe" and message["done"] > 400:
+            if message.get("stage") == "wipe" and message["done"] > 200:
                 process.kill()
                 break
     assert not (tmp_path / "killed.mp4").exists()
@@ -213,7 +214,7 @@ def test_a_run_that_was_killed_is_resumed_to_the_same_result(tmp_path):
     assert min(m["done"] for m in messages(again) if m["type"] == "progress") > 100
     assert (tmp_path / "killed.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert messages(again)[-1]["provenance"] == messages(whole)[-1]["provenance"]
-    assert messages(again)[-1]["changed_frames"] == 640
+    assert messages(again)[-1]["changed_frames"] == 340
 
 
 def test_a_file_of_the_users_under_the_outputs_name_is_left_alone(clean, tmp_path):
@@ -262,14 +263,17 @@ def faults(room, clip):
     yield "matte", [clip, *out, "--matte-in", room / "gone.png"], 3
 
 
-def test_every_bad_request_ends_in_a_sentence_and_its_exit_code(clean, tmp_path):
+def test_every_bad_request_ends_in_a_sentence_and_its_exit_code(clean, tmp_path, capsys):
     before = clean.path.read_bytes()
     for name, words, code in faults(tmp_path, clean.path):
-        ran = run("wipe", *words)
+        try:
+            ended = cli.main(["wipe", *map(str, words)])
+        except SystemExit as err:
+            ended = err.code
+        said = capsys.readouterr().err
 
-        assert ran.returncode == code, (name, ran.returncode, ran.stderr)
-        assert "Traceback" not in ran.stderr, name
-        assert len(ran.stderr.strip().splitlines()) <= 3, (name, ran.stderr)
+        assert ended == code, (name, ended, said)
+        assert 1 <= len(said.strip().splitlines()) <= 3, (name, said)
         assert not (tmp_path / "o.mkv").exists(), name
         assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")], name
     assert clean.path.read_bytes() == before

@@ -40,7 +40,7 @@ def edge(smalls: Iterable[Small], at: int, rate: Fraction) -> int:
     finder = ShotFinder()
     for count, small in enumerate(smalls, 1):
         finder.add(small)
-        if count % round(rate) == 0 and (cut := _cut(finder, at, small.frame - NEIGHBOURS)) is not None:
+        if count % max(1, round(rate)) == 0 and (cut := _cut(finder, at, small.frame - NEIGHBOURS)) is not None:
             return cut
     cut = _cut(finder, at, None)
     return at if cut is None else cut

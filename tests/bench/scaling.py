@@ -29,7 +29,7 @@ import synth
 from autowipe.sections import sections_of
 from autowipe.timing import FrameRange
 
-from tests.bench.__main__ import RATE, overlays_of
+from tests.bench.clips import RATE, overlays_of
 
 WORKERS = (1, 2, 8, 64, 512)
 PART_S, PARTS_A_WORKER = 20.0, 2  # as in batch/farm.py
