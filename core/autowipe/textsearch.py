@@ -18,7 +18,7 @@ from .text import TextLine, find_text
 
 LOOK_S, FEWEST, MOST = 0.32, 5, 20  # from one look to the next: s, and frames at least and at most
 LOOKS_A_SECOND = 30  # pictures that finders look at: the detector's are among them
-STANDS, CHECKS = 6, 3  # frames over which strokes have to stand still to be burnt in, and how often that is checked
+STANDS, CHECKS = 4, 2  # frames over which strokes have to stand still to be burnt in, and how often that is checked
 LATEST = 3  # looks, from one at what moves to the next
 STROKE = 60  # gradient of a stroke's edge, |x| + |y|, in 1/8 level a px
 CHANGES, NOISE = 3, 20  # a gradient is the same that changes by one part in so many, and so many 1/8 levels a px
@@ -38,8 +38,8 @@ Window = tuple[int, int, int, int]  # x0, y0, x1, y1 px
 
 
 def look_step(rate: float) -> int:
-    """Frames from one look to the next."""
-    every = max(1, round(rate / LOOKS_A_SECOND))
+    """Frames from one look to the next at what moves; what stands is looked at twice as often."""
+    every = 2 * max(1, round(rate / LOOKS_A_SECOND))
     return int(np.clip(round(LOOK_S * rate / every), -(-FEWEST // every), MOST // every)) * every
 
 
@@ -51,30 +51,32 @@ class TextSearch:
         self._recent: deque[Small] = deque(maxlen=STANDS + 1)
         self._count = 0
         self._wait = 1  # looks, from one at what moves to the next
-        self._due = 0  # looks until then
+        self._due = 0  # frame of that, from the first
         self._seen = np.zeros((0, 0, 0), np.int16)  # gradients of each part of the picture when it was looked at
+        self._looked = np.zeros((0, 0), np.int32)  # frame in which each block was, from the first
         self._lines: list[TextLine] = []
 
     def look(self, small: Small) -> None:
         """Sets `text` of those frames that the detector looks at."""
         self._recent.append(small)
-        if self._count % self._step == 0:
-            small.text = self._text(small)
+        if self._count % (self._step // 2) == 0:
+            small.text = self._text(small, moving=self._count >= self._due)
         self._count += 1
 
-    def _text(self, small: Small) -> Text:
+    def _text(self, small: Small, moving: bool) -> Text:
         height, width = small.luma.shape
         now = _slopes(small)
         earlier = [_slopes(self._recent[k * len(self._recent) // CHECKS]) for k in range(CHECKS)]
-        moving = self._due <= 1
         strokes = _is_stroke(now)
         if not self._count:
             self._seen = now.copy()
+            self._looked = np.zeros(_grid(small.luma.shape)[::-1], np.int32)
             windows = [(0, 0, width, height)]
         else:
             same = _same(now, self._seen)
             fresh = _textlike(now, strokes & ~same) if moving else standing(now, earlier, self._seen)
-            windows = windows_of(fresh, self._lines, (width, height))
+            rested = self._count - self._looked >= self._step
+            windows = windows_of(fresh & rested, self._lines, (width, height))
             held = _is_stroke(self._seen)
             self._lines = [line for line in self._lines if _share(held & same, line) >= STILL * _share(held, line)]
         found: list[TextLine] = []
@@ -82,12 +84,13 @@ class TextSearch:
             found += self._find(small, window)
             x0, y0, x1, y1 = window
             self._seen[:, y0:y1, x0:x1] = now[:, y0:y1, x0:x1]
+            self._looked[y0 // BLOCK : y1 // BLOCK, x0 // BLOCK : x1 // BLOCK] = self._count
             self._lines = [line for line in self._lines if not _overlaps(line, window)]
-        self._due -= 1
         if moving:
             stays = strokes & _same(now, earlier[-1])
             passes = any(_share(stays, line) < MOSTLY * _share(strokes, line) for line in found)
-            self._due = self._wait = 1 if passes else min(LATEST, self._wait + 1)
+            self._wait = 1 if passes else min(LATEST, self._wait + 1)
+            self._due = self._count + self._wait * self._step
         self._lines = sorted(self._lines + found, key=lambda line: (line.bounds[1], line.bounds[0]))
         return Text(self._lines, moving)
 

@@ -81,14 +81,16 @@ class _Word:
 class WordFinder:
     """Gets pictures in order, some of them searched for text; its memory is the last one and what is on its way."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int) -> None:
+        """`every`: pictures from one at which words at rest are followed to the next."""
         self.travels: list[Travel] = []
+        self._every, self._count = every, 0
         self._last: np.ndarray | None = None
         self._open: list[_Word] = []
 
     def add(self, small: Small) -> None:
         for word in self._open:
-            if small.text is not None or not word.rests:
+            if self._count % self._every == 0 or not word.rests:
                 self._follow(word, small)
                 word.settle()
         if small.text is not None and small.text.moving:
@@ -96,6 +98,7 @@ class WordFinder:
         for word in [w for w in self._open if w.misses >= MISSES or self._is_none(w)]:
             self._end(word)
         self._last = small.luma
+        self._count += 1
 
     def close(self) -> None:
         """No more looks: what still travels ends here."""

@@ -13,7 +13,7 @@ import numpy as np
 from ..job import Box
 from ..planes import Layout
 from ..text import find_text, read_text
-from ..textsearch import LOOKS_A_SECOND
+from ..textsearch import LOOKS_A_SECOND, look_step
 from ..timing import FrameRange
 from . import Found, FoundEvent, Look, Small, appears
 from ._effect import Appearance, Effect, Settled
@@ -54,7 +54,7 @@ class Finder:
         self._step = max(1, round(rate / LOOKS_A_SECOND))
         self._stride = max(1, round(rate / STEPS_A_SECOND))
         self._stays, self._tracks, self._lanes = StayFinder(), TrackFinder(), LaneFinder()
-        self._words = WordFinder()
+        self._words = WordFinder(look_step(rate) // self._step)
         self._scale = 1.0
         self._coming: list[Effect] = []  # the next one last
         self._spans: list[FrameRange] = []  # in which there is something to measure
