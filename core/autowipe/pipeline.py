@@ -20,7 +20,7 @@ from .crew import Crew, together
 from .decode import Clip, ClipInfo, fingerprint, open_clip
 from .encode import Output, copy_untouched, open_output
 from .errors import Cancelled, JobError, MediaError
-from .job import KINDS, Job
+from .job import KINDS, Box, Job
 from .matte import Mattes
 from .outputs import check_outputs, check_pictures
 from .overlays import resolve, to_plan
@@ -234,25 +234,33 @@ def _analyse(
     shots = shot_finder.finish()
     boxes = [finder.propose(shots, perception.seen) for finder in finders]
     if any(boxes):
-        measures = [lambda crops, finder=finder: finder.measure(*crops) for finder in finders]
-        wanted = [
-            [bool(places) and finder.wants(t) for t in section] for finder, places in zip(finders, boxes, strict=True)
-        ]
-        frames = (
-            frame for part in _spans(clip, section, wanted) for frame in _decoded(clip, part, steps[1], run, section)
-        )
-        with closing(ahead(frames)) as frames, Crew(measures, WAITING_CROPS) as crew:
-            for frame in frames:
-                here = [wants[frame.index - section.start] for wants in wanted]
-                crew.give(
-                    (frame.index, [planes.crop(frame.samples, info.layout, box) for box in places]) if wants else None
-                    for wants, places in zip(here, boxes, strict=True)
-                )
+        _measure(clip, section, finders, boxes, steps[1], run)
     finds = together([finder.finish for finder in finders])
     found = resolve([find for found in finds for find in found], section, float(info.rate))
     search = AreaMask(job.search_areas, info, "search area")
     overlays = to_plan(found, job.kinds, search, info.layout, section, folder, maps)
     return settled(Plan(_source(job, info, print_of), section, shots, overlays), folder, maps, clip)
+
+
+def _measure(
+    clip: Clip, section: FrameRange, finders: list[kinds.Finder], boxes: list[list[Box]], step: _Step, run: Run
+) -> None:
+    """The second look: each finder gets the crops of its boxes from the frames that it wants."""
+    wanted = [
+        [bool(places) and finder.wants(t) for t in section] for finder, places in zip(finders, boxes, strict=True)
+    ]
+    spans = _spans(clip, section, wanted)
+    measures = [lambda crops, finder=finder: finder.measure(*crops) for finder in finders]
+    with (
+        closing(ahead(frame for span in spans for frame in _decoded(clip, span, step, run, section))) as frames,
+        Crew(measures, WAITING_CROPS) as crew,
+    ):
+        for frame in frames:
+            here = [wants[frame.index - section.start] for wants in wanted]
+            crew.give(
+                (frame.index, [planes.crop(frame.samples, clip.info.layout, box) for box in places]) if wants else None
+                for wants, places in zip(here, boxes, strict=True)
+            )
 
 
 def _spans(clip: Clip, section: FrameRange, wanted: list[list[bool]]) -> list[FrameRange]:

@@ -286,9 +286,7 @@ class LineFinder:
             zoom = float(min(2, np.sqrt(CLOSE * width * height / area)))
             zoom = zoom if zoom >= LEAST_ZOOM else 1.0
             self._budget -= 0 if certain else 0.02 + zoom**2 * area / (width * height)
-            self._look(
-                picture, window, zoom, find_text(_enlarged(picture, window, zoom), round(zoom * max(width, height)))
-            )
+            self._look(picture, window, zoom, find_text(_enlarged(picture, window, zoom)))
 
     def _follow(self, track: _Track, frame: int, picture: Picture) -> None:
         level, alike, gone = _compare(picture, track.pattern)

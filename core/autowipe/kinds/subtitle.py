@@ -25,6 +25,7 @@ SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
 GROWN = 24  # levels of change that are strokes
 LEAST_REACH = 0.5  # share of a line's columns in which strokes are seen, of a matte to be trusted
 LEAST_READ = 0.6  # how sure the recogniser is, of a column of letters, or of faint ones, to be text
+FEW_LETTERS, SURELY_READ = 2, 0.8  # so few have to be read as surely, to be text
 FAINT = 10.0  # mean change on the strokes, levels: the least that is seen of a text at its ends
 LEAST_TRANSMISSION = 0.12  # of a box behind the text, to be un-blended: below, noise grows too much
 SLOW = 6  # frames from which a fade begins and ends below what can be told from noise
@@ -248,7 +249,7 @@ class Finder:
                 event.matte[max(0, y0) : y1, max(0, x0) : x1] = 255
         event.contrast = strokes.contrast
         event.text, event.read = self._read(look)
-        if not is_text(event.read, event.contrast, event.boxes):
+        if not is_text(event.text, event.read, event.contrast, event.boxes):
             event.matte[:] = 0
             return
         if strokes.panel is not None and strokes.panel.transmission >= LEAST_TRANSMISSION:
@@ -371,12 +372,14 @@ def _differ(one: np.ndarray, two: np.ndarray) -> float:
     return float(cv2.absdiff(one, two).mean()) / (1 if one.dtype == np.uint8 else 4)
 
 
-def is_text(read: float, contrast: float, boxes: Sequence[Box]) -> bool:
+def is_text(text: str, read: float, contrast: float, boxes: Sequence[Box]) -> bool:
     """Whether something that looked like text is, by how surely it is read and how much its strokes stand out.
 
-    `contrast`: levels, 0 where it is not known. What neither stands out nor can be read moves so in the scene; and a
-    column of letters is rarer than a stack of things that look like letters.
+    `contrast`: levels, 0 where it is not known. What neither stands out nor can be read moves so in the scene; a column
+    of letters is rarer than a stack of things that look like letters; and one or two may be seen in anything.
     """
+    if 0 < len("".join(text.split())) <= FEW_LETTERS and read < SURELY_READ:
+        return False
     is_column = all(height > 1.5 * width for _, _, width, height in boxes)
     return read >= LEAST_READ or not (0 < contrast < FAINT or is_column)
 
