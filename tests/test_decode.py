@@ -102,6 +102,24 @@ def test_writing_into_a_frame_reaches_no_later_frame(tmp_path):
                 view[...] = 255
 
 
+def test_samples_are_the_views_and_cannot_be_written(any_clip):
+    with open_clip(any_clip) as clip:
+        for frame in clip.frames(FrameRange(0, 3)):
+            samples = frame.samples
+            assert all(np.array_equal(one, other) for one, other in zip(samples, frame.views, strict=True))
+            with pytest.raises(ValueError, match="read-only"):
+                samples[0][...] = 0
+
+
+def test_the_entry_of_a_frame_is_the_key_frame_before_it(tmp_path):
+    path = media.write_clip(tmp_path / "a.mp4", frames=FRAMES, codec="libx264", options={"g": "8"})
+
+    with open_clip(path) as clip:
+        entries = [clip.entry(frame) for frame in range(FRAMES)]
+
+    assert entries == [frame // 8 * 8 for frame in range(FRAMES)]
+
+
 def test_a_variable_rate_keeps_every_pts(tmp_path):
     pts = np.cumsum([0, *np.random.default_rng(1).integers(1500, 6000, 39)]).tolist()
     path = media.write_clip(
