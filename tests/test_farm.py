@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import media
@@ -21,8 +20,8 @@ from autowipe.batch.paths import PathMap
 from autowipe.batch.queue import plan_print
 from autowipe.job import Job
 
-LONG, SLOW = 182, Fraction(1, 2)  # frames, and frames a second: two sections of pass A
-CUTS = (15, 36, 55, 75, 92, 110, 130, 150, 165)
+LONG = 364  # s, at a frame a second: two sections of pass A
+SLOW = {"cuts": (30, 72, 110, 150, 184, 220, 260, 300, 330), "pan": 1}
 
 
 def start(*words: object, **named: object) -> subprocess.Popen[str]:
@@ -91,10 +90,19 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
     mark = synth.badge((40, 24))
     for number in range(3):
-        burnt = [synth.Burnt(mark, (112, 6), 0, 30, 0.7)]
-        synth.make(folder / f"short{number}.mp4", burnt, count=30, size=(160, 90), pan=3, keep=False, seed=number + 1)
-    burnt = [synth.Burnt(mark, (112, 6), 0, LONG, 0.7)]
-    synth.make(folder / "long.mp4", burnt, count=LONG, size=(160, 90), rate=SLOW, pan=2, keep=False, cuts=CUTS)
+        burnt = [synth.Burnt(mark, (112, 6), 0, 40, 0.7)]
+        synth.make(
+            folder / f"short{number}.mp4", burnt, count=40, size=(160, 90), rate=4, pan=3, keep=False, seed=number + 1
+        )
+    synth.make(
+        folder / "long.mp4",
+        [synth.Burnt(mark, (112, 6), 0, LONG, 0.7)],
+        count=LONG,
+        size=(160, 90),
+        rate=1,
+        keep=False,
+        **SLOW,
+    )
     return folder
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import av
 import numpy as np
-from autowipe import cli, complete, kinds, perception, pipeline, textlines, windows
+from autowipe import cli, complete, kinds, perception, pipeline, textlines, textsearch, windows
 from autowipe.decode import Clip, open_clip
 from autowipe.encode import Output, open_output
 
@@ -31,9 +31,10 @@ CLOCKED = (  # where the name is looked up, the name, what it is called in the t
     (windows, "complete", "complete", True),
     (complete, "follow", "complete: motion", True),
     (complete, "_match", "complete: match", False),
+    (pipeline, "settled", "second look at the plan", True),
     (pipeline, "composite", "composite", True),
     (pipeline.planes, "small", "analysis picture", True),
-    (kinds, "find_text", "search for text", True),
+    (textsearch.TextSearch, "look", "search for text", True),
     (textlines, "find_text", "search for text", True),
     (perception.Perception, "add", "perceiver network: survey", True),
     (Output, "write", "encode", True),
