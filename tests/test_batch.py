@@ -194,7 +194,8 @@ def test_the_summary_links_to_the_reports_of_the_clips(marked: Path, tmp_path: P
 
 
 def test_a_stopped_batch_ends_its_engines_and_goes_on_later(marked: Path, tmp_path: Path) -> None:
-    stopped = batch(marked, "-o", tmp_path / "out", "--codec", "ffv1")
+    clips = marked / "m0.mp4", marked / "m1.mp4"
+    stopped = batch(*clips, "-o", tmp_path / "out", "--codec", "ffv1")
     messages = tmp_path / "out" / ".autowipe-batch" / "jobs"
     end = time.monotonic() + 60
     while not any(b"progress" in file.read_bytes() for file in messages.rglob("messages-1.jsonl")):
@@ -207,7 +208,7 @@ def test_a_stopped_batch_ends_its_engines_and_goes_on_later(marked: Path, tmp_pa
     assert stopped.returncode == 130 and "Run the same batch again" in said
     ended = [json.loads(file.read_bytes().splitlines()[-1])["type"] for file in messages.rglob("messages-1.jsonl")]
     assert set(ended) <= {"error", "result"}
-    run(marked, "-o", tmp_path / "out", "--codec", "ffv1")
+    run(*clips, "-o", tmp_path / "out", "--codec", "ffv1")
 
 
 def test_two_batches_do_not_write_into_one_folder(marked: Path, tmp_path: Path) -> None:

@@ -165,7 +165,8 @@ def test_a_clip_without_overlays_comes_back_as_it_was(clean, tmp_path):
 def test_perceive_stops_after_the_plan_and_search_area_and_kinds_narrow_it(burnt, tmp_path):
     plan = tmp_path / "only.json"
 
-    ran = run("perceive", burnt.path, "-o", plan, "--search-area", "0,200,480,70", "--kinds", "logo", "--json")
+    words = ["--search-area", "0,200,480,70", "--kinds", "logo", "--range", "0:44"]
+    ran = run("perceive", burnt.path, "-o", plan, "--json", *words)
 
     assert ran.returncode == 0, ran.stderr[-2000:]
     overlays = json.loads(plan.read_text("utf-8"))["overlays"]

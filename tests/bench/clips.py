@@ -37,7 +37,7 @@ def overlays_of(job: str, size: tuple[int, int], frames: int) -> list[synth.Burn
     if job in ("subtitles", "both"):
         for k, start in enumerate(range(RATE // 2, max(RATE, frames - RATE), 3 * RATE)):
             line = synth.text(LINES[k % 4], height // 18, outline=max(2, height // 270))
-            corner = ((width - line.shape[1]) // 2, height - height // 7)
+            corner = ((width - line.shape[1]) // 2, height - max(height // 7, line.shape[0]))
             out.append(synth.Burnt(line, corner, start, min(frames, start + round(2.4 * RATE))))
     if job == "tiled":
         out.append(synth.Burnt(_tiles(size), (0, 0), 0, frames, 0.3))

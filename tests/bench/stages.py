@@ -31,6 +31,7 @@ CLOCKED = (  # where the name is looked up, the name, what it is called in the t
     (windows, "complete", "complete", True),
     (complete, "follow", "complete: motion", True),
     (complete, "_match", "complete: match", False),
+    (pipeline, "settled", "second look at the plan", True),
     (pipeline, "composite", "composite", True),
     (pipeline.planes, "small", "analysis picture", True),
     (textsearch.TextSearch, "look", "where text may be", False),
