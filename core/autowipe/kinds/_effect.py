@@ -167,6 +167,8 @@ class Effect:
         evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
         if isinstance(ref, Travelling):
             evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
+            if ref.sighting.poses is not None:
+                evidence["turns, degrees"] = float(np.ptp(list(appearances[0].turns.values())))
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
         parts = {part.range: grown(_part.cover(covered, part)) for a in appearances for part in a.parts}
         return Settled(ref.box, grown(covered), parts, appearances, evidence, picture)

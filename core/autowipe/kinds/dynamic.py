@@ -36,6 +36,7 @@ CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
     0.5,
     0.8,
 )  # the background passes beneath, which shakes the edges of translucent marks
+TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
@@ -245,10 +246,12 @@ def is_overlay(settled: Settled) -> bool:
 
 
 def is_carried(settled: Settled) -> bool:
-    """Whether what travels is drawn, and does not turn, grow or blur on its way as things in the scene do."""
+    """Whether what travels is drawn, and does not bend or blur on its way as things in the scene do."""
     if not may_be_drawn(settled.evidence, True):
         return False
     e = {name: float(value) for name, value in settled.evidence.items()}
+    if "turns, degrees" in e and e["edge sharpness"] < TURNED_SHARP:
+        return False
     is_sure = e["edge sharpness"] >= SURE_SHARP and e["edge lock"] >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES
     return is_sure or _read(settled.picture)[1] >= SURE_READ
 
