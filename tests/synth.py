@@ -22,7 +22,7 @@ class Burnt:
     stop: int  # one past the last
     alpha: float = 1.0
     fade: int = 0  # frames in and out
-    way: Callable[[int], tuple[float, float, float]] | None = None  # frame: dx, dy px, and scale about its middle
+    way: Callable[[int], tuple[float, ...]] | None = None  # frame: dx, dy px; scale and turn, degrees, about its middle
 
 
 @dataclass
@@ -104,9 +104,9 @@ def burn(picture: np.ndarray, overlays: list[Burnt], t: int) -> tuple[np.ndarray
         x, y = item.corner
         rgba = item.rgba
         if item.way is not None:
-            dx, dy, scale = item.way(t)
+            dx, dy, scale, turn = (*item.way(t), 0.0)[:4]
             middle = ((rgba.shape[1] - 1) / 2, (rgba.shape[0] - 1) / 2)
-            move = cv2.getRotationMatrix2D(middle, 0, scale)
+            move = cv2.getRotationMatrix2D(middle, -turn, scale)
             move[:, 2] += x + dx, y + dy
             whole = cv2.warpAffine(np.dstack([rgba[..., :3] * rgba[..., 3:], rgba[..., 3:]]), move, out.shape[1::-1])
             rgba = np.dstack([whole[..., :3] / np.maximum(whole[..., 3:], 1e-6), whole[..., 3:]])

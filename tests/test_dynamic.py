@@ -130,6 +130,32 @@ def test_a_drifting_mark_is_followed_along_its_way(tmp_path):
     covers(drawn, (4, 20, 40, 60, 68))
 
 
+def test_a_mark_that_swings_in_its_place_is_followed(tmp_path):
+    def swings(t):
+        return 0.0, 0.0, 1.0, 15 * np.sin(t / 8)
+
+    drawn = Drawn(tmp_path, [Burnt(synth.text("KTV 24", 34), (150, 100), 0, 72, way=swings)], pan=1.0)
+
+    assert len(drawn.found) == 1
+    assert near(drawn.events(), [(0, 72)], frames=2)
+    turns = [key[4] for key in drawn.found[0].trajectory]
+    assert abs(np.ptp(turns) - 30) < 2
+    covers(drawn, (4, 20, 40, 60, 68))
+
+
+def test_a_mark_that_drifts_and_grows_is_followed(tmp_path):
+    def comes_nearer(t):
+        return 0.8 * t, 0.0, 1 + 0.006 * t
+
+    drawn = Drawn(tmp_path, [Burnt(synth.text("KTV 24", 34), (150, 100), 0, 72, way=comes_nearer)], pan=1.0)
+
+    assert len(drawn.found) == 1
+    assert near(drawn.events(), [(0, 72)], frames=2)
+    first, last = drawn.found[0].trajectory[0], drawn.found[0].trajectory[-1]
+    assert abs(last[3] / first[3] - (1 + 0.006 * (last[0] - first[0]))) < 0.02
+    covers(drawn, (4, 20, 40, 60, 68))
+
+
 def test_a_word_whose_corners_are_lost_to_a_busy_scene_is_followed_as_a_whole():
     """The sample's word: across .55 of the picture's width, along a wave of .06 of its height."""
     found = [find for find in perceive("dynamic", SAMPLE) if any("village" in e.text for e in find.events)]

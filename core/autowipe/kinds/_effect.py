@@ -49,6 +49,7 @@ class Appearance:
     fade_out: int
     corners: dict[int, tuple[float, float]]  # frame: source px of the template's top left
     scales: dict[int, float] = field(default_factory=dict)  # frame: size, where it is not 1
+    turns: dict[int, float] = field(default_factory=dict)  # frame: degrees clockwise, where it is not 0
     came: float = 0.0  # how clearly it popped up, see `_pop`; 0 where that was not seen
     went: float = 0.0
     changes: list[np.ndarray] = field(default_factory=list)  # (H, W) uint8: of any channel as it came and went
@@ -166,6 +167,8 @@ class Effect:
         evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
         if isinstance(ref, Travelling):
             evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
+            if ref.sighting.poses is not None:
+                evidence["turns, degrees"] = float(np.ptp(list(appearances[0].turns.values())))
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
         parts = {part.range: grown(_part.cover(covered, part)) for a in appearances for part in a.parts}
         return Settled(ref.box, grown(covered), parts, appearances, evidence, picture)
@@ -300,7 +303,9 @@ def judge(showing: Showing, shift: tuple[float, float], moments: dict[int, Momen
     fade_in = min(fade_in, len(whole))
     fade_out = min(fade_out, len(whole) - fade_in)
     corners = {t: (x + shift[0], y + shift[1]) for t in whole for x, y in [showing.corner(t)]}
-    return Appearance(whole, fade_in, fade_out, corners, scales)
+    poses = {t: showing.pose(t) for t in whole} if showing.sighting.poses is not None else {}
+    scales |= {t: scales.get(t, 1.0) * size for t, (size, _) in poses.items()}
+    return Appearance(whole, fade_in, fade_out, corners, scales, {t: turn for t, (_, turn) in poses.items()})
 
 
 def _add_parts(

@@ -21,6 +21,7 @@ GROWING = 3  # frames in which it may still grow or fade after it was seen first
 AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may grow, fade, or lose a part
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 TRIED, HOPELESS = 6, 0.4  # samples after which it is judged first, and the sharpness that it needs then
+TURN_STEP, SIZE_STEP = 0.7, 0.012  # degrees and share by which what turns and grows is fitted
 REGISTER = 2.0  # analysis px by which two appearances may be placed wrongly against each other
 
 
@@ -33,6 +34,7 @@ class Sighting:
     stop: int  # one past the last
     edges: np.ndarray  # (h, w) bool over the box: edges that belong to it
     path: np.ndarray | None = None  # (stop - start, 2) float32: how far it has moved since `start`; None: not at all
+    poses: np.ndarray | None = None  # (stop - start, 2) float32: size and turn, degrees clockwise; None: 1 and 0
 
 
 class Showing:
@@ -83,18 +85,24 @@ class Showing:
             dx, dy = path[0] + speed * at if at < 0 else path[-1] + speed * (at - n + 1)
         return self.box[0] + float(dx) * self._scale, self.box[1] + float(dy) * self._scale
 
+    def pose(self, frame: int) -> tuple[float, float]:
+        """Its size, 1 as at its start, and its turn, degrees clockwise, both about the middle of its crop."""
+        poses = self.sighting.poses
+        if poses is None:
+            return 1.0, 0.0
+        size, turn = poses[min(max(frame - self.start, 0), len(poses) - 1)]
+        return float(size), float(turn)
+
     def reach(self) -> Box:
         """Box around all places that it wants crops from, cut to the picture."""
         frames = range(self.first, self.last if self.sighting.path is not None else self.first + 1)
         spots = np.array([self.place(t) for t in frames])
         (x0, y0), (x1, y1) = np.floor(spots.min(0)).astype(int) - 2, np.ceil(spots.max(0)).astype(int) + 4
-        x0, y0 = max(0, x0), max(0, y0)
-        return (
-            int(x0),
-            int(y0),
-            int(min(self._picture.width, x1 + self.box[2]) - x0),
-            int(min(self._picture.height, y1 + self.box[3]) - y0),
-        )
+        w, h = self.box[2:]
+        more = 0 if self.sighting.poses is None else round(np.hypot(w, h) * self.sighting.poses[:, 0].max() / 2)
+        x0, y0 = max(0, x0 - max(0, more - w // 2)), max(0, y0 - max(0, more - h // 2))
+        x1, y1 = x1 + max(w, w // 2 + more), y1 + max(h, h // 2 + more)
+        return (int(x0), int(y0), int(min(self._picture.width, x1) - x0), int(min(self._picture.height, y1) - y0))
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         """`crop`: planes over `place`."""
@@ -153,11 +161,15 @@ class Showing:
         w, h = self.box[2:]
         if not (-w / 2 < x < self._picture.width - w / 2 and -h / 2 < y < self._picture.height - h / 2):
             return None
+        size, turn = self.pose(frame)
         out = []
         for part, plane in zip(crop[:most], self._picture.colour[:most], strict=True):
             sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
             px, py = (x - place[0]) / sx, (y - place[1]) / sy
-            out.append(cut_out(part, px, py, (w // sx, h // sy)))
+            if size == 1 and not turn:
+                out.append(cut_out(part, px, py, (w // sx, h // sy)))
+            else:
+                out.append(upright(part, px, py, (w // sx, h // sy), size, turn))
         return out
 
 
@@ -171,6 +183,7 @@ class Travelling(Showing):
         self._settled = range(self.start, self.stop)
         self._step = 1 if len(self._settled) < 2 * SAMPLES else self._step
         self._found: dict[int, tuple[float, float]] = {}
+        self._posed: dict[int, tuple[float, float]] = {}
         self._field = np.zeros((2, 0, 0), np.float32)
         self._fitted = 0
 
@@ -183,6 +196,16 @@ class Travelling(Showing):
             before = super().place(last)
             x, y = x + self._found[last][0] - before[0], y + self._found[last][1] - before[1]
         return x, y
+
+    def pose(self, frame: int) -> tuple[float, float]:
+        if frame in self._posed:
+            return self._posed[frame]
+        size, turn = super().pose(frame)
+        if self._posed and frame > self.start:
+            last = max(self._posed)
+            before, found = super().pose(last), self._posed[last]
+            size, turn = size * found[0] / before[0], turn + found[1] - before[1]
+        return size, turn
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         if self.start <= frame < self.stop and not self.is_hopeless:
@@ -203,6 +226,8 @@ class Travelling(Showing):
             dx, dy, *_ = register(self._field, self._inner, self._slopes(only), radius, fine=True)
             x, y = x + dx, y + dy
             self._found[frame] = (x, y)
+            if self.sighting.poses is not None:
+                self._posed[frame] = self._fit_pose(frame, crop, place)
         part = self._cut(frame, crop, place)
         if part is None:
             return None
@@ -216,6 +241,21 @@ class Travelling(Showing):
 
     def _slopes(self, part: list[np.ndarray]) -> np.ndarray:
         return slopes(planes.small(part, self.layout, self.box[2])[0])
+
+    def _fit_pose(self, frame: int, crop: list[np.ndarray], place: Box) -> tuple[float, float]:
+        """Its size and turn as they fit best, one after the other: the survey's corners tell them to a percent."""
+        best = list(self.pose(frame))
+        for k, step in ((1, TURN_STEP), (0, SIZE_STEP)):
+            scores = []
+            for by in (-step, 0.0, step):
+                self._posed[frame] = (best[0] + by * (k == 0), best[1] + by * (k == 1))
+                part = self._cut(frame, crop, place, None if self.layout.is_rgb else 1)
+                field = self._field if part is None else self._slopes(part)
+                scores.append(register(self._field, self._inner, field, 1)[2])
+            at = int(np.argmax(scores))
+            best[k] += step * (at - 1 + (peak(np.array(scores), at) if at == 1 else 0))
+        del self._posed[frame]
+        return best[0], best[1]
 
     @cached_property
     def _inner(self) -> np.ndarray:
@@ -303,3 +343,13 @@ def cut_out(part: np.ndarray, x: float, y: float, size: tuple[int, int]) -> np.n
         return np.ascontiguousarray(window[:h, :w])
     move = np.array([[1, 0, left - x], [0, 1, top - y]], np.float32)
     return cv2.warpAffine(window, move, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def upright(part: np.ndarray, x: float, y: float, size: tuple[int, int], grown: float, turn: float) -> np.ndarray:
+    """As `cut_out`, of something `grown` times as large and turned by `turn` degrees about the window's middle."""
+    w, h = size
+    middle = ((w - 1) / 2, (h - 1) / 2)
+    move = cv2.getRotationMatrix2D(middle, -turn, grown)  # from the window to where it lies
+    move[:, 2] += x, y
+    how = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(part, move, size, flags=how, borderMode=cv2.BORDER_REPLICATE)

@@ -1,7 +1,8 @@
 """Points that travel together, unlike the scene: corners followed in time, grouped by the way that they go.
 
 A mark that drifts moves as one: all of its corners go the very same way, to a fraction of a pixel, for as long as it
-is there. Corners of the scene follow the camera, and those of things in it turn, swing and grow.
+is there. Where it turns or grows as well they follow one similarity, z -> a z + b of complex numbers x + i y, in which
+clockwise turns are positive. Corners of the scene follow the camera; things in it turn away, bend and change.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ PATCH = 9  # px: corners are followed by so much around them
 WINDOW, LEAST_WINDOW = 10, 4  # looks over which ways are compared; at the end of the clip
 SAME_WAY = 0.3  # px by which the ways of two corners of one mark differ (root mean square)
 NEAR = 0.08  # of the picture's width: corners of one mark are not further apart
-LEAST_POINTS = 6
+LEAST_POINTS, LEAST_TURNED = 6, 9  # of a group; of one that turns or grows, which fits more by chance
+TURNED_WAY, ASTRAY = 0.9, 0.06  # px, and share of their arc, by which corners that turn stray as their patches change
+LEAST_TURN, LEAST_GROWTH = 0.05, 0.04  # radians and share within a window, from which a group turns or grows
+TRIES = 12  # points around which a group that turns or grows is looked for
 LEAST_OWN = 0.25  # px a look by which a mark's way differs from that of the scene around it
 LOST = 0.7  # px by which a corner is missed when it is followed back
-BENT = np.array([1, 0.05, 0.05, 0.01, 1])  # of a key, by which it departs from a straight way between its neighbours
+BENT = np.array([1, 0.05, 0.05, 0.01, 0.3])  # of a key, by which it departs from a straight way between its neighbours
 PAD, PAD_SHARE = 10, 0.5  # px, and of its size, around a group's points: not all of a mark has corners
 
 
@@ -34,8 +38,9 @@ class Travel:
     box: Box  # around the points in the first frame
     start: int  # first frame
     stop: int  # one past the last
-    path: np.ndarray  # (stop - start, 2) float32: how far it has gone since `start`
+    path: np.ndarray  # (stop - start, 2) float32: how far the middle of its box has gone since `start`
     points: int
+    poses: np.ndarray | None = None  # (stop - start, 2) float32: size, 1 at `start`, and turn, degrees; None: neither
 
 
 @dataclass(eq=False)
@@ -43,9 +48,10 @@ class _Group:
     """Points of one window that go the same way."""
 
     looks: list[int]
-    way: np.ndarray  # (n, 2): of the group, in each look, from its first
+    turn: np.ndarray  # (n,) complex: a of the group, in each look, from its first
+    way: np.ndarray  # (n,) complex: b
     ids: set[int]
-    spots: np.ndarray  # (k, 2): the points less the way
+    spots: np.ndarray  # (k,) complex: the points as they were in its first look
     total: int = field(default=0)
 
 
@@ -122,8 +128,8 @@ class TrackFinder:
         spots = np.stack([s[np.searchsorted(i, ids)] for i, s in self._trails])  # (looks, k, 2)
         ways = spots - spots[:1]
         scene = _scene_way(spots)
-        own = np.sqrt(((ways - scene) ** 2).sum(2).mean(0)) / len(ways) * 2
-        odd = np.flatnonzero(own > LEAST_OWN)
+        own_way = np.sqrt(((ways - scene) ** 2).sum(2).mean(0)) / len(ways) * 2
+        odd = np.flatnonzero(own_way > LEAST_OWN)
         groups = []
         width = self._last.shape[1] if self._last is not None else 1
         while len(odd) >= LEAST_POINTS:
@@ -137,13 +143,18 @@ class TrackFinder:
             members = odd[member]
             chosen = members[_joined(spots[0, members], NEAR * width, members == odd[best])]
             if len(chosen) >= LEAST_POINTS:
-                way = np.median(ways[:, chosen], 1)
-                groups.append(
-                    _Group(list(range(first, first + len(ways))), way, set(ids[chosen].tolist()), spots[0, chosen])
-                )
+                way = _complex(np.median(ways[:, chosen], 1))
+                looks = list(range(first, first + len(ways)))
+                own = _complex(spots[0, chosen])
+                groups.append(_Group(looks, np.ones_like(way), way, set(ids[chosen].tolist()), own))
                 odd = np.setdiff1d(odd, chosen)
             else:
                 odd = np.setdiff1d(odd, odd[member])
+        taken = set().union(*(group.ids for group in groups))
+        left = np.flatnonzero((own_way > LEAST_OWN) & ~np.isin(ids, list(taken)))
+        for chosen, turn, way in _turning(_complex(spots), left, NEAR * width):
+            looks = list(range(first, first + len(ways)))
+            groups.append(_Group(looks, turn, way, set(ids[chosen].tolist()), _complex(spots[0, chosen])))
         self._go_on(groups, first)
 
     def _go_on(self, groups: list[_Group], first: int) -> None:
@@ -153,11 +164,12 @@ class TrackFinder:
             before = max(self._open, key=lambda o: len(o.ids & group.ids), default=None)
             if before is not None and len(before.ids & group.ids) >= 3 and before.looks[-1] == first:
                 self._open.remove(before)
-                offset = before.way[-1]
-                spots = np.concatenate([before.spots, group.spots - offset])
+                a, b = before.turn[-1], before.way[-1]
+                spots = np.concatenate([before.spots, (group.spots - b) / a])
                 looks = before.looks + group.looks[1:]
-                way = np.concatenate([before.way, group.way[1:] + offset])
-                group = _Group(looks, way, group.ids, spots[-1000:])
+                turn = np.concatenate([before.turn, group.turn[1:] * a])
+                way = np.concatenate([before.way, group.turn[1:] * b + group.way[1:]])
+                group = _Group(looks, turn, way, group.ids, spots[-1000:])
             still.append(group)
         for group in self._open:
             self._finish(group)
@@ -166,10 +178,16 @@ class TrackFinder:
     def _finish(self, group: _Group) -> None:
         frames = np.array([self._frames[i] for i in group.looks])
         every = np.arange(frames[0], frames[-1] + 1)
-        path = np.stack([np.interp(every, frames, group.way[:, k]) for k in (0, 1)], 1)
-        low, high = np.quantile(group.spots, 0.02, axis=0), np.quantile(group.spots, 0.98, axis=0)
+        spots = np.stack([group.spots.real, group.spots.imag], 1)
+        low, high = np.quantile(spots, 0.02, axis=0), np.quantile(spots, 0.98, axis=0)
         pad = PAD + PAD_SHARE * (high - low)
         (x0, y0), (x1, y1) = np.floor(low - pad).astype(int).tolist(), np.ceil(high + pad).astype(int).tolist()
+        middle = (x0 + x1) / 2 + (y0 + y1) / 2 * 1j
+        way = group.turn * middle + group.way - middle
+        path = np.stack([np.interp(every, frames, part) for part in (way.real, way.imag)], 1)
+        sizes, turns = np.abs(group.turn), np.degrees(np.unwrap(np.angle(group.turn)))
+        poses = np.stack([np.interp(every, frames, part) for part in (sizes, turns)], 1)
+        stands = np.ptp(sizes) == 0 and np.ptp(turns) == 0
         self.travels.append(
             Travel(
                 (x0, y0, x1 - x0, y1 - y0),
@@ -177,8 +195,84 @@ class TrackFinder:
                 int(frames[-1]) + 1,
                 smooth(path).astype(np.float32),
                 len(group.ids),
+                None if stands else poses.astype(np.float32),
             )
         )
+
+
+def prolonged(travel: Travel, other: Travel) -> Travel:
+    """A travel that goes on, before and after, as another one does that shows the same thing."""
+    start, stop = min(travel.start, other.start), max(travel.stop, other.stop)
+    (turn, middle), (its_turn, its) = _motion(travel), _motion(other)
+    turns, way = np.zeros(stop - start, complex), np.zeros(stop - start, complex)
+    turns[travel.start - start : travel.stop - start], way[travel.start - start : travel.stop - start] = turn, middle
+    for t in (*range(travel.start - 1, start - 1, -1), *range(travel.stop, stop)):
+        edge = travel.start if t < travel.start else travel.stop - 1
+        grown = its_turn[t - other.start] / its_turn[edge - other.start]
+        turns[t - start] = grown * turn[edge - travel.start]
+        way[t - start] = grown * (middle[edge - travel.start] - its[edge - other.start]) + its[t - other.start]
+    first = turns[0]
+    sizes, angles = np.abs(turns / first), np.degrees(np.unwrap(np.angle(turns / first)))
+    path = np.stack([(way - way[0]).real, (way - way[0]).imag], 1).astype(np.float32)
+    moved = way[0] - middle[0]
+    box = (travel.box[0] + round(moved.real), travel.box[1] + round(moved.imag), *travel.box[2:])
+    return Travel(box, start, stop, path, travel.points, np.stack([sizes, angles], 1).astype(np.float32))
+
+
+def _motion(travel: Travel) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) complex each: how a travel is turned and grown in each frame, and where the middle of its box is."""
+    assert travel.poses is not None
+    x, y, w, h = travel.box
+    middle = x + w / 2 + travel.path[:, 0] + 1j * (y + h / 2 + travel.path[:, 1])
+    return travel.poses[:, 0] * np.exp(1j * np.radians(travel.poses[:, 1])), middle
+
+
+def _turning(spots: np.ndarray, left: np.ndarray, reach: float) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Groups among the points `left` that turn or grow as one: the points, and a and b of each look.
+
+    `spots`: (looks, k) complex px.
+    """
+    out = []
+    while len(left) >= LEAST_TURNED:
+        best: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        for seed in left[:: max(1, len(left) // TRIES)]:
+            chosen = left[np.abs(spots[0, left] - spots[0, seed]) < 2 * reach]
+            for slack in (4, 2, 1, 1):  # all around it first, then those that go along
+                if len(chosen) < LEAST_TURNED:
+                    break
+                a, b = _similarity(spots[:, chosen])
+                middle = spots[0, chosen].mean()
+                off = np.sqrt((np.abs(a[:, None] * spots[:1, left] + b[:, None] - spots[:, left]) ** 2).mean(0))
+                arc = np.abs(a - 1).max() * np.abs(spots[0, left] - middle)
+                chosen = left[
+                    (off < slack * (TURNED_WAY + ASTRAY * arc)) & (np.abs(spots[0, left] - middle) < 4 * reach)
+                ]
+            if len(chosen) < LEAST_TURNED or (best is not None and len(chosen) <= len(best[0])):
+                continue
+            if np.abs(np.abs(a) - 1).max() > LEAST_GROWTH or np.abs(np.angle(a)).max() > LEAST_TURN:
+                best = chosen, a, b
+        if best is None:
+            break
+        out.append(best)
+        left = np.setdiff1d(left, best[0])
+    return out
+
+
+def _similarity(spots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """a and b, (looks,) complex, of the similarities from the first look of some points to each; robust."""
+    weight = np.ones(spots.shape[1])
+    for _ in range(5):
+        mean = (spots * weight).sum(1) / weight.sum()
+        rest = spots - mean[:, None]
+        a = (weight * rest * rest[0].conj()).sum(1) / max((weight * np.abs(rest[0]) ** 2).sum(), 1e-6)
+        b = mean - a * mean[0]
+        off = (np.abs(a[:, None] * spots[:1] + b[:, None] - spots) ** 2).mean(0)
+        weight = 1 / (1 + off / max(0.05, float(np.median(off))))
+    return a, b
+
+
+def _complex(spots: np.ndarray) -> np.ndarray:
+    return spots[..., 0] + 1j * spots[..., 1]
 
 
 def keys_of(every: Mapping[int, tuple[float, ...]]) -> dict[int, tuple[float, ...]]:

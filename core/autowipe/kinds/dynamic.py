@@ -20,11 +20,13 @@ from ._effect import Appearance, Effect, Settled
 from ._lanes import Band, LaneFinder
 from ._showing import Showing, Sighting, Travelling
 from ._stays import Stay, StayFinder, link
-from ._tracks import TrackFinder, Travel, keys_of
+from ._tracks import TrackFinder, Travel, keys_of, prolonged
 from ._words import WordFinder
 
 STEPS_A_SECOND = 15  # of what travels
 LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
+SEEN_FOR = 0.5  # of the time in which it was followed as a whole, for what turns or grows to be told by its corners
+LEAST_POSE = np.array([0.06, 4.0])  # size and degrees by which something that stays in its place changes
 MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
 SHARP, AGAIN_SHARP = 0.67, 0.6  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
 LOCKED, AGAIN_LOCKED = 0.85, 0.75
@@ -34,6 +36,7 @@ CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
     0.5,
     0.8,
 )  # the background passes beneath, which shakes the edges of translucent marks
+TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
@@ -94,7 +97,7 @@ class Finder:
         words = choose_travels(self._words.travels, self._whole, self._rate)
         for travel in once(travels + words):
             edges = np.ones(travel.box[:1:-1], bool)
-            sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path)
+            sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path, travel.poses)
             showing = Travelling(sighting, self._layout, self._scale, self._rate)
             effects.append(Effect([showing], self._layout, self._scale, shots, may_be_drawn))
         for lane in self._lanes.lanes:
@@ -168,25 +171,47 @@ def likeliest(stays: list[Stay]) -> list[Stay]:
 
 def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> list[Travel]:
     """What travels worth a second look: what goes far for long, with many points."""
-    far = [t for t in travels if t.stop - t.start >= LEAST_S * rate and np.hypot(*np.ptp(t.path, axis=0)) >= LEAST_WAY]
+    far = [t for t in travels if t.stop - t.start >= LEAST_S * rate and _goes_far(t)]
     most = max(4, round(MOST_A_SECOND * len(whole) / rate / 2))
     far.sort(key=lambda t: -t.points * (t.stop - t.start))
     return sorted(far[:most], key=lambda t: t.start)
 
 
+def _goes_far(travel: Travel) -> bool:
+    return _changes(travel) or bool(np.hypot(*np.ptp(travel.path, axis=0)) >= LEAST_WAY)
+
+
+def _changes(travel: Travel) -> bool:
+    """Whether it turns or grows."""
+    return travel.poses is not None and bool((np.ptp(travel.poses, axis=0) >= LEAST_POSE).any())
+
+
+def _lasts(travel: Travel, other: Travel) -> bool:
+    return travel.stop - travel.start >= SEEN_FOR * (other.stop - other.start)
+
+
 def once(travels: list[Travel]) -> list[Travel]:
-    """Of those that go the same way in the same place at the same time the one that does so longest."""
+    """Of those that go the same way in the same place at the same time the one that does so longest.
+
+    What turns or grows loses its corners sooner: there the others tell how it goes on.
+    """
     kept: list[Travel] = []
     for travel in sorted(travels, key=lambda t: t.start - t.stop):
-        if not any(_is_along(travel, other) for other in kept):
+        same = next((k for k, other in enumerate(kept) if _is_along(travel, other)), None)
+        if same is None:
             kept.append(travel)
+        elif travel.poses is not None and kept[same].poses is not None:
+            kept[same] = prolonged(kept[same], travel)
+        elif travel.poses is not None and _changes(travel) and _lasts(travel, kept[same]):
+            kept[same] = travel  # that it turns or grows is more than was seen of it as a whole
     return sorted(kept, key=lambda t: t.start)
 
 
 def _is_along(travel: Travel, other: Travel) -> bool:
     """Whether both show the same thing for most of the shorter one's time."""
     first, stop = max(travel.start, other.start), min(travel.stop, other.stop)
-    if stop - first < 0.5 * min(travel.stop - travel.start, other.stop - other.start):
+    least = 0.5 if travel.poses is None else 0  # what turns is seen in pieces, which share a look
+    if stop - first < max(1, least * min(travel.stop - travel.start, other.stop - other.start)):
         return False
     ways = [t.path[first - t.start : stop - t.start] for t in (travel, other)]
     one, two = (way - way[0] for way in ways)
@@ -221,10 +246,12 @@ def is_overlay(settled: Settled) -> bool:
 
 
 def is_carried(settled: Settled) -> bool:
-    """Whether what travels is drawn, and does not turn, grow or blur on its way as things in the scene do."""
+    """Whether what travels is drawn, and does not bend or blur on its way as things in the scene do."""
     if not may_be_drawn(settled.evidence, True):
         return False
     e = {name: float(value) for name, value in settled.evidence.items()}
+    if "turns, degrees" in e and e["edge sharpness"] < TURNED_SHARP:
+        return False
     is_sure = e["edge sharpness"] >= SURE_SHARP and e["edge lock"] >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES
     return is_sure or _read(settled.picture)[1] >= SURE_READ
 
@@ -243,7 +270,7 @@ def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | Non
     keys: dict[int, tuple[float, ...]] = {}
     events = []
     for a in appearances:
-        keys |= _keys(a, (x, y), whole)
+        keys |= _keys(a, settled.box, box, whole)
         for own in (p.range for p in a.parts):
             events.append(FoundEvent(own.meet(whole), matte=np.ascontiguousarray(settled.part_mattes[own][part])))
         full = a.full.meet(whole)
@@ -266,12 +293,18 @@ def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | Non
     )
 
 
-def _keys(a: Appearance, origin: tuple[int, int], whole: FrameRange) -> dict[int, tuple[float, ...]]:
-    """Trajectory keys of one appearance, by frame: as few as tell its way and its size."""
-    span = a.range.meet(whole)
-    every = {
-        t: (float(t), a.corners[t][0] - origin[0], a.corners[t][1] - origin[1], a.scales.get(t, 1.0), 0.0) for t in span
-    }
+def _keys(a: Appearance, crop: Box, box: Box, whole: FrameRange) -> dict[int, tuple[float, ...]]:
+    """Trajectory keys of one appearance, by frame: as few as tell its way, size and turn.
+
+    Its corners, sizes and turns are those of `crop`, the keys are for `box`, the middle of which lies elsewhere.
+    """
+    off = complex(box[0] + box[2] / 2 - crop[0] - crop[2] / 2, box[1] + box[3] / 2 - crop[1] - crop[3] / 2)
+    every = {}
+    for t in a.range.meet(whole):
+        size, turn = a.scales.get(t, 1.0), a.turns.get(t, 0.0)
+        more = off * (size * np.exp(1j * np.radians(turn)) - 1)
+        (x, y) = a.corners[t]
+        every[t] = (float(t), x - crop[0] + more.real, y - crop[1] + more.imag, size, turn)
     return keys_of(every)
 
 
