@@ -8,7 +8,10 @@ import pytest
 from autowipe.completers import borrow
 from autowipe.completers.fill import fill
 from autowipe.flow import follow
+from autowipe.hole import hole_of
 from autowipe.match import Candidate, fuse, match, spread
+
+LUMA = (0, 0)  # log2 of its subsampling
 
 
 def texture(height: int, width: int) -> np.ndarray:
@@ -28,55 +31,89 @@ def moving(count: int, px: int) -> tuple[np.ndarray, list[np.ndarray]]:
     return lumas, [hidden] * count
 
 
+def seen_around(holes: list) -> np.ndarray:
+    """(T, 80, 120) bool: what may be borrowed."""
+    seen = np.ones((len(holes), 80, 120), bool)
+    for frame, hole in zip(seen, holes, strict=True):
+        if hole is not None:
+            frame.ravel()[hole.spots] = False
+    return seen
+
+
 def test_flow_under_the_overlay_is_that_of_its_surroundings() -> None:
     lumas, hidden = moving(2, 3)
 
     motion = follow([np.rint(luma).astype(np.uint8) for luma in lumas], hidden)
 
-    assert np.abs(motion.between(0, 1)[hidden[0]] - (-3, 0)).max() < 0.5
-    assert np.abs(motion.between(1, 0)[hidden[0]] - (3, 0)).max() < 0.5
+    y, x = (part.astype(np.float32) for part in np.nonzero(hidden[0]))
+    assert np.abs(np.stack(motion.at(0, 1, x, y), 1) - (-3, 0)).max() < 0.5
+    assert np.abs(np.stack(motion.at(1, 0, x, y), 1) - (3, 0)).max() < 0.5
 
 
 def test_places_keep_their_aim_over_many_frames() -> None:
     lumas, hidden = moving(12, 3)
     motion = follow([np.rint(luma).astype(np.uint8) for luma in lumas], hidden)
-    around = [borrow.surround(mask) for mask in hidden]
+    hole = hole_of(hidden[0], [LUMA])
 
-    places = borrow.carry(lumas, [~mask for mask in hidden], around, motion, onwards=False)[-1]
+    places = borrow.carry(lumas, seen_around([hole] * 12), [hole] * 12, motion, onwards=False)[-1]
 
-    there = hidden[0] & (places.frame != borrow.NOWHERE)
-    y, x = np.nonzero(there)
-    assert there.sum() > 0.9 * hidden[0].sum()
-    assert np.median(np.abs(places.x[there] - (x + 3 * (11 - places.frame[there])))) < 0.3
-    assert np.median(np.abs(places.y[there] - y)) < 0.3
+    assert places is not None
+    there = places.frame != borrow.NOWHERE
+    assert there.sum() > 0.9 * len(hole.spots)
+    assert np.median(np.abs(places.x - (hole.x + 3 * (11 - places.frame)))[there]) < 0.3
+    assert np.median(np.abs(places.y - hole.y)[there]) < 0.3
 
 
 def test_nothing_is_seen_before_the_first_or_after_the_last_frame() -> None:
     lumas, hidden = moving(3, 2)
     motion = follow([np.rint(luma).astype(np.uint8) for luma in lumas], hidden)
-    around = [borrow.surround(mask) for mask in hidden]
-    seen = [~mask for mask in hidden]
+    holes = [hole_of(hidden[0], [LUMA])] * 3
+    seen = seen_around(holes)
 
-    before = borrow.carry(lumas, seen, around, motion, onwards=False)
-    after = borrow.carry(lumas, seen, around, motion, onwards=True)
+    before = borrow.carry(lumas, seen, holes, motion, onwards=False)[0]
+    after = borrow.carry(lumas, seen, holes, motion, onwards=True)[-1]
 
-    assert (before[0].frame == borrow.NOWHERE).all()
-    assert (after[-1].frame == borrow.NOWHERE).all()
+    assert before is not None and (before.frame == borrow.NOWHERE).all()
+    assert after is not None and (after.frame == borrow.NOWHERE).all()
+
+
+def test_a_frame_without_a_hole_needs_no_places_and_gives_its_own() -> None:
+    lumas, hidden = moving(3, 2)
+    motion = follow([np.rint(luma).astype(np.uint8) for luma in lumas], hidden)
+    holes = [None, hole_of(hidden[1], [LUMA]), None]
+
+    first, middle, _ = borrow.carry(lumas, seen_around(holes), holes, motion, onwards=True)
+
+    assert first is None
+    assert middle is not None and (middle.frame == 2).all()
 
 
 def test_samples_are_taken_at_their_source() -> None:
     volume = np.stack([texture(20, 30), texture(20, 30) + 50])
-    part = np.zeros((20, 30), bool)
-    part[5, 7:10] = True
-    places = borrow.Places(np.full((20, 30), 1, np.int16), *np.meshgrid(np.arange(30.0), np.arange(20.0)))
-    places.frame[5, 9] = borrow.NOWHERE
-    places.x[5, 8] = 20
+    hidden = np.zeros((20, 30), bool)
+    hidden[5, 7:10] = True
+    hole = hole_of(hidden, [LUMA])
+    places = borrow.Places(np.full(len(hole.x), 1, np.int16), hole.x.copy(), hole.y.copy())
+    which = [int(hole.number[5 * 30 + x]) for x in (8, 9)]
+    places.x[which[0]], places.frame[which[1]] = 20, borrow.NOWHERE
 
-    value = borrow.take(volume, (0, 0), places, part)
+    (value,) = borrow.take([volume], places, hole.parts[LUMA])
 
-    assert np.isclose(value[5, 7], volume[1, 5, 7])
-    assert np.isclose(value[5, 8], volume[1, 5, 20])
-    assert np.isnan(value[5, 9]) and np.isnan(value[0, 0])
+    assert np.isclose(value[0], volume[1, 5, 7])
+    assert np.isclose(value[1], volume[1, 5, 20])
+    assert np.isnan(value[2])
+
+
+def test_chroma_is_taken_where_its_luma_is_seen() -> None:
+    chroma = np.stack([texture(20, 30), texture(20, 30) + 50])
+    hidden = np.zeros((40, 60), bool)
+    hidden[11, 15:18] = True
+    hole = hole_of(hidden, [LUMA, (1, 1)])
+    places = borrow.Places(np.ones(len(hole.x), np.int16), hole.x + 6, hole.y - 4)
+
+    (value,) = borrow.take([chroma], places, hole.parts[1, 1])
+
+    assert np.allclose(value, chroma[1, 3, 10:12], atol=1e-3)
 
 
 def test_spreading_keeps_a_constant_and_what_is_known() -> None:
@@ -132,15 +169,17 @@ def test_a_fill_comes_out_the_same_each_time() -> None:
 
 def test_a_match_takes_on_the_light_around_the_hole() -> None:
     picture = texture(40, 40)
-    value, ring = np.full((40, 40), np.nan, np.float32), np.full((40, 40), np.nan, np.float32)
-    value[15:25, 15:25] = picture[15:25, 15:25] - 12
-    ring[12:28, 12:28] = picture[12:28, 12:28] - 12
-    ring[14:26, 14:26] = np.nan
+    hidden = np.zeros((40, 40), bool)
+    hidden[15:25, 15:25] = True
+    part = hole_of(hidden, [LUMA]).parts[LUMA]
+    truth, around = picture.ravel()[part.at], picture.ravel()[part.ring]
+    value = truth - 12
+    value[0] = np.nan
 
-    matched = match(value, picture, ring)
+    matched = match(value, around, around - 12, part)
 
-    assert np.abs(matched.value - picture)[15:25, 15:25].max() < 1.5
-    assert np.isinf(matched.variance[0, 0])
+    assert np.abs(matched.value - truth)[1:].max() < 1.5
+    assert np.isinf(matched.variance[0]) and np.isfinite(matched.variance[1:]).all()
 
 
 def test_the_better_known_candidate_weighs_more() -> None:
@@ -148,8 +187,9 @@ def test_the_better_known_candidate_weighs_more() -> None:
     other = Candidate(np.full((2, 2), 20.0, np.float32), np.full((2, 2), 9.0, np.float32))
     other.variance[0, 0] = np.inf
 
-    value, heaviest = fuse([one, other])
+    value, variance, heaviest = fuse([one, other])
 
+    assert variance[0, 0] == 1 and np.isclose(variance[1, 1], 0.9)
     assert value[0, 0] == 10 and np.isclose(value[1, 1], 11)
     assert (heaviest == 0).all()
 
@@ -161,4 +201,5 @@ def test_motion_is_measured_in_flat_and_in_narrow_regions(shape):
 
     motion = follow(lumas, [np.zeros(shape, bool)] * 6)
 
-    assert abs(np.median(motion.between(2, 3)[..., 0]) + 2) < 0.3
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
+    assert abs(np.median(motion.at(2, 3, x.ravel(), y.ravel())[0]) + 2) < 0.3

@@ -34,9 +34,10 @@ def test_two_surfaces_are_told_apart(ways):
     found = layers(*film(ways))
 
     assert len(found) == 2
-    told = sorted(float(motion.between(5, 6)[36:54, 30:210, 0].mean()) for motion in found)
+    y, x = (part.ravel().astype(np.float32) for part in np.mgrid[36:54, 30:210])
+    told = sorted(float(motion.at(5, 6, x, y)[0].mean()) for motion in found)
     assert told == pytest.approx(sorted(ways), abs=0.15)
-    back = sorted(float(motion.between(6, 5)[36:54, 30:210, 0].mean()) for motion in found)
+    back = sorted(float(motion.at(6, 5, x, y)[0].mean()) for motion in found)
     assert back == pytest.approx(sorted(-way for way in ways), abs=0.15)
 
 

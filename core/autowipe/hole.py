@@ -57,7 +57,8 @@ class Part:
             return np.bincount(self.cells, of, h * w).reshape(h, w).astype(np.float32)
 
         spread = diffuse([gathered(value * weight) for value in values], gathered(weight))
-        return [points(one, self.maps[0], self.maps[1], cv2.INTER_LINEAR) for one in spread]
+        x, y = self.maps
+        return [points(one, x, y, cv2.INTER_LINEAR) for one in spread]
 
 
 @dataclass
@@ -119,7 +120,7 @@ def points(picture: np.ndarray, x: np.ndarray, y: np.ndarray, how: int) -> np.nd
 
 
 def _rimmed(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> np.ndarray:
-    """What may not be borrowed: of a sample its neighbours, which interpolation takes in, and its chroma are seen."""
+    """What may not be borrowed: only what has its chroma and its neighbours, which the interpolation takes in, seen."""
     most = max(s[0] for s in shifts), max(s[1] for s in shifts)
     whole = shrink(hidden, most).repeat(1 << most[1], 0).repeat(1 << most[0], 1)[: len(hidden), : hidden.shape[1]]
     return cv2.dilate(whole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
