@@ -23,13 +23,14 @@ from typing import Any
 
 import av
 import numpy as np
-from autowipe import cli, complete, kinds, perception, pipeline, textlines, textsearch, windows
+from autowipe import cli, complete, flow, kinds, perception, pipeline, textlines, textsearch, windows
 from autowipe.decode import Clip, open_clip
 from autowipe.encode import Output, open_output
 
 CLOCKED = (  # where the name is looked up, the name, what it is called in the table, whether its samples count
-    (windows, "complete", "complete", True),
-    (complete, "follow", "complete: motion", True),
+    (windows, "complete", "complete: prepare", True),
+    (flow, "_flow", "complete: motion", False),
+    (complete.borrow, "carry", "complete: places", False),
     (complete, "_match", "complete: match", False),
     (pipeline, "settled", "second look at the plan", True),
     (pipeline, "composite", "composite", True),
