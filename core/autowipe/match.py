@@ -150,8 +150,7 @@ def diffuse(sums: Sequence[np.ndarray], mass: np.ndarray) -> list[np.ndarray]:
             levels.append(_halved(levels[-1]))
         result = np.full(masses[-1].shape, levels[-1].sum() / max(TINY, float(masses[-1].sum())), np.float32)
         for total, scale, rest in zip(levels[::-1], scales[::-1], rests[::-1], strict=True):
-            if total is not levels[-1]:
-                result = _doubled(result)[: total.shape[0], : total.shape[1]]
+            result = cv2.resize(result, total.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(total.shape)
             own = total * scale
             for _ in range(SMOOTHED):
                 result *= rest
@@ -161,11 +160,6 @@ def diffuse(sums: Sequence[np.ndarray], mass: np.ndarray) -> list[np.ndarray]:
             result += own
         out.append(result)
     return out
-
-
-def _doubled(plane: np.ndarray) -> np.ndarray:
-    h, w = plane.shape
-    return cv2.resize(plane, (2 * w, 2 * h), interpolation=cv2.INTER_LINEAR).reshape(2 * h, 2 * w)
 
 
 def _halved(plane: np.ndarray) -> np.ndarray:
