@@ -27,7 +27,7 @@ from ._words import WordFinder
 
 STEPS_A_SECOND = 15  # of what travels
 LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
-MOST_TURNING = 4  # of those that turn or grow, the longest
+MOST_TURNING, LARGEST = 2, 0.25  # of those that turn or grow, the longest; of the picture: parallax is larger
 SEEN_FOR = 0.5  # of the time in which it was followed as a whole, for what turns or grows to be told by its corners
 LEAST_POSE = np.array([0.06, 4.0])  # size and degrees by which something that stays in its place changes
 MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
@@ -97,7 +97,8 @@ class Finder:
             ]
             effects.append(Effect(showings, self._layout, self._scale, shots, may_be_drawn))
         plain = [replace(travel, poses=None) for travel in self._tracks.travels if not _changes(travel)]
-        turning = [travel for travel in self._tracks.travels if _changes(travel)]
+        largest = LARGEST * self._layout.width * self._layout.height / self._scale**2
+        turning = [t for t in self._tracks.travels if _changes(t) and t.box[2] * t.box[3] <= largest]
         lists = (choose_travels(travels, self._whole, self._rate) for travels in (plain, self._words.travels, turning))
         for travel in all_travels(*lists):
             edges = np.ones(travel.box[:1:-1], bool)
