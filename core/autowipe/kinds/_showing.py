@@ -21,6 +21,7 @@ GROWING = 3  # frames in which it may still grow or fade after it was seen first
 AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may grow, fade, or lose a part
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 TRIED, HOPELESS = 6, 0.4  # samples after which it is judged first, and the sharpness that it needs then
+TURNED_HOPELESS = 0.5  # of what turns or grows, which costs more to follow
 TURN_STEP, SIZE_STEP = 0.7, 0.012  # degrees and share by which what turns and grows is fitted
 REGISTER = 2.0  # analysis px by which two appearances may be placed wrongly against each other
 
@@ -126,7 +127,8 @@ class Showing:
     def _give_up(self) -> None:
         """Most of what the survey saw belongs to the scene: then nothing more is gathered."""
         look = self._sum.look()
-        if sharpness(look, graphic_edges(look, self.seeds)) < HOPELESS:
+        least = HOPELESS if self.sighting.poses is None else TURNED_HOPELESS
+        if sharpness(look, graphic_edges(look, self.seeds)) < least:
             self.is_hopeless = True
             self.kept = []
             self.views.clear()

@@ -7,6 +7,8 @@ comes, goes or moves shows at other times what is behind it, so it is never un-b
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -25,6 +27,7 @@ from ._words import WordFinder
 
 STEPS_A_SECOND = 15  # of what travels
 LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
+MOST_TURNING, LARGEST = 2, 0.25  # of those that turn or grow, the longest; of the picture: parallax is larger
 SEEN_FOR = 0.5  # of the time in which it was followed as a whole, for what turns or grows to be told by its corners
 LEAST_POSE = np.array([0.06, 4.0])  # size and degrees by which something that stays in its place changes
 MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
@@ -93,9 +96,11 @@ class Finder:
                 for stay in group
             ]
             effects.append(Effect(showings, self._layout, self._scale, shots, may_be_drawn))
-        travels = choose_travels(self._tracks.travels, self._whole, self._rate)
-        words = choose_travels(self._words.travels, self._whole, self._rate)
-        for travel in once(travels + words):
+        plain = [replace(travel, poses=None) for travel in self._tracks.travels if not _changes(travel)]
+        largest = LARGEST * self._layout.width * self._layout.height / self._scale**2
+        turning = [t for t in self._tracks.travels if _changes(t) and t.box[2] * t.box[3] <= largest]
+        lists = (choose_travels(travels, self._whole, self._rate) for travels in (plain, self._words.travels, turning))
+        for travel in all_travels(*lists):
             edges = np.ones(travel.box[:1:-1], bool)
             sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path, travel.poses)
             showing = Travelling(sighting, self._layout, self._scale, self._rate)
@@ -186,6 +191,19 @@ def _changes(travel: Travel) -> bool:
     return travel.poses is not None and bool((np.ptp(travel.poses, axis=0) >= LEAST_POSE).any())
 
 
+def all_travels(points: list[Travel], words: list[Travel], turning: list[Travel]) -> list[Travel]:
+    """What travels, each thing once: points and lines of text that go one way, and points that turn or grow on it.
+
+    A line that turns is followed worse as a whole than by its corners, if these are seen for long enough.
+    """
+    kept = once(points + words)
+    for travel in once(turning)[:MOST_TURNING]:
+        same = [other for other in kept if _is_along(travel, other)]
+        if all(any(other is word for word in words) and _lasts(travel, other) for other in same):
+            kept = [other for other in kept if not any(other is one for one in same)] + [travel]
+    return sorted(kept, key=lambda t: t.start)
+
+
 def _lasts(travel: Travel, other: Travel) -> bool:
     return travel.stop - travel.start >= SEEN_FOR * (other.stop - other.start)
 
@@ -193,18 +211,16 @@ def _lasts(travel: Travel, other: Travel) -> bool:
 def once(travels: list[Travel]) -> list[Travel]:
     """Of those that go the same way in the same place at the same time the one that does so longest.
 
-    What turns or grows loses its corners sooner: there the others tell how it goes on.
+    What turns or grows is seen in pieces: there the others tell how it goes on.
     """
     kept: list[Travel] = []
     for travel in sorted(travels, key=lambda t: t.start - t.stop):
         same = next((k for k, other in enumerate(kept) if _is_along(travel, other)), None)
         if same is None:
             kept.append(travel)
-        elif travel.poses is not None and kept[same].poses is not None:
+        elif travel.poses is not None:
             kept[same] = prolonged(kept[same], travel)
-        elif travel.poses is not None and _changes(travel) and _lasts(travel, kept[same]):
-            kept[same] = travel  # that it turns or grows is more than was seen of it as a whole
-    return sorted(kept, key=lambda t: t.start)
+    return kept
 
 
 def _is_along(travel: Travel, other: Travel) -> bool:
