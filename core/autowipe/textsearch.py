@@ -19,7 +19,7 @@ from .text import TextLine, find_text
 LOOK_S, FEWEST, MOST = 0.32, 5, 20  # from one look to the next: s, and frames at least and at most
 LOOKS_A_SECOND = 30  # pictures that finders look at: the detector's are among them
 STANDS, CHECKS = 4, 2  # frames over which strokes have to stand still to be burnt in, and how often that is checked
-LATEST = 3  # looks, from one at what moves to the next
+CALM, LATEST = 2, 3  # looks without moving text after which the next one may wait, for as long as so many at most
 STROKE = 60  # gradient of a stroke's edge, |x| + |y|, in 1/8 level a px
 CHANGES, NOISE = 3, 20  # a gradient is the same that changes by one part in so many, and so many 1/8 levels a px
 BLOCK = 8  # px, side of the blocks in which strokes are counted
@@ -50,8 +50,8 @@ class TextSearch:
         self._step = look_step(rate)
         self._recent: deque[Small] = deque(maxlen=STANDS + 1)
         self._count = 0
-        self._wait = 1  # looks, from one at what moves to the next
-        self._due = 0  # frame of that, from the first
+        self._calm = 0  # looks in a row at what moves without text there
+        self._due = 0  # frame of the next, from the first
         self._seen = np.zeros((0, 0, 0), np.int16)  # gradients of each part of the picture when it was looked at
         self._looked = np.zeros((0, 0), np.int32)  # frame in which each block was, from the first
         self._lines: list[TextLine] = []
@@ -89,8 +89,8 @@ class TextSearch:
         if moving:
             stays = strokes & _same(now, earlier[-1])
             passes = any(_share(stays, line) < MOSTLY * _share(strokes, line) for line in found)
-            self._wait = 1 if passes else min(LATEST, self._wait + 1)
-            self._due = self._count + self._wait * self._step
+            self._calm = 0 if passes else self._calm + 1
+            self._due = self._count + self._step * int(np.clip(self._calm - CALM + 1, 1, LATEST))
         self._lines = sorted(self._lines + found, key=lambda line: (line.bounds[1], line.bounds[0]))
         return Text(self._lines, moving)
 
