@@ -169,10 +169,10 @@ def _share(mask: np.ndarray, line: TextLine) -> float:
     return float(mask[y0 : y1 + 1, x0 : x1 + 1].mean())
 
 
-def windows_of(wanted: np.ndarray, lines: Sequence[TextLine], size: tuple[int, int]) -> list[Window]:
+def windows_of(wanted: np.ndarray, lines: Sequence[TextLine], size: tuple[int, int], room: int = ROOM) -> list[Window]:
     """The parts of a picture of `size` (w, h) that the detector has to see so as to see all the blocks `wanted`.
 
-    They hold all of those `lines`, known already, that they meet, so that none is cut.
+    They have `room` px around, and hold all of those `lines`, known already, that they meet, so that none is cut.
     """
     width, height = size
     joined = cv2.dilate(wanted.astype(np.uint8), np.ones(REACH[::-1], np.uint8))
@@ -185,7 +185,7 @@ def windows_of(wanted: np.ndarray, lines: Sequence[TextLine], size: tuple[int, i
             if _overlaps(line, window):
                 x0, y0, x1, y1 = (int(v) for v in line.bounds)
                 window = _union(window, (x0, y0, x1 + 1, y1 + 1))
-        windows.append(_roomy(window, size))
+        windows.append(_roomy(window, size, room))
     merged = True
     while merged:
         merged = False
@@ -204,12 +204,12 @@ def windows_of(wanted: np.ndarray, lines: Sequence[TextLine], size: tuple[int, i
     return windows
 
 
-def _roomy(window: Window, size: tuple[int, int]) -> Window:
-    """A window with room around, inside the picture."""
+def _roomy(window: Window, size: tuple[int, int], room: int) -> Window:
+    """A window with `room` px around, inside the picture."""
     out = []
     for low, high, most in ((window[0], window[2], size[0]), (window[1], window[3], size[1])):
-        room = max(ROOM, (LEAST_SIDE - (high - low) + 1) // 2)
-        out.append((max(0, low - room), min(most, high + room)))
+        wide = max(room, (LEAST_SIDE - (high - low) + 1) // 2)
+        out.append((max(0, low - wide), min(most, high + wide)))
     return (out[0][0], out[1][0], out[0][1], out[1][1])
 
 
