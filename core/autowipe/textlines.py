@@ -36,6 +36,7 @@ UNEVEN = 0.25  # by which their strengths may differ in one; the codec makes it 
 SAME = 0.85  # correlation of their edges from which surroundings surely stayed
 BLOCK = 8  # px, side of the blocks in which such samples are counted
 MOST_ROWS = 0.35  # of the picture's height, that a text which comes or goes may take
+ROOM = 32  # px around strokes that such a look sees: enlarged without what is around them, few letters look like none
 LEAST_ZOOM = 1.3  # from which it is worth it
 CLOSE = 0.25  # of the picture's samples, that a look at a part of it may have: small parts are enlarged
 
@@ -276,7 +277,7 @@ class LineFinder:
             for luma, blue, red in pictures
         )
         blocks = standing(now, earlier[:2]) if want.certain else standing(now, earlier, before)
-        parts = windows_of(blocks, [], (x1 - x0, y1 - y0))
+        parts = windows_of(blocks, [], (x1 - x0, y1 - y0), ROOM)
         return [(x0 + left, y0 + top, x0 + right, y0 + bottom) for left, top, right, bottom in parts]
 
     def _look_at(self, windows: list[Corners], picture: Picture, certain: bool) -> None:
@@ -443,6 +444,7 @@ class LineFinder:
             known = next((track for track in followed if alike(track.line.box, box) > 0.6), None)
             if known:
                 known.line.score = max(known.line.score, text.score)
+                known.line.slant = min(known.line.slant, text.slant)  # of a short word a look may err by many degrees
             cut = any(a == b and b != c for a, b, c in zip(box, window, (0, 0, width, height), strict=True))
             if known or cut or min(box[2] - box[0], box[3] - box[1]) < 4:
                 continue

@@ -19,7 +19,7 @@ from .text import TextLine, find_text
 LOOK_S, FEWEST, MOST = 0.32, 5, 20  # from one look to the next: s, and frames at least and at most
 LOOKS_A_SECOND = 30  # pictures that finders look at: the detector's are among them
 STANDS, CHECKS = 4, 2  # frames over which strokes have to stand still to be burnt in, and how often that is checked
-LATEST = 3  # looks, from one at what moves to the next
+CALM, LATEST = 2, 3  # looks without moving text after which the next one may wait, for as long as so many at most
 STROKE = 60  # gradient of a stroke's edge, |x| + |y|, in 1/8 level a px
 CHANGES, NOISE = 3, 20  # a gradient is the same that changes by one part in so many, and so many 1/8 levels a px
 BLOCK = 8  # px, side of the blocks in which strokes are counted
@@ -50,8 +50,8 @@ class TextSearch:
         self._step = look_step(rate)
         self._recent: deque[Small] = deque(maxlen=STANDS + 1)
         self._count = 0
-        self._wait = 1  # looks, from one at what moves to the next
-        self._due = 0  # frame of that, from the first
+        self._calm = 0  # looks in a row at what moves without text there
+        self._due = 0  # frame of the next, from the first
         self._seen = np.zeros((0, 0, 0), np.int16)  # gradients of each part of the picture when it was looked at
         self._looked = np.zeros((0, 0), np.int32)  # frame in which each block was, from the first
         self._lines: list[TextLine] = []
@@ -89,8 +89,8 @@ class TextSearch:
         if moving:
             stays = strokes & _same(now, earlier[-1])
             passes = any(_share(stays, line) < MOSTLY * _share(strokes, line) for line in found)
-            self._wait = 1 if passes else min(LATEST, self._wait + 1)
-            self._due = self._count + self._wait * self._step
+            self._calm = 0 if passes else self._calm + 1
+            self._due = self._count + self._step * int(np.clip(self._calm - CALM + 1, 1, LATEST))
         self._lines = sorted(self._lines + found, key=lambda line: (line.bounds[1], line.bounds[0]))
         return Text(self._lines, moving)
 
@@ -169,10 +169,10 @@ def _share(mask: np.ndarray, line: TextLine) -> float:
     return float(mask[y0 : y1 + 1, x0 : x1 + 1].mean())
 
 
-def windows_of(wanted: np.ndarray, lines: Sequence[TextLine], size: tuple[int, int]) -> list[Window]:
+def windows_of(wanted: np.ndarray, lines: Sequence[TextLine], size: tuple[int, int], room: int = ROOM) -> list[Window]:
     """The parts of a picture of `size` (w, h) that the detector has to see so as to see all the blocks `wanted`.
 
-    They hold all of those `lines`, known already, that they meet, so that none is cut.
+    They have `room` px around, and hold all of those `lines`, known already, that they meet, so that none is cut.
     """
     width, height = size
     joined = cv2.dilate(wanted.astype(np.uint8), np.ones(REACH[::-1], np.uint8))
@@ -185,7 +185,7 @@ def windows_of(wanted: np.ndarray, lines: Sequence[TextLine], size: tuple[int, i
             if _overlaps(line, window):
                 x0, y0, x1, y1 = (int(v) for v in line.bounds)
                 window = _union(window, (x0, y0, x1 + 1, y1 + 1))
-        windows.append(_roomy(window, size))
+        windows.append(_roomy(window, size, room))
     merged = True
     while merged:
         merged = False
@@ -204,12 +204,12 @@ def windows_of(wanted: np.ndarray, lines: Sequence[TextLine], size: tuple[int, i
     return windows
 
 
-def _roomy(window: Window, size: tuple[int, int]) -> Window:
-    """A window with room around, inside the picture."""
+def _roomy(window: Window, size: tuple[int, int], room: int) -> Window:
+    """A window with `room` px around, inside the picture."""
     out = []
     for low, high, most in ((window[0], window[2], size[0]), (window[1], window[3], size[1])):
-        room = max(ROOM, (LEAST_SIDE - (high - low) + 1) // 2)
-        out.append((max(0, low - room), min(most, high + room)))
+        wide = max(room, (LEAST_SIDE - (high - low) + 1) // 2)
+        out.append((max(0, low - wide), min(most, high + wide)))
     return (out[0][0], out[1][0], out[0][1], out[1][1])
 
 
