@@ -23,6 +23,7 @@ MARGIN = 0.03  # of the picture's height: clean surroundings that the fill start
 TRIED, HOPELESS = 6, 0.4  # samples after which it is judged first, and the sharpness that it needs then
 TURNED_HOPELESS = 0.5  # of what turns or grows, which costs more to follow
 TURN_STEP, SIZE_STEP = 0.7, 0.012  # degrees and share by which what turns and grows is fitted
+FITTED_PX = 60_000  # of a crop at the size at which it is fitted: a larger one tells its place as well when smaller
 REGISTER = 2.0  # analysis px by which two appearances may be placed wrongly against each other
 
 
@@ -107,17 +108,24 @@ class Showing:
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         """`crop`: planes over `place`."""
-        if self.first <= frame < self.last and not self.is_hopeless:
+        if self.first <= frame < self.last and not self.is_hopeless and self._is_wanted(frame):
             part = self._cut(frame, crop, place)
             if part is not None:
                 self._take(frame, part)
 
+    def _is_wanted(self, frame: int) -> bool:
+        """Whether a frame is looked at closely, or is near an end."""
+        return not self.start + self._around <= frame < self.stop - self._around or self._is_sample(frame)
+
+    def _is_sample(self, frame: int) -> bool:
+        return frame in self._settled[:: self._step]
+
     def _take(self, frame: int, part: list[np.ndarray]) -> None:
-        """`part`: planes over its box in that frame."""
+        """`part`: planes over its box in a frame that is wanted."""
         is_early = frame < self.start + self._around
         if is_early or frame >= self.stop - self._around:
             self.views.add(frame, part, is_early)
-        if frame in self._settled[:: self._step]:
+        if self._is_sample(frame):
             if self._sum.count % max(1, SAMPLES // KEPT) == 0 and len(self.kept) < KEPT:
                 self.kept.append(part)
             self._sum.add(part)
@@ -154,12 +162,19 @@ class Showing:
         """Where the crop's top left corner was found to be in a frame: for what is told in the end."""
         return self.place(frame)
 
-    def _cut(self, frame: int, crop: list[np.ndarray], place: Box, most: int | None = None) -> list[np.ndarray] | None:
+    def _cut(
+        self,
+        frame: int,
+        crop: list[np.ndarray],
+        place: Box,
+        most: int | None = None,
+        at: tuple[float, float] | None = None,
+    ) -> list[np.ndarray] | None:
         """Its own part of a larger crop, repeated beyond the picture's edge; None where too little of it is inside.
 
-        `most`: of the first planes alone.
+        `most`: of the first planes alone; `at`: its corner, if not where it is known to be.
         """
-        x, y = self.place(frame)
+        x, y = self.place(frame) if at is None else at
         w, h = self.box[2:]
         if not (-w / 2 < x < self._picture.width - w / 2 and -h / 2 < y < self._picture.height - h / 2):
             return None
@@ -188,6 +203,7 @@ class Travelling(Showing):
         self._posed: dict[int, tuple[float, float]] = {}
         self._field = np.zeros((2, 0, 0), np.float32)
         self._fitted = 0
+        self._reduced = max(1, round(np.sqrt(self.box[2] * self.box[3] / FITTED_PX)))  # times smaller
 
     def place(self, frame: int) -> tuple[float, float]:
         if frame in self._found:
@@ -218,19 +234,23 @@ class Travelling(Showing):
             super().add(frame, crop, place)
 
     def _fit(self, frame: int, crop: list[np.ndarray], place: Box) -> list[np.ndarray] | None:
-        """Finds where it is in a frame, and cuts that out."""
+        """Finds where it is in a frame, and cuts that out if the frame is wanted."""
         x, y = self.place(frame)
+        fit_by = None if self.layout.is_rgb else 1
         if self._fitted:
-            only = self._cut(frame, crop, place, None if self.layout.is_rgb else 1)
+            is_plain = self._reduced > 1 and self.sighting.poses is None  # a whole px is little there, and cut at once
+            near = (float(round(x)), float(round(y))) if is_plain else (x, y)
+            only = self._cut(frame, crop, place, fit_by, near)
             if only is None:
                 return None
-            radius = max(3, round(self.SLACK * self._scale / (1 if self._fitted < 4 else 2)))
+            radius = max(3, round(self.SLACK * self._scale / self._reduced / (1 if self._fitted < 4 else 2)))
             dx, dy, *_ = register(self._field, self._inner, self._slopes(only), radius, fine=True)
-            x, y = x + dx, y + dy
+            x, y = near[0] + dx * self._reduced, near[1] + dy * self._reduced
             self._found[frame] = (x, y)
             if self.sighting.poses is not None:
                 self._posed[frame] = self._fit_pose(frame, crop, place)
-        part = self._cut(frame, crop, place)
+        is_wanted = self._is_wanted(frame)
+        part = self._cut(frame, crop, place, None if is_wanted else fit_by)
         if part is None:
             return None
         self._found[frame] = (x, y)
@@ -239,10 +259,10 @@ class Travelling(Showing):
         if self._fitted == 1:
             self._field = np.zeros_like(field)
         self._field += (field - self._field) / min(self._fitted, 2 * SAMPLES)
-        return part
+        return part if is_wanted else None
 
     def _slopes(self, part: list[np.ndarray]) -> np.ndarray:
-        return slopes(planes.small(part, self.layout, self.box[2])[0])
+        return slopes(planes.small(part, self.layout, self.box[2] // self._reduced)[0])
 
     def _fit_pose(self, frame: int, crop: list[np.ndarray], place: Box) -> tuple[float, float]:
         """Its size and turn as they fit best, one after the other: the survey's corners tell them to a percent."""
@@ -262,7 +282,7 @@ class Travelling(Showing):
     @cached_property
     def _inner(self) -> np.ndarray:
         """(H, W) bool: the box without the outer half of its margin."""
-        inner, m = np.zeros(self.box[:1:-1], bool), self.margin // 2
+        inner, m = np.zeros(self._field.shape[1:], bool), max(1, self.margin // 2 // self._reduced)
         inner[m:-m, m:-m] = True
         return inner
 
