@@ -266,8 +266,11 @@ def is_carried(settled: Settled) -> bool:
     if not may_be_drawn(settled.evidence, True):
         return False
     e = {name: float(value) for name, value in settled.evidence.items()}
-    if "turns, degrees" in e and e["edge sharpness"] < TURNED_SHARP:
-        return False
+    if "turns, degrees" in e:
+        if e["edge sharpness"] < TURNED_SHARP:
+            return False
+    elif e["travels, px"] < LEAST_WAY:
+        return False  # looked at closely it stands still: letters of a subtitle whose corners were taken for others
     is_sure = e["edge sharpness"] >= SURE_SHARP and e["edge lock"] >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES
     return is_sure or _read(settled.picture)[1] >= SURE_READ
 
