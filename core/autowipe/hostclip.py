@@ -24,6 +24,11 @@ class HostFrame:
     views: list[np.ndarray]  # R, G, B: (H, W) uint8 or uint16
     is_corrupt: bool = False
 
+    @property
+    def samples(self) -> list[np.ndarray]:
+        """As `views`, to be read only."""
+        return self.views
+
 
 class HostClip:
     """Frames `0` to `count` of a host's clip, as far as `fetch` gives them."""

@@ -151,8 +151,6 @@ def _run(job: Job, state: Run, version: str) -> Result:
         result = carry_out(job, replace(plan, range=whole), mattes, clip, out, side, state)
         if job.part:
             return result  # the working folder is what the run that joins takes up
-        if job.save_plan:
-            write_plan(side.told(plan), folder, Path(job.save_plan))
         work.remove()
         parts.remove(job)
     return result
