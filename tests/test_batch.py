@@ -23,6 +23,7 @@ from autowipe.batch.request import Request
 from autowipe.batch.run import preview
 from autowipe.decode import open_clip
 from autowipe.errors import JobError
+from filelock import FileLock
 from opentimelineio.opentime import RationalTime, TimeRange
 
 KILLS = 10
@@ -80,14 +81,15 @@ def plain(tmp_path: Path) -> Path:
 
 def test_killed_ten_times_a_batch_gives_the_same_and_does_nothing_twice(marked: Path, tmp_path: Path) -> None:
     rng = random.Random(11)
-    run(marked, "-o", tmp_path / "whole", "--codec", "ffv1")
+    asked = ("--codec", "ffv1", "--jobs", 1)  # one engine at a time, so that a kill costs one attempt at most
+    run(marked, "-o", tmp_path / "whole", *asked)
 
     for _ in range(KILLS):
-        killed = batch(marked, "-o", tmp_path / "killed", "--codec", "ffv1")
+        killed = batch(marked, "-o", tmp_path / "killed", *asked)
         time.sleep(rng.uniform(0.3, 3.0))
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
-    run(marked, "-o", tmp_path / "killed", "--codec", "ffv1")
+    run(marked, "-o", tmp_path / "killed", *asked)
 
     assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "whole")
     clips = states(tmp_path / "killed")
@@ -240,6 +242,21 @@ def test_an_engine_that_is_killed_is_tried_again(marked: Path, tmp_path: Path) -
     assert started.returncode == 0, said
     assert "ended by the system" in said and "tried again" in said
     assert states(tmp_path / "out")["m0.mp4"]["attempts"] == 2
+
+
+def test_finding_another_at_work_is_no_attempt(plain: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    other = out / ".a_clean.mkv.autowipe"
+    other.mkdir(parents=True)
+    with FileLock(other / "lock"):
+        started = batch(plain, "-o", out)
+        end = time.monotonic() + 60
+        while not any(b'"busy"' in file.read_bytes() for file in out.rglob("messages-*.jsonl")):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    started.communicate(timeout=250)
+
+    assert states(out)["a.mkv"]["state"] == "done" and states(out)["a.mkv"]["attempts"] == 1
 
 
 def test_folders_patterns_and_numbered_pictures_are_taken(plain: Path, tmp_path: Path) -> None:

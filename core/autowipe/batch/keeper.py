@@ -100,7 +100,8 @@ class Keeper:
         if code == "busy" and task.waited_s < BUSY_S:  # the engine of a killed batch is still stopping
             task.waited_s += BUSY_STEP_S
             task.not_before = time.monotonic() + BUSY_STEP_S
-            self._queue.write(task.item, replace(state, state="waiting", seconds=spent))
+            # Nothing was begun: it does not count, and what that engine makes is newer than the last job that did.
+            self._queue.write(task.item, replace(state, state="waiting", attempts=state.attempts - 1, seconds=spent))
             return True
         task.failures += 1
         if code in RETRIED and task.failures < self._attempts:

@@ -34,7 +34,7 @@ class State:
 
     state: str = "waiting"  # waiting, running, done, failed
     key: str = ""  # what was asked for; a result made under another key is not this item's
-    attempts: int = 0  # engines that were started for it
+    attempts: int = 0  # engines that were started for it and did not find it in the hands of another
     plan: str = ""  # SHA-256 of the plan that was carried out, with its maps; empty where there is none
     files: dict[str, list[Any]] = field(default_factory=dict)  # what was written: path to [bytes, SHA-256]
     result: dict[str, Any] | None = None  # the engine's last message when it succeeded
