@@ -48,7 +48,7 @@ class Inference:
             try:
                 yield from self._ask(part, ask)
             except MemoryError:
-                self._halve()
+                self._halve(len(part))
                 continue
             done += len(part)
 
@@ -69,18 +69,18 @@ class Inference:
         except torch.OutOfMemoryError as err:
             raise MemoryError from err  # outside of this function nothing holds the tensors any more
 
-    def _halve(self) -> None:
+    def _halve(self, tried: int) -> None:
         import torch
 
         if self._kind == "cuda":
             torch.cuda.empty_cache()
-        if self._batch == 1:
+        if tried == 1:
             raise DeviceError(
                 f"the memory of the device {self._kind} is too small for one picture",
                 code="device-memory",
                 hint="Close what else uses it, or run with --device cpu.",
             )
-        self._batch //= 2
+        self._batch = tried // 2
         self._warn(
             "device-memory", f"the device {self._kind} is short of memory; it gets {self._batch} pictures at once"
         )
@@ -88,6 +88,8 @@ class Inference:
     def _precision(self) -> AbstractContextManager[Any]:
         import torch
 
-        if self._kind == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
+        # An older torch does not tell what the processor has.
+        has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        if self._kind == "cpu" and (has.get("amx_bf16") or has.get("avx512_bf16")):
             return torch.autocast("cpu", torch.bfloat16)
         return nullcontext()
