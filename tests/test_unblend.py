@@ -179,6 +179,28 @@ def test_opaque_text_on_a_glass_box_is_told_from_the_box():
     assert not maps.opaque[rim].any()
 
 
+def test_digits_that_change_on_a_glass_panel_are_told_from_it():
+    layout = planes.layout_of("yuv420p", *SIZE)
+    panel = bar(0.7)
+    blend = BlendFit(layout, (0, 0, *SIZE), support_of(panel))
+    drawn = np.zeros((3, *SIZE[::-1]), bool)  # three digits, one after the other
+    for k, columns in enumerate((slice(60, 66), slice(66, 72), slice(72, 78))):
+        drawn[k, 42:54, columns] = True
+    for index in range(FRAMES):
+        picture = scene(index) * (1 - panel[..., None]) + panel[..., None] * np.array((40, 128, 128), np.float32)
+        picture[drawn[index * 3 // FRAMES]] = (225, 128, 128)
+        blend.add(to_crop(picture, layout))
+
+    maps = blend.finish()
+
+    assert maps.unblend is not None
+    assert maps.opaque[drawn.any(0)].mean() > 0.97, "a digit is left in other frames"
+    away = panel == np.float32(0.7)
+    away[40:56, 56:82] = False
+    assert maps.opaque[away].mean() < 0.05
+    assert abs(float(np.median(maps.unblend.transmission[0][away])) - 0.3) < TRANSMISSION_TOLERANCE
+
+
 def test_too_few_frames_are_refused():
     maps = fit(bar(0.5), (235, 128, 128), frames=3)
 

@@ -35,6 +35,8 @@ ROUGH, ROUGH_PX = 15.0, 3.0  # levels by which a fill errs so many px deep; good
 LEAST_QUALITY = 0.25
 MOST_EXTRA = 8.0  # levels by which a contribution may depart from its level's
 EDGE_DOUBT = 0.25  # of a step in transmission: what a soft edge is off by
+SWING, MOST_NOISE = 1.2, 16.0  # of the range of the surroundings; levels: the codec's ringing at a hard edge
+WILD = 4.0  # times the variance that is expected
 FINEST = 2.2  # codec error for the amplitude of the finest texture, see _noise
 OPAQUE = "it is opaque"
 
@@ -107,10 +109,24 @@ def _fit(stacks: list[np.ndarray], means: list[np.ndarray], support: np.ndarray,
             return _refuse(covered if covered.any() else support, "no common opacity and colour explain it")
         label, a = label_pixels(lead.mean(-1), view, levels, legal)
         covered, alien = label != CLEAN, label == ALIEN
+    redrawn = _redrawn(lead, view, support, a) & (label != ALIEN)
+    label[grown(redrawn, 1) & filled(label > CLEAN)] = ALIEN
     reason, quality = _verdict(lead.mean(-1), view, levels, label)
     if reason:
         return _refuse(covered if reason == OPAQUE else support, reason)
     return _maps(stacks, means, lead_plane, levels, label, a, quality, _noise(lead, support))
+
+
+def _redrawn(lead: np.ndarray, view: View, support: np.ndarray, a: np.ndarray) -> np.ndarray:
+    """(H, W) bool: what changes over time by more than the picture beneath can account for: digits that count on.
+
+    Under transmission `a` (H, W) no more is seen than that share of the range of the surroundings; and all that the
+    surroundings do not foretell is WILD times what they fail to foretell of themselves. `lead`: (H, W, T) levels.
+    """
+    low, high = np.percentile(lead[~support], (1, 99))
+    redrawn = np.ptp(lead, -1) > a * (SWING * (high - low)) + MOST_NOISE
+    redrawn[view.rows, view.cols] |= view.rest > WILD * (view.moving + MOVING_NOISE**2)
+    return cv2.morphologyEx(redrawn.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
 
 
 def _verdict(mean: np.ndarray, view: View, levels: list[Level], label: np.ndarray) -> tuple[str, float]:
