@@ -150,6 +150,7 @@ def test_a_clip_without_text_has_no_subtitles():
         ("at dawn", 0.4, 80.0, (20, 20, 30, 200), False),
         ("66", 0.61, 32.0, (292, 182, 174, 70), False),  # glasses
         ("66", 0.95, 32.0, (292, 182, 174, 70), True),
+        ("S1", 0.3, 80.0, (20, 20, 200, 30), True),  # a whole line of them: what is made of an unknown script
         ("", 0.0, 80.0, (20, 20, 200, 30), True),  # in a script that the recogniser does not know
     ],
 )

@@ -37,7 +37,7 @@ LEAST_PIECES = 3
 SHARP, LOCKED = 0.55, 0.7  # of drawn pieces, the middle one: 0.77 and 0.87 up; of the scene 0.3 to 0.6, and to 0.65
 ONE_WAY = 0.6  # concentration of the directions of edges
 EVIDENCE = ("edge sharpness", "edge lock", "one direction")
-SURE_READ = 0.8  # how sure the recogniser is of a page
+SURE_READ = 0.8  # how sure it is of a page that it is text
 
 
 @dataclass
@@ -239,7 +239,7 @@ class Band:
         return out
 
     def finish(self, read: Callable[[np.ndarray], tuple[str, float]]) -> list[Found]:
-        """Up to two overlays, of every second page each. `read`: gives a picture's text, and how sure that is."""
+        """Up to two overlays, of every second page each. `read`: gives a picture's text, and how sure it is text."""
         evidence = self._evidence()
         if evidence is None:
             return []
@@ -247,9 +247,10 @@ class Band:
         stop = min(self._whole.stop, max(s.appearances[0].range.stop for s in self._settled))
         way = self._way(start, stop)
         pages = self._pages(way)
-        texts = {p: read(picture) for p, (_, picture) in pages.items()}
-        if max(sure for _, sure in texts.values()) < SURE_READ:
+        said = {p: read(picture) for p, (_, picture) in pages.items()}
+        if max(sure for _, sure in said.values()) < SURE_READ:
             return []
+        texts = {p: text for p, (text, _) in said.items()}
         long = self.place[2 + self._axis]
         out = []
         for half in (0, 1):
@@ -263,8 +264,7 @@ class Band:
                 if not frames:
                     continue
                 keys |= keys_of({t: (float(t), *(float(v) for v in ways[t]), 1.0, 0.0) for t in frames})
-                text, sure = texts[p]
-                event = FoundEvent(FrameRange(frames[0], frames[-1] + 1), text=text if sure >= SURE_READ else "")
+                event = FoundEvent(FrameRange(frames[0], frames[-1] + 1), text=texts[p])
                 event.box, event.matte = self.place, pages[p][0]
                 events.append(event)
             if events:

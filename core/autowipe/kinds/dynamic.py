@@ -44,6 +44,7 @@ ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.5
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
 READ = 0.6  # how sure the recogniser is that a small find is text
+LONG, SURELY_LINE = 3.0, 0.85  # length over height, and how sure the detector is, of a line in a script not read here
 ALONG, ALONG_SHARE = 4.0, 0.2  # analysis px, and of a way, by which those of one thing differ that was followed twice
 ELSEWHERE = 1.0  # of its size, from which an appearance is in another place: what is in the scene moves by less
 LEAST_STEP = 4.0  # px that something goes
@@ -297,9 +298,9 @@ def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | Non
         events.append(FoundEvent(full, fade_in, min(a.fade_out, len(full) - fade_in)))
     events = sorted((e for e in events if len(e.range)), key=lambda e: e.range.start)
     moves = any(key[1:] != (0.0, 0.0, 1.0, 0.0) for key in keys.values())
-    text, sure = _read(settled.picture)
+    text, _ = _read(settled.picture)
     for event in events:
-        event.text = text if sure >= READ else ""
+        event.text = text
     return Found(
         "dynamic",
         box,
@@ -342,7 +343,10 @@ def _confidence(settled: Settled) -> float:
 
 
 def _read(picture: np.ndarray) -> tuple[str, float]:
-    """What a find says and how sure that is. `picture`: (H, W, 3) uint8, luma and chroma."""
+    """What a find says, as far as it can be read, and how sure it is that it is text.
+
+    `picture`: (H, W, 3) uint8, luma and chroma. The detector sees lines in more scripts than the recogniser reads.
+    """
     colour = cv2.cvtColor(np.ascontiguousarray(picture[..., [0, 2, 1]]), cv2.COLOR_YCrCb2BGR)
     longer = max(colour.shape[:2])
     if longer > 640:
@@ -356,8 +360,9 @@ def _read(picture: np.ndarray) -> tuple[str, float]:
         corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
         flat = cv2.warpPerspective(colour, cv2.getPerspectiveTransform(line.quad, corners), (w, h))
         text, score = read_text(flat)
-        texts.append(text)
-        sure.append(score)
+        is_line = line.score >= SURELY_LINE and max(w, h) >= LONG * min(w, h)
+        texts.append(text if score >= READ else "")
+        sure.append(max(score, line.score if is_line else 0.0))
     return " ".join(text for text in texts if text), max(sure, default=0.0)
 
 

@@ -33,7 +33,7 @@ GROWS = 5  # frames before an event in which its text may grow in
 SAME_FRAMES = 2  # lines that come and go within so many frames of each other are one event
 MOST_SLANT = 6.0  # degrees: burnt-in lines lie flat or stand upright
 SURE_SLANT = 3.5
-LONG = 1.8  # length over height from which a text is a line, not a sign
+LONG, LINE = 1.8, 4.0  # length over height from which a text is a line, not a sign; and more than a few letters
 
 
 @dataclass
@@ -376,9 +376,11 @@ def is_text(text: str, read: float, contrast: float, boxes: Sequence[Box]) -> bo
     """Whether something that looked like text is, by how surely it is read and how much its strokes stand out.
 
     `contrast`: levels, 0 where it is not known. What neither stands out nor can be read moves so in the scene; a column
-    of letters is rarer than a stack of things that look like letters; and one or two may be seen in anything.
+    of letters is rarer than a stack of things that look like letters; and one or two may be seen in anything, but not
+    in a whole line, which is of a script that the recogniser does not know.
     """
-    if 0 < len("".join(text.split())) <= FEW_LETTERS and read < SURELY_READ:
+    is_line = any(max(width, height) > LINE * min(width, height) for _, _, width, height in boxes)
+    if 0 < len("".join(text.split())) <= FEW_LETTERS and read < SURELY_READ and not is_line:
         return False
     is_column = all(height > 1.5 * width for _, _, width, height in boxes)
     return read >= LEAST_READ or not (0 < contrast < FAINT or is_column)
