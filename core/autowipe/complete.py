@@ -82,6 +82,7 @@ class _Scene:
     holes: list[Hole | None]  # of it, what is to be borrowed: opaque, or un-blended with much noise; None: none
     opaque: list[np.ndarray | None]  # (H, W) bool: of it, what nothing is known of; None where nothing is
     seen: np.ndarray  # (T, H, W) bool: may be borrowed
+    steep: list[np.ndarray | None]  # of each frame with a hole the luma's slopes around it
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -100,7 +101,9 @@ def _unblend(crops: Crops) -> _Scene:
     colour = crops.layout.colour
     count, shape = len(crops.frames), crops.planes[0][0].shape
     volumes = [np.empty((count, *plane.shape), np.float32) for plane in crops.planes[0]]
-    scene = _Scene(volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [], np.ones((count, *shape), bool))
+    scene = _Scene(
+        volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [], np.ones((count, *shape), bool), []
+    )
     noisy: dict[int, np.ndarray] = {}  # by what un-blends it: what is as noisy in any frame is borrowed in all
     changed: dict[int, list[np.ndarray]] = {}  # samples of each plane
     lost: list[np.ndarray | None] = []
@@ -146,6 +149,7 @@ def _unblend(crops: Crops) -> _Scene:
         if hole is not None:
             scene.seen[t].ravel()[hole.spots] = False
     list(_workers().map(lambda t: _spread_over(scene, t), range(count)))
+    scene.steep = list(_workers().map(borrow.slopes, volumes[0], scene.holes))
     return scene
 
 
@@ -200,7 +204,7 @@ def _both_ways(scene: _Scene, seen: np.ndarray, motion: Motion) -> list[list[Pla
     """For each frame its places in earlier frames, and in later ones."""
 
     def carry(onwards: bool) -> list[Places | None]:
-        return borrow.carry(scene.volumes[0], seen, scene.holes, motion, onwards=onwards)
+        return borrow.carry(scene.volumes[0], scene.steep, seen, scene.holes, motion, onwards=onwards)
 
     both = zip(*_workers().map(carry, (False, True)), strict=True)
     return [[places for places in frame if places is not None] for frame in both]
@@ -237,8 +241,8 @@ def _invent(
 def _nowhere(mask: np.ndarray, hole: Hole, places: Sequence[Places]) -> np.ndarray:
     """(H, W) bool: of `mask`, part of what is hidden, that which has a place in none of `places`."""
     lost = hole.spots
-    for one in places:
-        lost = lost[one.frame[hole.number[lost]] == NOWHERE]
+    if places:
+        lost = lost[np.max([one.frame for one in places], 0) == NOWHERE]
     out = np.zeros(mask.shape, bool)
     out.ravel()[lost] = np.take(mask, lost)
     return out

@@ -11,7 +11,9 @@ import numpy as np
 from .match import WINDOW_PX, diffuse
 
 AROUND_PX, ALIGN_PX = 32, 32  # of what is hidden: more of the picture says nothing of it; where spreading halves alike
+BLOCK = 1  # px: places are followed for blocks of so many rows and columns, which move as one
 BAND_PX = 12  # around what is hidden: there the places are put right
+CELL = 8  # px: grid on which they are
 RING_PX = 4  # around what is hidden: there light and expected error are measured
 COARSE = 2  # samples: grid on which what is measured around a hole is carried into it
 LINE = 1024  # points a line of a map: cv2.remap takes at most 32767
@@ -75,6 +77,9 @@ class Hole:
     distance: np.ndarray  # (B,) float32 px from what is hidden
     right: np.ndarray  # (B,) float32 px from the spot
     down: np.ndarray
+    cell: np.ndarray  # (B,) of the grid of cells over band and spots, flattened
+    cells: tuple[int, int]  # its shape
+    on_cells: np.ndarray  # (2, N) float32: where the spots lie on it, x and y
     parts: dict[tuple[int, int], Part]  # by log2 of a plane's subsampling, x and y
 
 
@@ -84,18 +89,34 @@ def hole_of(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> Hole:
     spots = np.flatnonzero(_rimmed(hidden, shifts))
     number = np.zeros(h * w, np.int32)
     number[spots] = np.arange(len(spots), dtype=np.int32)
-    y, x = np.divmod(spots, w)
+    y, x = (one.astype(np.float32) for one in np.divmod(spots, w))
     free = (~hidden).astype(np.uint8)
     distance, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
     inside = np.flatnonzero(hidden)
     pixel_of = np.zeros(int(label.max()) + 1, np.int32)
     pixel_of[label.ravel()[inside]] = inside
     band = np.flatnonzero((distance > 1) & (distance <= BAND_PX))  # the next pixel still holds some of the overlay
-    nearest, away = pixel_of[label.ravel()[band]], distance.ravel()[band]
-    right, down = band % w - nearest % w, band // w - nearest // w
-    parts = {shift: _part(hidden, number, band, away, shift) for shift in set(shifts)}
-    x, y, right, down = (one.astype(np.float32) for one in (x, y, right, down))
-    return Hole(hidden, spots, number, x, y, band, number[nearest], away, right, down, parts)
+    nearest, away = number[pixel_of[label.ravel()[band]]], distance.ravel()[band]
+    band_y, band_x = np.divmod(band, w)
+    top, left = (int(min(one.min(), other.min(initial=one.min()))) // CELL for one, other in ((y, band_y), (x, band_x)))
+    row, column = band_y // CELL - top, band_x // CELL - left
+    rows, columns = (int(one.max(initial=0)) + 1 for one in (row, column))
+    return Hole(
+        hidden=hidden,
+        spots=spots,
+        number=number,
+        x=x,
+        y=y,
+        band=band,
+        nearest=nearest,
+        distance=away,
+        right=band_x.astype(np.float32) - x[nearest],
+        down=band_y.astype(np.float32) - y[nearest],
+        cell=row * columns + column,
+        cells=(rows, columns),
+        on_cells=np.stack([(x + 0.5) / CELL - 0.5 - left, (y + 0.5) / CELL - 0.5 - top]),
+        parts={shift: _part(hidden, number, band, away, shift) for shift in set(shifts)},
+    )
 
 
 def shrink(mask: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
@@ -127,7 +148,11 @@ def _rimmed(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> np.ndarray
 
 
 def _part(
-    hidden: np.ndarray, number: np.ndarray, band: np.ndarray, distance: np.ndarray, shift: tuple[int, int]
+    hidden: np.ndarray,
+    number: np.ndarray,
+    band: np.ndarray,
+    distance: np.ndarray,
+    shift: tuple[int, int],
 ) -> Part:
     height, width = hidden.shape
     sx, sy = 1 << shift[0], 1 << shift[1]

@@ -14,11 +14,10 @@ import cv2
 import numpy as np
 
 from ..flow import Motion
-from ..hole import Hole, Part, points
+from ..hole import CELL, Hole, Part, points
 
 NOWHERE = -1
-CELL = 4  # px: grid on which the places are put right
-NARROW, WIDE = 2.0, 8.0  # cells: windows of the fit; the wide one speaks where the narrow one holds no texture
+NARROW, WIDE = 1.0, 4.0  # cells: windows of the fit; the wide one speaks where the narrow one holds no texture
 WIDE_SHARE = 0.05
 STIFF = 0.05  # levels squared a pixel: texture weaker than this moves nothing
 HALO_PX = 3.0  # next to the overlay the codec's ringing rests with it
@@ -43,24 +42,44 @@ def nowhere(hole: Hole) -> Places:
 
 
 def carry(
-    lumas: np.ndarray, seen: np.ndarray, holes: Sequence[Hole | None], motion: Motion, *, onwards: bool
+    lumas: np.ndarray,
+    steep: Sequence[np.ndarray | None],
+    seen: np.ndarray,
+    holes: Sequence[Hole | None],
+    motion: Motion,
+    *,
+    onwards: bool,
 ) -> list[Places | None]:
     """For each frame its places in earlier frames, or, `onwards`, in later ones; None where nothing is hidden.
 
-    `lumas`: (T, H, W) float32 levels; `seen`: (T, H, W) bool, what may be borrowed: all but the spots of the holes.
+    `lumas`: (T, H, W) float32 levels; `steep`: of each frame with a hole its `slopes`; `seen`: (T, H, W) bool, what
+    may be borrowed: all but the spots of the holes.
     """
     count = len(seen)
     out: list[Places | None] = [None if hole is None else nowhere(hole) for hole in holes]
     order = range(count - 2, -1, -1) if onwards else range(1, count)
     for t in order:
-        hole = holes[t]
-        if hole is None:
+        hole, slope = holes[t], steep[t]
+        if hole is None or slope is None:
             continue
         s = t + 1 if onwards else t - 1
         right, down = motion.at(t, s, hole.x, hole.y)
         out[t] = places = _step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down)
-        _put_right(places, lumas, seen, t, hole)
+        _put_right(places, lumas, slope, seen, t, hole)
     return out
+
+
+def slopes(luma: np.ndarray, hole: Hole | None) -> np.ndarray | None:
+    """(2, B) float32: the gradient in the hole's band, levels a px, to the right and down; None without a hole."""
+    if hole is None:
+        return None
+    first, last = (int(hole.band[k]) // luma.shape[1] for k in (0, -1)) if len(hole.band) else (0, 0)
+    top = max(0, first - 1)
+    part = luma[top : last + 2]
+    at = hole.band - top * luma.shape[1]
+    return np.stack(
+        [np.take(cv2.Sobel(part, cv2.CV_32F, *axis, ksize=3, scale=1 / 8), at) for axis in ((1, 0), (0, 1))]
+    )
 
 
 def take(volumes: Sequence[np.ndarray], places: Places, part: Part) -> list[np.ndarray]:
@@ -123,36 +142,39 @@ def _step(beyond: Places | None, there: Hole | None, s: int, seen: np.ndarray, x
     return out
 
 
-def _put_right(places: Places, lumas: np.ndarray, seen: np.ndarray, t: int, hole: Hole) -> None:
+def _put_right(places: Places, lumas: np.ndarray, slope: np.ndarray, seen: np.ndarray, t: int, hole: Hole) -> None:
     """Moves the places so that the sources fit what is seen around the hole.
 
     One Gauss-Newton step of a windowed least-squares match (Lucas and Kanade, 1981) over the band's pixels.
     """
-    _, h, w = lumas.shape
     frame, x, y = beside(places, hole, seen)
     which = np.flatnonzero(frame != NOWHERE)
     if len(which) < FEWEST:
         return
-    at = hole.band[which]
     (difference,) = _sample([lumas], frame[which], x[which], y[which], cv2.INTER_LINEAR)
-    difference -= np.take(lumas[t], at)
+    difference -= np.take(lumas[t], hole.band[which])
     difference -= np.median(difference[::EVERY])  # a change of light is no shift
-    gx, gy = (np.take(cv2.Sobel(lumas[t], cv2.CV_32F, *axis, ksize=3, scale=1 / 8), at) for axis in ((1, 0), (0, 1)))
+    gx, gy = slope[:, which]
     weight = np.minimum(hole.distance[which] / HALO_PX, 1) / (1 + (difference / OTHER) ** 2)
-    rows, columns = -(-h // CELL), -(-w // CELL)
-    cell = at // w // CELL * columns + at % w // CELL
-
-    def windowed(term: np.ndarray) -> np.ndarray:
-        sums = np.bincount(cell, term * weight, rows * columns).reshape(rows, columns).astype(np.float32) / CELL**2
-        return cv2.GaussianBlur(sums, (0, 0), NARROW) + WIDE_SHARE * cv2.GaussianBlur(sums, (0, 0), WIDE)
-
-    xx, yy, xy = windowed(gx * gx) + STIFF, windowed(gy * gy) + STIFF, windowed(gx * gy)
-    xd, yd = windowed(gx * difference), windowed(gy * difference)
+    wx, wy = weight * gx, weight * gy
+    xx, yy, xy, xd, yd = _windowed([wx * gx, wy * gy, wx * gy, wx * difference, wy * difference], hole, which)
+    xx, yy = xx + STIFF, yy + STIFF
     scale = 1 / (xx * yy - xy * xy)
     step = np.dstack([(xy * yd - yy * xd) * scale, (xy * xd - xx * yd) * scale]).clip(-1, 1)
-    step = points(step, (hole.x + 0.5) / CELL - 0.5, (hole.y + 0.5) / CELL - 0.5, cv2.INTER_LINEAR)
+    step = points(step, *hole.on_cells, cv2.INTER_LINEAR)
     places.x += step[:, 0]
     places.y += step[:, 1]
+
+
+def _windowed(terms: Sequence[np.ndarray], hole: Hole, which: np.ndarray) -> Sequence[np.ndarray]:
+    """Means of each of `terms`, given for `which` of the band, over the windows around each cell."""
+    cell, (rows, columns) = hole.cell[which], hole.cells
+    sums = cv2.merge(
+        [np.bincount(cell, term, rows * columns).reshape(rows, columns).astype(np.float32) for term in terms]
+    )
+    sums /= CELL**2
+    narrow, wide = (cv2.GaussianBlur(sums, (0, 0), size) for size in (NARROW, WIDE))
+    return cv2.split(narrow + WIDE_SHARE * wide)
 
 
 def _sample(
