@@ -161,7 +161,7 @@ def _put_right(places: Places, lumas: np.ndarray, slope: np.ndarray, seen: np.nd
     xx, yy = xx + STIFF, yy + STIFF
     scale = 1 / (xx * yy - xy * xy)
     step = np.dstack([(xy * yd - yy * xd) * scale, (xy * xd - xx * yd) * scale]).clip(-1, 1)
-    step = points(step, *hole.on_cells, cv2.INTER_LINEAR)
+    step = points(step, hole.on_cells[0], hole.on_cells[1], cv2.INTER_LINEAR)
     places.x += step[:, 0]
     places.y += step[:, 1]
 
