@@ -180,7 +180,7 @@ def test_a_match_takes_on_the_light_around_the_hole() -> None:
     value = truth - 12
     value[0] = np.nan
 
-    matched = match(value, around, around - 12, part)
+    (matched,) = match([value], [around], [around - 12], part)
 
     assert np.abs(matched.value - truth)[1:].max() < 1.5
     assert np.isinf(matched.variance[0]) and np.isfinite(matched.variance[1:]).all()

@@ -310,18 +310,19 @@ def _offers(
     assert hole is not None
     for shift, planes in scene.kin().items():
         part, volumes = hole.parts[shift], [scene.volumes[i] for i in planes]
-        taken = [borrow.take(volumes, one, part) for one in (*seen, *invented)]
-        rings = [borrow.ring(volumes, one, hole, part, scene.seen) for one in (*seen, *invented)]
-        for k, (i, volume) in enumerate(zip(planes, volumes, strict=True)):
-            picture = volume[t]
+        places = (*seen, *invented)
+        pictures = [volume[t] for volume in volumes]
+        # plane by plane, all that is borrowed
+        taken = _by_plane([borrow.take(volumes, one, part) for one in places])
+        rings = _by_plane([borrow.ring(volumes, one, hole, part, scene.seen) for one in places])
+        around = [one for picture in pictures for one in [np.take(picture, part.ring)] * len(places)]
+        matched = match(taken, around, rings, part)
+        for k, (i, picture) in enumerate(zip(planes, pictures, strict=True)):
             smooth = picture
             if maps is not None:  # the picture itself holds what was un-blended
                 smooth = picture.copy()
                 (smooth[part.box],) = spread([picture[part.box]], ~part.mask)
-            offers = [spatial(smooth, part)]
-            around = np.take(picture, part.ring)
-            for value, ring in zip(taken, rings, strict=True):
-                offers.append(match(value[k], around, ring[k], part))
+            offers = [spatial(smooth, part), *matched[k * len(places) : (k + 1) * len(places)]]
             if len(seen) > 2:
                 borrowed = offers[1 : 1 + len(seen)]
                 compete(list(zip(borrowed[::2], borrowed[1::2], strict=True)), part)
@@ -332,6 +333,11 @@ def _offers(
                     hold_against(offer, witness, part)
                 offers.append(witness)
             yield i, part, offers
+
+
+def _by_plane(borrowed: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """What is borrowed from each of some places of each plane, plane by plane."""
+    return [one for plane in zip(*borrowed, strict=True) for one in plane]
 
 
 def _match(scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: list[Places]) -> Plate:

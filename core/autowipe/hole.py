@@ -15,7 +15,8 @@ BLOCK = 1  # px: places are followed for blocks of so many rows and columns, whi
 BAND_PX = 12  # around what is hidden: there the places are put right
 CELL = 8  # px: grid on which they are
 RING_PX = 4  # around what is hidden: there light and expected error are measured
-COARSE = 2  # samples: grid on which what is measured around a hole is carried into it
+COARSE = 4  # samples: grid on which what is measured around a hole is carried into it
+SMOOTHED = 4  # times at each size of it: the more, the closer to a membrane
 LINE = 1024  # points a line of a map: cv2.remap takes at most 32767
 
 
@@ -34,10 +35,11 @@ class Part:
     offset: tuple[np.ndarray, np.ndarray]  # (M,) float32 px of luma, x and y, of the spot
     depth: np.ndarray  # (M,) float32 px from the hole's edge
     share: np.ndarray  # (M,) float32: of the window around a sample what is seen
-    ring: np.ndarray  # (R,) samples around the hole, in the flattened plane
+    ring: np.ndarray  # (R,) samples around the hole, in the flattened plane, cell by cell of the coarse grid
     of_band: np.ndarray  # (R,) the same in the hole's band
     ring_at: np.ndarray  # (4, R) float32: x and y px in the plane, x and y px of luma
-    cells: np.ndarray  # (R,) of the coarse grid, flattened
+    starts: np.ndarray  # (F,) of the ring, where the next cell begins
+    filled: np.ndarray  # (F,) these cells, of the flattened grid
     coarse: tuple[int, int]  # its shape
     maps: np.ndarray  # (2, M) float32: where the hidden samples lie on it
 
@@ -51,16 +53,18 @@ class Part:
         """(M,): of `values` (M,) over a window, 0 where nothing is hidden."""
         return np.take(cv2.blur(self.over(values), (window, window)), self.inside)
 
-    def inwards(self, values: Sequence[np.ndarray], weight: np.ndarray) -> list[np.ndarray]:
-        """Each of `values` (R,) of the ring, with `weight` (R,), spread into the hole: (M,)."""
-        h, w = self.coarse
-
-        def gathered(of: np.ndarray) -> np.ndarray:
-            return np.bincount(self.cells, of, h * w).reshape(h, w).astype(np.float32)
-
-        spread = diffuse([gathered(value * weight) for value in values], gathered(weight))
+    def inwards(self, values: Sequence[np.ndarray], weights: np.ndarray) -> list[np.ndarray]:
+        """Each of `values` (K, R) of the ring, with `weights` (K, R), spread into the hole: (K, M)."""
+        count = len(weights)
+        sums, mass = (np.zeros((*self.coarse, len(values) * count), np.float32) for _ in range(2))
+        if len(self.ring):
+            for grid, terms in ((sums, [value * weights for value in values]), (mass, [weights] * len(values))):
+                grid.reshape(-1, grid.shape[2])[self.filled] = np.add.reduceat(np.concatenate(terms), self.starts, 1).T
+        spread = diffuse(sums, mass, SMOOTHED)
         x, y = self.maps
-        return [points(one, x, y, cv2.INTER_LINEAR) for one in spread]
+        parts = [points(spread[..., k : k + 4], x, y, cv2.INTER_LINEAR) for k in range(0, spread.shape[2], 4)]
+        inside = np.concatenate([part.reshape(len(x), -1).T for part in parts])
+        return [inside[k : k + count] for k in range(0, len(inside), count)]
 
 
 @dataclass
@@ -177,6 +181,10 @@ def _part(
     ]
     (first, last), (left_most, right_most) = ends
     coarse = ((last - first) // COARSE + 1, (right_most - left_most) // COARSE + 1)
+    cells = (ry - first) // COARSE * coarse[1] + (rx - left_most) // COARSE
+    order = np.argsort(cells, kind="stable")
+    filled, starts = np.unique(cells[order], return_index=True)
+    of_band, ring_y, ring_x, ry, rx = (one[order] for one in (of_band, ring_y, ring_x, ry, rx))
     return Part(
         box=box,
         mask=mask,
@@ -192,7 +200,8 @@ def _part(
         ring=ry * w + rx,
         of_band=of_band,
         ring_at=np.stack([rx, ry, ring_x, ring_y]).astype(np.float32),
-        cells=(ry - first) // COARSE * coarse[1] + (rx - left_most) // COARSE,
+        starts=starts,
+        filled=filled,
         coarse=coarse,
         maps=np.stack([(x - left_most + 0.5) / COARSE - 0.5, (y - first + 0.5) / COARSE - 0.5]).astype(np.float32),
     )
