@@ -9,7 +9,7 @@ from autowipe.completers import borrow
 from autowipe.completers.fill import fill
 from autowipe.flow import follow
 from autowipe.hole import hole_of
-from autowipe.match import Candidate, fuse, match, spread
+from autowipe.match import Candidate, fuse, match, spread, surest
 
 LUMA = (0, 0)  # log2 of its subsampling
 
@@ -191,11 +191,11 @@ def test_the_better_known_candidate_weighs_more() -> None:
     other = Candidate(np.full((2, 2), 20.0, np.float32), np.full((2, 2), 9.0, np.float32))
     other.variance[0, 0] = np.inf
 
-    value, variance, heaviest = fuse([one, other])
+    value, variance = fuse([one, other])
 
     assert variance[0, 0] == 1 and np.isclose(variance[1, 1], 0.9)
     assert value[0, 0] == 10 and np.isclose(value[1, 1], 11)
-    assert (heaviest == 0).all()
+    assert (surest([one, other]) == 0).all()
 
 
 @pytest.mark.parametrize("shape", [(24, 80), (31, 300), (12, 512), (300, 20)])

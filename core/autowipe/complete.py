@@ -18,7 +18,7 @@ from .hole import Hole, Part, hole_of, shrink
 from .job import COMPLETERS
 from .layers import layers
 from .maps import Unblend
-from .match import Candidate, compete, fuse, hold_against, match, spatial, spread
+from .match import Candidate, compete, fuse, hold_against, match, spatial, spread, surest
 from .missed import take_in
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
@@ -272,7 +272,7 @@ def _fill(
     values, variance = [volume[t].copy() for volume in scene.volumes], np.zeros(scene.shape, np.float32)
     for i, part, offers in _offers(scene, crops, t, seen, invented):
         _only(offers[1 + len(seen) : 1 + len(seen) + len(invented)], kept, scene.shifts[i], part)
-        value, expected, _ = fuse(offers)
+        value, expected = fuse(offers)
         values[i].ravel()[part.at] = value
         if i == 0:
             variance.ravel()[part.at] = expected
@@ -354,8 +354,7 @@ def _match(scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: li
         labels = np.array([INVENTED, *[BORROWED] * len(seen), *[INVENTED] * len(invented), UNBLENDED], np.uint8)
         for i, part, offers in _offers(scene, crops, t, seen, invented):
             _only(offers[1 + len(seen) : 1 + len(seen) + len(invented)], missing, scene.shifts[i], part)
-            value, _, heaviest = fuse(offers)
-            parts[i].ravel()[part.at] = value
+            parts[i].ravel()[part.at], _ = fuse(offers)
             if i == 0:
-                provenance.ravel()[part.at] = labels[heaviest]
+                provenance.ravel()[part.at] = labels[surest(offers)]
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)

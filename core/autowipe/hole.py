@@ -76,12 +76,13 @@ class Hole:
     number: np.ndarray  # (H * W,) int32: of each spot
     x: np.ndarray  # (N,) float32 px
     y: np.ndarray
-    band: np.ndarray  # (B,) int64, in the flattened region
+    band: np.ndarray  # (B,) int64, in the flattened region, cell by cell of a grid
     nearest: np.ndarray  # (B,) the spot next to it
     distance: np.ndarray  # (B,) float32 px from what is hidden
     right: np.ndarray  # (B,) float32 px from the spot
     down: np.ndarray
-    cell: np.ndarray  # (B,) of the grid of cells over band and spots, flattened
+    starts: np.ndarray  # (F,) of the band, where the next cell begins
+    filled: np.ndarray  # (F,) these cells, of the flattened grid
     cells: tuple[int, int]  # its shape
     on_cells: np.ndarray  # (2, N) float32: where the spots lie on it, x and y
     parts: dict[tuple[int, int], Part]  # by log2 of a plane's subsampling, x and y
@@ -100,11 +101,13 @@ def hole_of(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> Hole:
     pixel_of = np.zeros(int(label.max()) + 1, np.int32)
     pixel_of[label.ravel()[inside]] = inside
     band = np.flatnonzero((distance > 1) & (distance <= BAND_PX))  # the next pixel still holds some of the overlay
-    nearest, away = number[pixel_of[label.ravel()[band]]], distance.ravel()[band]
     band_y, band_x = np.divmod(band, w)
     top, left = (int(min(one.min(), other.min(initial=one.min()))) // CELL for one, other in ((y, band_y), (x, band_x)))
     row, column = band_y // CELL - top, band_x // CELL - left
     rows, columns = (int(one.max(initial=0)) + 1 for one in (row, column))
+    order, filled, starts = _gathered(row * columns + column)
+    band, band_y, band_x = band[order], band_y[order], band_x[order]
+    nearest, away = number[pixel_of[label.ravel()[band]]], distance.ravel()[band]
     return Hole(
         hidden=hidden,
         spots=spots,
@@ -116,7 +119,8 @@ def hole_of(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> Hole:
         distance=away,
         right=band_x.astype(np.float32) - x[nearest],
         down=band_y.astype(np.float32) - y[nearest],
-        cell=row * columns + column,
+        starts=starts,
+        filled=filled,
         cells=(rows, columns),
         on_cells=np.stack([(x + 0.5) / CELL - 0.5 - left, (y + 0.5) / CELL - 0.5 - top]),
         parts={shift: _part(hidden, number, band, away, shift) for shift in set(shifts)},
@@ -182,8 +186,7 @@ def _part(
     (first, last), (left_most, right_most) = ends
     coarse = ((last - first) // COARSE + 1, (right_most - left_most) // COARSE + 1)
     cells = (ry - first) // COARSE * coarse[1] + (rx - left_most) // COARSE
-    order = np.argsort(cells, kind="stable")
-    filled, starts = np.unique(cells[order], return_index=True)
+    order, filled, starts = _gathered(cells)
     of_band, ring_y, ring_x, ry, rx = (one[order] for one in (of_band, ring_y, ring_x, ry, rx))
     return Part(
         box=box,
@@ -205,6 +208,13 @@ def _part(
         coarse=coarse,
         maps=np.stack([(x - left_most + 0.5) / COARSE - 0.5, (y - first + 0.5) / COARSE - 0.5]).astype(np.float32),
     )
+
+
+def _gathered(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An order that brings those of one cell together, the cells in it, and where each of them begins."""
+    order = np.argsort(cells, kind="stable")
+    filled, starts = np.unique(cells[order], return_index=True)
+    return order, filled, starts
 
 
 def _near(hidden: np.ndarray, shift: tuple[int, int]) -> tuple[slice, slice]:

@@ -124,15 +124,26 @@ def _doubt(one: Candidate, other: Candidate, part: Part) -> np.ndarray:
     return np.where(both, (differs + NOISE) / (structure + differs + 2 * NOISE), np.nan)
 
 
-def fuse(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Their mean, weighted by the inverse of their variances, its variance and the one that weighs most.
+def fuse(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:
+    """Their mean, weighted by the inverse of their variances, and its variance.
 
     The variance, in levels squared, is that of independent errors.
     """
-    weights = np.stack([1 / candidate.variance for candidate in candidates])
-    variance = 1 / np.maximum(weights.sum(0), TINY)
-    value = sum(weight * candidate.value for weight, candidate in zip(weights, candidates, strict=True)) * variance
-    return value, variance, weights.argmax(0)
+    total = value = np.float32(0)
+    for candidate in candidates:
+        weight = 1 / candidate.variance
+        total, value = total + weight, value + weight * candidate.value
+    variance = 1 / np.maximum(total, TINY)
+    return value * variance, variance
+
+
+def surest(candidates: Sequence[Candidate]) -> np.ndarray:
+    """Which of the candidates weighs most, the first of equal ones: (M,) uint8."""
+    out, least = np.zeros(candidates[0].variance.shape, np.uint8), candidates[0].variance
+    for k, candidate in enumerate(candidates[1:], 1):
+        out[candidate.variance < least] = k
+        least = np.minimum(least, candidate.variance)
+    return out
 
 
 def spread(values: Sequence[np.ndarray], weights: np.ndarray) -> list[np.ndarray]:

@@ -73,7 +73,9 @@ def slopes(luma: np.ndarray, hole: Hole | None) -> np.ndarray | None:
     """(2, B) float32: the gradient in the hole's band, levels a px, to the right and down; None without a hole."""
     if hole is None:
         return None
-    first, last = (int(hole.band[k]) // luma.shape[1] for k in (0, -1)) if len(hole.band) else (0, 0)
+    if not len(hole.band):
+        return np.zeros((2, 0), np.float32)
+    first, last = (int(one) // luma.shape[1] for one in (hole.band.min(), hole.band.max()))
     top = max(0, first - 1)
     part = luma[top : last + 2]
     at = hole.band - top * luma.shape[1]
@@ -148,16 +150,18 @@ def _put_right(places: Places, lumas: np.ndarray, slope: np.ndarray, seen: np.nd
     One Gauss-Newton step of a windowed least-squares match (Lucas and Kanade, 1981) over the band's pixels.
     """
     frame, x, y = beside(places, hole, seen)
-    which = np.flatnonzero(frame != NOWHERE)
-    if len(which) < FEWEST:
+    there = frame != NOWHERE
+    if np.count_nonzero(there) < FEWEST:
         return
-    (difference,) = _sample([lumas], frame[which], x[which], y[which], cv2.INTER_LINEAR)
-    difference -= np.take(lumas[t], hole.band[which])
-    difference -= np.median(difference[::EVERY])  # a change of light is no shift
-    gx, gy = slope[:, which]
-    weight = np.minimum(hole.distance[which] / HALO_PX, 1) / (1 + (difference / OTHER) ** 2)
+    (difference,) = _sample([lumas], frame, x, y, cv2.INTER_LINEAR)
+    difference -= np.take(lumas[t], hole.band)
+    difference -= np.median(difference[there][::EVERY])  # a change of light is no shift
+    difference[~there] = 0
+    weight = np.minimum(hole.distance / HALO_PX, 1) / (1 + (difference / OTHER) ** 2) * there
+    gx, gy = slope
     wx, wy = weight * gx, weight * gy
-    xx, yy, xy, xd, yd = _windowed([wx * gx, wy * gy, wx * gy, wx * difference, wy * difference], hole, which)
+    terms = np.stack([wx * gx, wy * gy, wx * gy, wx * difference, wy * difference])
+    xx, yy, xy, xd, yd = _windowed(terms, hole)
     xx, yy = xx + STIFF, yy + STIFF
     scale = 1 / (xx * yy - xy * xy)
     step = np.dstack([(xy * yd - yy * xd) * scale, (xy * xd - xx * yd) * scale]).clip(-1, 1)
@@ -166,13 +170,12 @@ def _put_right(places: Places, lumas: np.ndarray, slope: np.ndarray, seen: np.nd
     places.y += step[:, 1]
 
 
-def _windowed(terms: Sequence[np.ndarray], hole: Hole, which: np.ndarray) -> Sequence[np.ndarray]:
-    """Means of each of `terms`, given for `which` of the band, over the windows around each cell."""
-    cell, (rows, columns) = hole.cell[which], hole.cells
-    sums = cv2.merge(
-        [np.bincount(cell, term, rows * columns).reshape(rows, columns).astype(np.float32) for term in terms]
-    )
-    sums /= CELL**2
+def _windowed(terms: np.ndarray, hole: Hole) -> Sequence[np.ndarray]:
+    """Means of each of `terms` (K, B), given for the band, over the windows around each cell."""
+    rows, columns = hole.cells
+    sums = np.zeros((rows * columns, len(terms)), np.float32)
+    sums[hole.filled] = np.add.reduceat(terms, hole.starts, 1).T / CELL**2
+    sums = sums.reshape(rows, columns, -1)
     narrow, wide = (cv2.GaussianBlur(sums, (0, 0), size) for size in (NARROW, WIDE))
     return cv2.split(narrow + WIDE_SHARE * wide)
 
