@@ -32,22 +32,29 @@ OWN_SHARE = 0.5  # of a trusted flow vector against its surroundings'
 class Motion:
     """Flow between neighbouring frames, at a fraction of the region's size, in px of the region."""
 
-    forward: list[np.ndarray]  # [t]: (h, w, 2) float32, from frame t to t + 1
-    backward: list[np.ndarray]  # [t]: from frame t + 1 to t
+    forward: list[np.ndarray | None]  # [t]: (h, w, 2) float32, from frame t to t + 1; None where nobody asks for it
+    backward: list[np.ndarray | None]  # [t]: from frame t + 1 to t
     shape: tuple[int, int]  # of the region
 
     def at(self, t: int, s: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How far the points (x, y), (N,) px each, of frame `t` have moved in its neighbour `s`: to the right, down."""
         flow = self.forward[t] if s > t else self.backward[s]
+        assert flow is not None
         across, along = flow.shape[1] / self.shape[1], flow.shape[0] / self.shape[0]
         moved = points(flow, (x + 0.5) * across - 0.5, (y + 0.5) * along - 0.5, cv2.INTER_LINEAR)
         return moved[:, 0], moved[:, 1]
 
 
-def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray], run: Callable[..., Iterable] = map) -> Motion:
+def follow(
+    lumas: Sequence[np.ndarray],
+    hidden: Sequence[np.ndarray],
+    run: Callable[..., Iterable] = map,
+    wanted: Sequence[bool] | None = None,
+) -> Motion:
     """Measures the flow where the picture is seen, and completes it from there where it is not.
 
-    `run`: does the work on single frames, as `map` does.
+    `run`: does the work on single frames, as `map` does; `wanted`: the frames whose ways to their neighbours are asked
+    for, by default all.
     """
     h, w = lumas[0].shape
     scale = int(np.ceil(np.sqrt(h * w / MOST_PIXELS)))
@@ -57,13 +64,18 @@ def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray], run: Calla
     def view(luma: np.ndarray, mask: np.ndarray) -> _View:
         return _view(luma, mask, size)
 
-    def flow(one: _View, other: _View) -> tuple[np.ndarray, np.ndarray]:
+    def flow(k: int) -> tuple[np.ndarray, np.ndarray]:
+        one, other = views[k], views[k + 1]
         ahead, back = _flow(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST), one, other)
         return ahead * ratio, back * ratio
 
-    views = list(run(view, lumas, hidden))
-    flows = list(run(flow, views[:-1], views[1:]))
-    return Motion([ahead for ahead, _ in flows], [back for _, back in flows], (h, w))
+    pairs = [k for k in range(len(lumas) - 1) if wanted is None or wanted[k] or wanted[k + 1]]
+    looked = sorted({t for k in pairs for t in (k, k + 1)})
+    views = dict(zip(looked, run(view, [lumas[t] for t in looked], [hidden[t] for t in looked]), strict=True))
+    out = Motion([None] * (len(lumas) - 1), [None] * (len(lumas) - 1), (h, w))
+    for k, (ahead, back) in zip(pairs, run(flow, pairs), strict=True):
+        out.forward[k], out.backward[k] = ahead, back
+    return out
 
 
 @lru_cache(16)

@@ -164,7 +164,8 @@ def _motion(models: Sequence[np.ndarray], shape: tuple[int, int]) -> Motion:
     h, w = max(2, shape[0] // 8), max(2, shape[1] // 8)
     x, y = grid((h, w))
     spots = np.stack([(x.ravel() + 0.5) * shape[1] / w - 0.5, (y.ravel() + 0.5) * shape[0] / h - 0.5], 1)
-    forward, backward = [], []
+    forward: list[np.ndarray | None] = []
+    backward: list[np.ndarray | None] = []
     for model in models:
         ahead = _terms(spots, shape) @ model
         back = -_terms(spots - ahead, shape) @ model

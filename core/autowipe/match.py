@@ -129,12 +129,10 @@ def fuse(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:
 
     The variance, in levels squared, is that of independent errors.
     """
-    total = value = np.float32(0)
-    for candidate in candidates:
-        weight = 1 / candidate.variance
-        total, value = total + weight, value + weight * candidate.value
-    variance = 1 / np.maximum(total, TINY)
-    return value * variance, variance
+    weights = [1 / candidate.variance for candidate in candidates]
+    variance = 1 / np.maximum(sum(weights), TINY)
+    value = sum(weight * candidate.value for weight, candidate in zip(weights, candidates, strict=True)) * variance
+    return value, variance
 
 
 def surest(candidates: Sequence[Candidate]) -> np.ndarray:

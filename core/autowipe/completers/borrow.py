@@ -96,7 +96,8 @@ def take(volumes: Sequence[np.ndarray], places: Places, part: Part) -> list[np.n
             (part.x, part.y), (places.x, places.y), part.offset, map(np.float32, part.step), strict=True
         )
     )
-    return _sample(volumes, frame, x, y, cv2.INTER_CUBIC)
+    # Chroma holds little that the finer interpolation would keep.
+    return _sample(volumes, frame, x, y, cv2.INTER_CUBIC if part.step == (1, 1) else cv2.INTER_LINEAR)
 
 
 def ring(volumes: Sequence[np.ndarray], places: Places, hole: Hole, part: Part, seen: np.ndarray) -> list[np.ndarray]:
@@ -104,7 +105,7 @@ def ring(volumes: Sequence[np.ndarray], places: Places, hole: Hole, part: Part, 
     frame, x, y = beside(places, hole, seen, part.of_band)
     own_x, own_y, luma_x, luma_y = part.ring_at
     sx, sy = map(np.float32, part.step)
-    return _sample(volumes, frame, own_x + (x - luma_x) / sx, own_y + (y - luma_y) / sy, cv2.INTER_CUBIC)
+    return _sample(volumes, frame, own_x + (x - luma_x) / sx, own_y + (y - luma_y) / sy, cv2.INTER_LINEAR)
 
 
 def beside(
@@ -173,9 +174,8 @@ def _put_right(places: Places, lumas: np.ndarray, slope: np.ndarray, seen: np.nd
 def _windowed(terms: np.ndarray, hole: Hole) -> Sequence[np.ndarray]:
     """Means of each of `terms` (K, B), given for the band, over the windows around each cell."""
     rows, columns = hole.cells
-    sums = np.zeros((rows * columns, len(terms)), np.float32)
-    sums[hole.filled] = np.add.reduceat(terms, hole.starts, 1).T / CELL**2
-    sums = sums.reshape(rows, columns, -1)
+    sums = np.zeros((rows, columns, len(terms)), np.float32)
+    sums.reshape(rows * columns, -1)[hole.filled] = np.add.reduceat(terms, hole.starts, 1).T / CELL**2
     narrow, wide = (cv2.GaussianBlur(sums, (0, 0), size) for size in (NARROW, WIDE))
     return cv2.split(narrow + WIDE_SHARE * wide)
 
