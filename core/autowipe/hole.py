@@ -95,19 +95,25 @@ def hole_of(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> Hole:
     number = np.zeros(h * w, np.int32)
     number[spots] = np.arange(len(spots), dtype=np.int32)
     y, x = (one.astype(np.float32) for one in np.divmod(spots, w))
-    free = (~hidden).astype(np.uint8)
-    distance, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    inside = np.flatnonzero(hidden)
+    y0, x0 = (max(0, int(one.min()) - BAND_PX) for one in (y, x))
+    near = hidden[y0 : int(y.max()) + BAND_PX + 1, x0 : int(x.max()) + BAND_PX + 1]
+    free = (~near).astype(np.uint8)
+    distance, label = (
+        one.ravel() for one in cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    )
+    inside = np.flatnonzero(near)
     pixel_of = np.zeros(int(label.max()) + 1, np.int32)
-    pixel_of[label.ravel()[inside]] = inside
-    band = np.flatnonzero((distance > 1) & (distance <= BAND_PX))  # the next pixel still holds some of the overlay
-    band_y, band_x = np.divmod(band, w)
+    pixel_of[label[inside]] = inside
+    at = np.flatnonzero((distance > 1) & (distance <= BAND_PX))  # the next pixel still holds some of the overlay
+    (band_y, band_x), (next_y, next_x) = (np.divmod(one, near.shape[1]) for one in (at, pixel_of[label[at]]))
+    band_y, band_x, away = band_y + y0, band_x + x0, distance[at]
+    nearest = number[(next_y + y0) * w + next_x + x0]
     top, left = (int(min(one.min(), other.min(initial=one.min()))) // CELL for one, other in ((y, band_y), (x, band_x)))
     row, column = band_y // CELL - top, band_x // CELL - left
     rows, columns = (int(one.max(initial=0)) + 1 for one in (row, column))
     order, filled, starts = _gathered(row * columns + column)
-    band, band_y, band_x = band[order], band_y[order], band_x[order]
-    nearest, away = number[pixel_of[label.ravel()[band]]], distance.ravel()[band]
+    band_y, band_x, away, nearest = (one[order] for one in (band_y, band_x, away, nearest))
+    band = band_y * w + band_x
     return Hole(
         hidden=hidden,
         spots=spots,
