@@ -16,7 +16,7 @@ BAND_PX = 12  # around what is hidden: there the places are put right
 CELL = 8  # px: grid on which they are
 RING_PX = 4  # around what is hidden: there light and expected error are measured
 COARSE = 4  # samples: grid on which what is measured around a hole is carried into it
-SMOOTHED = 4  # times at each size of it: the more, the closer to a membrane
+SMOOTHED = 3  # times at each size of it: the more, the closer to a membrane
 LINE = 1024  # points a line of a map: cv2.remap takes at most 32767
 
 

@@ -96,8 +96,7 @@ def take(volumes: Sequence[np.ndarray], places: Places, part: Part) -> list[np.n
             (part.x, part.y), (places.x, places.y), part.offset, map(np.float32, part.step), strict=True
         )
     )
-    # Chroma holds little that the finer interpolation would keep.
-    return _sample(volumes, frame, x, y, cv2.INTER_CUBIC if part.step == (1, 1) else cv2.INTER_LINEAR)
+    return _sample(volumes, frame, x, y, cv2.INTER_CUBIC)
 
 
 def ring(volumes: Sequence[np.ndarray], places: Places, hole: Hole, part: Part, seen: np.ndarray) -> list[np.ndarray]:
