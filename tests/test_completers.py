@@ -9,7 +9,7 @@ from autowipe.completers import borrow
 from autowipe.completers.fill import fill
 from autowipe.flow import follow
 from autowipe.hole import hole_of
-from autowipe.match import Candidate, fuse, match, spread
+from autowipe.match import Candidate, fuse, match, spread, surest
 
 LUMA = (0, 0)  # log2 of its subsampling
 
@@ -40,6 +40,10 @@ def seen_around(holes: list) -> np.ndarray:
     return seen
 
 
+def slopes(lumas: np.ndarray, holes: list) -> list[np.ndarray | None]:
+    return [borrow.slopes(luma, hole) for luma, hole in zip(lumas, holes, strict=True)]
+
+
 def test_flow_under_the_overlay_is_that_of_its_surroundings() -> None:
     lumas, hidden = moving(2, 3)
 
@@ -53,9 +57,9 @@ def test_flow_under_the_overlay_is_that_of_its_surroundings() -> None:
 def test_places_keep_their_aim_over_many_frames() -> None:
     lumas, hidden = moving(12, 3)
     motion = follow([np.rint(luma).astype(np.uint8) for luma in lumas], hidden)
-    hole = hole_of(hidden[0], [LUMA])
+    holes = [hole := hole_of(hidden[0], [LUMA])] * 12
 
-    places = borrow.carry(lumas, seen_around([hole] * 12), [hole] * 12, motion, onwards=False)[-1]
+    places = borrow.carry(lumas, slopes(lumas, holes), seen_around(holes), holes, motion, onwards=False)[-1]
 
     assert places is not None
     there = places.frame != borrow.NOWHERE
@@ -70,8 +74,8 @@ def test_nothing_is_seen_before_the_first_or_after_the_last_frame() -> None:
     holes = [hole_of(hidden[0], [LUMA])] * 3
     seen = seen_around(holes)
 
-    before = borrow.carry(lumas, seen, holes, motion, onwards=False)[0]
-    after = borrow.carry(lumas, seen, holes, motion, onwards=True)[-1]
+    before = borrow.carry(lumas, slopes(lumas, holes), seen, holes, motion, onwards=False)[0]
+    after = borrow.carry(lumas, slopes(lumas, holes), seen, holes, motion, onwards=True)[-1]
 
     assert before is not None and (before.frame == borrow.NOWHERE).all()
     assert after is not None and (after.frame == borrow.NOWHERE).all()
@@ -82,7 +86,7 @@ def test_a_frame_without_a_hole_needs_no_places_and_gives_its_own() -> None:
     motion = follow([np.rint(luma).astype(np.uint8) for luma in lumas], hidden)
     holes = [None, hole_of(hidden[1], [LUMA]), None]
 
-    first, middle, _ = borrow.carry(lumas, seen_around(holes), holes, motion, onwards=True)
+    first, middle, _ = borrow.carry(lumas, slopes(lumas, holes), seen_around(holes), holes, motion, onwards=True)
 
     assert first is None
     assert middle is not None and (middle.frame == 2).all()
@@ -176,7 +180,7 @@ def test_a_match_takes_on_the_light_around_the_hole() -> None:
     value = truth - 12
     value[0] = np.nan
 
-    matched = match(value, around, around - 12, part)
+    (matched,) = match([value], [around], [around - 12], part)
 
     assert np.abs(matched.value - truth)[1:].max() < 1.5
     assert np.isinf(matched.variance[0]) and np.isfinite(matched.variance[1:]).all()
@@ -187,11 +191,11 @@ def test_the_better_known_candidate_weighs_more() -> None:
     other = Candidate(np.full((2, 2), 20.0, np.float32), np.full((2, 2), 9.0, np.float32))
     other.variance[0, 0] = np.inf
 
-    value, variance, heaviest = fuse([one, other])
+    value, variance = fuse([one, other])
 
     assert variance[0, 0] == 1 and np.isclose(variance[1, 1], 0.9)
     assert value[0, 0] == 10 and np.isclose(value[1, 1], 11)
-    assert (heaviest == 0).all()
+    assert (surest([one, other]) == 0).all()
 
 
 @pytest.mark.parametrize("shape", [(24, 80), (31, 300), (12, 512), (300, 20)])

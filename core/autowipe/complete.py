@@ -18,7 +18,7 @@ from .hole import Hole, Part, hole_of, shrink
 from .job import COMPLETERS
 from .layers import layers
 from .maps import Unblend
-from .match import Candidate, compete, fuse, hold_against, match, spatial, spread
+from .match import Candidate, compete, fuse, hold_against, match, spatial, spread, surest
 from .missed import take_in
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
@@ -82,6 +82,7 @@ class _Scene:
     holes: list[Hole | None]  # of it, what is to be borrowed: opaque, or un-blended with much noise; None: none
     opaque: list[np.ndarray | None]  # (H, W) bool: of it, what nothing is known of; None where nothing is
     seen: np.ndarray  # (T, H, W) bool: may be borrowed
+    steep: list[np.ndarray | None]  # of each frame with a hole the luma's slopes around it
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -100,7 +101,9 @@ def _unblend(crops: Crops) -> _Scene:
     colour = crops.layout.colour
     count, shape = len(crops.frames), crops.planes[0][0].shape
     volumes = [np.empty((count, *plane.shape), np.float32) for plane in crops.planes[0]]
-    scene = _Scene(volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [], np.ones((count, *shape), bool))
+    scene = _Scene(
+        volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [], np.ones((count, *shape), bool), []
+    )
     noisy: dict[int, np.ndarray] = {}  # by what un-blends it: what is as noisy in any frame is borrowed in all
     changed: dict[int, list[np.ndarray]] = {}  # samples of each plane
     lost: list[np.ndarray | None] = []
@@ -146,6 +149,7 @@ def _unblend(crops: Crops) -> _Scene:
         if hole is not None:
             scene.seen[t].ravel()[hole.spots] = False
     list(_workers().map(lambda t: _spread_over(scene, t), range(count)))
+    scene.steep = list(_workers().map(borrow.slopes, volumes[0], scene.holes))
     return scene
 
 
@@ -188,7 +192,7 @@ def _places(
     lumas = [cv2.convertScaleAbs(luma) for luma in scene.volumes[0]]
     opaque = [nothing if mask is None else mask for mask in scene.opaque]
     run = _workers().map
-    motion = follow(lumas, opaque, run)
+    motion = follow(lumas, opaque, run, [hole is not None for hole in scene.holes])
     seen = none
     if borrows:
         ways = [_both_ways(scene, scene.seen, way) for way in (motion, *layers(lumas, opaque, run))]
@@ -200,7 +204,7 @@ def _both_ways(scene: _Scene, seen: np.ndarray, motion: Motion) -> list[list[Pla
     """For each frame its places in earlier frames, and in later ones."""
 
     def carry(onwards: bool) -> list[Places | None]:
-        return borrow.carry(scene.volumes[0], seen, scene.holes, motion, onwards=onwards)
+        return borrow.carry(scene.volumes[0], scene.steep, seen, scene.holes, motion, onwards=onwards)
 
     both = zip(*_workers().map(carry, (False, True)), strict=True)
     return [[places for places in frame if places is not None] for frame in both]
@@ -237,8 +241,8 @@ def _invent(
 def _nowhere(mask: np.ndarray, hole: Hole, places: Sequence[Places]) -> np.ndarray:
     """(H, W) bool: of `mask`, part of what is hidden, that which has a place in none of `places`."""
     lost = hole.spots
-    for one in places:
-        lost = lost[one.frame[hole.number[lost]] == NOWHERE]
+    if places:
+        lost = lost[np.max([one.frame for one in places], 0) == NOWHERE]
     out = np.zeros(mask.shape, bool)
     out.ravel()[lost] = np.take(mask, lost)
     return out
@@ -268,7 +272,7 @@ def _fill(
     values, variance = [volume[t].copy() for volume in scene.volumes], np.zeros(scene.shape, np.float32)
     for i, part, offers in _offers(scene, crops, t, seen, invented):
         _only(offers[1 + len(seen) : 1 + len(seen) + len(invented)], kept, scene.shifts[i], part)
-        value, expected, _ = fuse(offers)
+        value, expected = fuse(offers)
         values[i].ravel()[part.at] = value
         if i == 0:
             variance.ravel()[part.at] = expected
@@ -306,18 +310,19 @@ def _offers(
     assert hole is not None
     for shift, planes in scene.kin().items():
         part, volumes = hole.parts[shift], [scene.volumes[i] for i in planes]
-        taken = [borrow.take(volumes, one, part) for one in (*seen, *invented)]
-        rings = [borrow.ring(volumes, one, hole, part, scene.seen) for one in (*seen, *invented)]
-        for k, (i, volume) in enumerate(zip(planes, volumes, strict=True)):
-            picture = volume[t]
+        places = (*seen, *invented)
+        pictures = [volume[t] for volume in volumes]
+        # plane by plane, all that is borrowed
+        taken = _by_plane([borrow.take(volumes, one, part) for one in places])
+        rings = _by_plane([borrow.ring(volumes, one, hole, part, scene.seen) for one in places])
+        around = [one for picture in pictures for one in [np.take(picture, part.ring)] * len(places)]
+        matched = match(taken, around, rings, part)
+        for k, (i, picture) in enumerate(zip(planes, pictures, strict=True)):
             smooth = picture
             if maps is not None:  # the picture itself holds what was un-blended
                 smooth = picture.copy()
                 (smooth[part.box],) = spread([picture[part.box]], ~part.mask)
-            offers = [spatial(smooth, part)]
-            around = np.take(picture, part.ring)
-            for value, ring in zip(taken, rings, strict=True):
-                offers.append(match(value[k], around, ring[k], part))
+            offers = [spatial(smooth, part), *matched[k * len(places) : (k + 1) * len(places)]]
             if len(seen) > 2:
                 borrowed = offers[1 : 1 + len(seen)]
                 compete(list(zip(borrowed[::2], borrowed[1::2], strict=True)), part)
@@ -328,6 +333,11 @@ def _offers(
                     hold_against(offer, witness, part)
                 offers.append(witness)
             yield i, part, offers
+
+
+def _by_plane(borrowed: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """What is borrowed from each of some places of each plane, plane by plane."""
+    return [one for plane in zip(*borrowed, strict=True) for one in plane]
 
 
 def _match(scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: list[Places]) -> Plate:
@@ -344,8 +354,7 @@ def _match(scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: li
         labels = np.array([INVENTED, *[BORROWED] * len(seen), *[INVENTED] * len(invented), UNBLENDED], np.uint8)
         for i, part, offers in _offers(scene, crops, t, seen, invented):
             _only(offers[1 + len(seen) : 1 + len(seen) + len(invented)], missing, scene.shifts[i], part)
-            value, _, heaviest = fuse(offers)
-            parts[i].ravel()[part.at] = value
+            parts[i].ravel()[part.at], _ = fuse(offers)
             if i == 0:
-                provenance.ravel()[part.at] = labels[heaviest]
+                provenance.ravel()[part.at] = labels[surest(offers)]
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -23,6 +24,7 @@ CELL = 4  # px of the looked-at size: grid on which the flow is completed
 USUAL_ERROR = 0.1  # px squared, of a flow vector
 FAR_PX = 4.0  # px of the looked-at size: from here on the flow's own search may lose its way
 SETTLED_PX = 0.01  # by which an affine motion changes no more
+RIDGE = np.diag(np.array([1e-6, 1e-2, 1e-2], np.float32))  # without texture on one side, rather a plain shift
 OWN_SHARE = 0.5  # of a trusted flow vector against its surroundings'
 
 
@@ -30,22 +32,29 @@ OWN_SHARE = 0.5  # of a trusted flow vector against its surroundings'
 class Motion:
     """Flow between neighbouring frames, at a fraction of the region's size, in px of the region."""
 
-    forward: list[np.ndarray]  # [t]: (h, w, 2) float32, from frame t to t + 1
-    backward: list[np.ndarray]  # [t]: from frame t + 1 to t
+    forward: list[np.ndarray | None]  # [t]: (h, w, 2) float32, from frame t to t + 1; None where nobody asks for it
+    backward: list[np.ndarray | None]  # [t]: from frame t + 1 to t
     shape: tuple[int, int]  # of the region
 
     def at(self, t: int, s: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How far the points (x, y), (N,) px each, of frame `t` have moved in its neighbour `s`: to the right, down."""
         flow = self.forward[t] if s > t else self.backward[s]
+        assert flow is not None
         across, along = flow.shape[1] / self.shape[1], flow.shape[0] / self.shape[0]
         moved = points(flow, (x + 0.5) * across - 0.5, (y + 0.5) * along - 0.5, cv2.INTER_LINEAR)
         return moved[:, 0], moved[:, 1]
 
 
-def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray], run: Callable[..., Iterable] = map) -> Motion:
+def follow(
+    lumas: Sequence[np.ndarray],
+    hidden: Sequence[np.ndarray],
+    run: Callable[..., Iterable] = map,
+    wanted: Sequence[bool] | None = None,
+) -> Motion:
     """Measures the flow where the picture is seen, and completes it from there where it is not.
 
-    `run`: does the work on single frames, as `map` does.
+    `run`: does the work on single frames, as `map` does; `wanted`: the frames whose ways to their neighbours are asked
+    for, by default all.
     """
     h, w = lumas[0].shape
     scale = int(np.ceil(np.sqrt(h * w / MOST_PIXELS)))
@@ -55,20 +64,26 @@ def follow(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray], run: Calla
     def view(luma: np.ndarray, mask: np.ndarray) -> _View:
         return _view(luma, mask, size)
 
-    def flow(one: _View, other: _View) -> tuple[np.ndarray, np.ndarray]:
+    def flow(k: int) -> tuple[np.ndarray, np.ndarray]:
+        one, other = views[k], views[k + 1]
         ahead, back = _flow(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST), one, other)
-        return _half(ahead * ratio), _half(back * ratio)
+        return ahead * ratio, back * ratio
 
-    views = list(run(view, lumas, hidden))
-    flows = list(run(flow, views[:-1], views[1:]))
-    return Motion([ahead for ahead, _ in flows], [back for _, back in flows], (h, w))
+    pairs = [k for k in range(len(lumas) - 1) if wanted is None or wanted[k] or wanted[k + 1]]
+    looked = sorted({t for k in pairs for t in (k, k + 1)})
+    views = dict(zip(looked, run(view, [lumas[t] for t in looked], [hidden[t] for t in looked]), strict=True))
+    out = Motion([None] * (len(lumas) - 1), [None] * (len(lumas) - 1), (h, w))
+    for k, (ahead, back) in zip(pairs, run(flow, pairs), strict=True):
+        out.forward[k], out.backward[k] = ahead, back
+    return out
 
 
-def grid(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """x and y of every pixel, each (H, W) float32."""
+@lru_cache(16)
+def grid(shape: tuple[int, int], step: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of every `step`-th pixel, each float32; not to be changed."""
     h, w = shape
-    x, y = np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32)
-    return np.repeat(x[None], h, 0), np.repeat(y[:, None], w, 1)
+    x, y = np.arange(0, w, step, dtype=np.float32), np.arange(0, h, step, dtype=np.float32)
+    return np.repeat(x[None], len(y), 0), np.repeat(y[:, None], len(x), 1)
 
 
 @dataclass
@@ -76,6 +91,7 @@ class _View:
     """One frame as it is looked at."""
 
     luma: np.ndarray  # (h, w) uint8
+    light: np.ndarray  # the same, float32
     hidden: np.ndarray  # (h, w) bool
     trust: np.ndarray  # float32, 0..1, at every CELL-th px: how far flow there rests on seen pixels
     near: np.ndarray  # the same for the second look
@@ -87,37 +103,43 @@ def _view(luma: np.ndarray, hidden: np.ndarray, size: tuple[int, int]) -> _View:
         hidden = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
     distance = cv2.distanceTransform((~hidden).astype(np.uint8), cv2.DIST_L2, 3)[::CELL, ::CELL]
     trust, near = (np.minimum(distance / reach, 1).astype(np.float32) ** 2 for reach in (TRUST_PX, NEAR_PX))
-    return _View(luma, hidden, trust, near)
+    return _View(luma, luma.astype(np.float32), hidden, trust, near)
 
 
 def _flow(dis: cv2.DISOpticalFlow, one: _View, other: _View) -> tuple[np.ndarray, np.ndarray]:
-    """The completed flow from `one` to `other`, and back."""
+    """The completed flow from `one` to `other`, and back, at half the size, in px of the whole."""
     shift = _shift(one, other)
     flows = dis.calc(one.luma, other.luma, shift), dis.calc(other.luma, one.luma, None if shift is None else -shift)
-    ahead = _complete(flows[0], one.trust * _agreement(*flows))
-    back = _complete(flows[1], other.trust * _agreement(*flows[::-1]))
+    size = one.luma.shape[::-1]
+    ahead = _complete(flows[0], one.trust * _agreement(*flows), size)
+    back = _complete(flows[1], other.trust * _agreement(*flows[::-1]), size)
     # What stands in for the hidden part rests where the overlay rests, and holds back the flow around it. So for
     # a second look it is put where the first says that it has gone.
     first = np.where(one.hidden, _carried(other.luma, ahead, ~other.hidden, one.luma), one.luma)
     second = np.where(other.hidden, _carried(first, back, np.ones_like(other.hidden), other.luma), other.luma)
     flows = dis.calc(first, second, ahead.copy()), dis.calc(second, first, back.copy())
-    ahead = _complete(flows[0], one.near * _agreement(*flows))
-    return ahead, _complete(flows[1], other.near * _agreement(*flows[::-1]))
+    ahead = _complete(flows[0], one.near * _agreement(*flows), _half(size))
+    return ahead, _complete(flows[1], other.near * _agreement(*flows[::-1]), _half(size))
 
 
 def _shift(one: _View, other: _View) -> np.ndarray | None:
     """Flow of one large shift of the whole picture, from where the search may start; None where it had better not."""
-    lights = one.luma.astype(np.float32), other.luma.astype(np.float32)
-    shape = one.luma.shape
-    (dx, dy), _ = cv2.phaseCorrelate(*lights, cv2.createHanningWindow(shape[::-1], cv2.CV_32F))
+    shape = one.light.shape
+    (dx, dy), _ = cv2.phaseCorrelate(one.light, other.light, _fading(shape[::-1]))
     if np.hypot(dx, dy) < FAR_PX or abs(dx) > shape[1] / 2 or abs(dy) > shape[0] / 2:
         return None
-    moved = cv2.warpAffine(lights[1], np.array([[1, 0, -dx], [0, 1, -dy]]), shape[::-1], borderValue=-1)
+    moved = cv2.warpAffine(other.light, np.array([[1, 0, -dx], [0, 1, -dy]]), shape[::-1], borderValue=-1)
     both = ~one.hidden & ~other.hidden & (moved >= 0)
     if not both.any():
         return None
-    errors = [float(np.abs(lights[0] - light)[both].mean()) for light in (moved, lights[1])]
+    errors = [float(np.abs(one.light - light)[both].mean()) for light in (moved, other.light)]
     return np.full((*shape, 2), (dx, dy), np.float32) if errors[0] < errors[1] else None
+
+
+@lru_cache(16)
+def _fading(size: tuple[int, int]) -> np.ndarray:
+    """A Hann window, so that what lies at the edges makes no step."""
+    return cv2.createHanningWindow(size, cv2.CV_32F)
 
 
 def _agreement(flow: np.ndarray, reverse: np.ndarray) -> np.ndarray:
@@ -125,25 +147,25 @@ def _agreement(flow: np.ndarray, reverse: np.ndarray) -> np.ndarray:
 
     At every CELL-th px.
     """
-    x, y = grid(flow.shape[:2])
+    x, y = grid(flow.shape[:2], CELL)
     fx, fy = cv2.split(np.ascontiguousarray(flow[::CELL, ::CELL]))
-    x, y = x[::CELL, ::CELL] + fx, y[::CELL, ::CELL] + fy
+    x, y = x + fx, y + fy
     back_x, back_y = cv2.split(cv2.remap(reverse, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
     error = (fx + back_x) ** 2 + (fy + back_y) ** 2
     # The tolerance of Sundaram et al. (2010), widened to what is found between clean frames of compressed film.
     return np.exp(-error / (0.5 + 0.02 * (fx * fx + fy * fy)))
 
 
-def _complete(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _complete(flow: np.ndarray, weight: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The affine motion of the surroundings everywhere, plus how the flow departs from it there, spread inwards.
 
-    `weight`: of every CELL-th px.
+    `weight`: of every CELL-th px; `size`: of what is returned, width and height.
     """
     coarse = flow[::CELL, ::CELL]
     affine = _affine(coarse, weight)
     rest = coarse - affine
     completed = affine + np.dstack(spread([rest[..., 0], rest[..., 1]], weight * OWN_SHARE))
-    return cv2.resize(completed, flow.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(completed, size, interpolation=cv2.INTER_LINEAR)
 
 
 def _affine(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -155,21 +177,23 @@ def _affine(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
     x, y = grid((h, w))
     terms = np.stack([np.ones(h * w, np.float32), (x.ravel() - w / 2) / 16, (y.ravel() - h / 2) / 16])
     target = flow.reshape(-1, 2).T.astype(np.float32)
-    ridge = np.diag(np.array([1e-6, 1e-2, 1e-2], np.float32))  # without texture on one side, rather a plain shift
-    sure = np.flatnonzero(fixed >= np.median(fixed))
-    fit = np.median(target[:, sure], 1)[:, None]
-    middle = len(sure) // 2
+    sure = np.flatnonzero(fixed >= _middle(fixed))
+    fit = np.array([[_middle(part[sure])] for part in target], np.float32)
     for _ in range(8):
         off = fit - target
         error = off[0] * off[0] + off[1] * off[1]
-        usual = float(np.partition(error[sure], middle)[middle])
-        robust = fixed / (1 + error / max(USUAL_ERROR, usual))
+        robust = fixed / (1 + error / np.float32(max(USUAL_ERROR, _middle(error[sure]))))
         weighted = terms * robust
-        solution = np.linalg.solve(weighted @ terms.T + ridge * robust.sum(), weighted @ target.T)
+        _, solution = cv2.solve(weighted @ terms.T + RIDGE * robust.sum(), weighted @ target.T)
         last, fit = fit, solution.T @ terms
         if np.abs(fit - last).max() < SETTLED_PX:
             break
-    return fit.T.reshape(h, w, 2).astype(np.float32)
+    return fit.T.reshape(h, w, 2)
+
+
+def _middle(values: np.ndarray) -> float:
+    """The median; of an even number the upper of the two in the middle."""
+    return float(np.partition(values, len(values) // 2)[len(values) // 2])
 
 
 def _carried(luma: np.ndarray, flow: np.ndarray, seen: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
@@ -181,5 +205,5 @@ def _carried(luma: np.ndarray, flow: np.ndarray, seen: np.ndarray, otherwise: np
     return np.where(fine > 0, there, otherwise)
 
 
-def _half(flow: np.ndarray) -> np.ndarray:
-    return cv2.resize(flow, (flow.shape[1] // 2, flow.shape[0] // 2), interpolation=cv2.INTER_AREA)
+def _half(size: tuple[int, int]) -> tuple[int, int]:
+    return max(1, size[0] // 2), max(1, size[1] // 2)

@@ -11,9 +11,12 @@ import numpy as np
 from .match import WINDOW_PX, diffuse
 
 AROUND_PX, ALIGN_PX = 32, 32  # of what is hidden: more of the picture says nothing of it; where spreading halves alike
+BLOCK = 1  # px: places are followed for blocks of so many rows and columns, which move as one
 BAND_PX = 12  # around what is hidden: there the places are put right
+CELL = 8  # px: grid on which they are
 RING_PX = 4  # around what is hidden: there light and expected error are measured
-COARSE = 2  # samples: grid on which what is measured around a hole is carried into it
+COARSE = 4  # samples: grid on which what is measured around a hole is carried into it
+SMOOTHED = 3  # times at each size of it: the more, the closer to a membrane
 LINE = 1024  # points a line of a map: cv2.remap takes at most 32767
 
 
@@ -32,10 +35,11 @@ class Part:
     offset: tuple[np.ndarray, np.ndarray]  # (M,) float32 px of luma, x and y, of the spot
     depth: np.ndarray  # (M,) float32 px from the hole's edge
     share: np.ndarray  # (M,) float32: of the window around a sample what is seen
-    ring: np.ndarray  # (R,) samples around the hole, in the flattened plane
+    ring: np.ndarray  # (R,) samples around the hole, in the flattened plane, cell by cell of the coarse grid
     of_band: np.ndarray  # (R,) the same in the hole's band
     ring_at: np.ndarray  # (4, R) float32: x and y px in the plane, x and y px of luma
-    cells: np.ndarray  # (R,) of the coarse grid, flattened
+    starts: np.ndarray  # (F,) of the ring, where the next cell begins
+    filled: np.ndarray  # (F,) these cells, of the flattened grid
     coarse: tuple[int, int]  # its shape
     maps: np.ndarray  # (2, M) float32: where the hidden samples lie on it
 
@@ -49,16 +53,18 @@ class Part:
         """(M,): of `values` (M,) over a window, 0 where nothing is hidden."""
         return np.take(cv2.blur(self.over(values), (window, window)), self.inside)
 
-    def inwards(self, values: Sequence[np.ndarray], weight: np.ndarray) -> list[np.ndarray]:
-        """Each of `values` (R,) of the ring, with `weight` (R,), spread into the hole: (M,)."""
-        h, w = self.coarse
-
-        def gathered(of: np.ndarray) -> np.ndarray:
-            return np.bincount(self.cells, of, h * w).reshape(h, w).astype(np.float32)
-
-        spread = diffuse([gathered(value * weight) for value in values], gathered(weight))
+    def inwards(self, values: Sequence[np.ndarray], weights: np.ndarray) -> list[np.ndarray]:
+        """Each of `values` (K, R) of the ring, with `weights` (K, R), spread into the hole: (K, M)."""
+        count = len(weights)
+        sums, mass = (np.zeros((*self.coarse, len(values) * count), np.float32) for _ in range(2))
+        if len(self.ring):
+            for grid, terms in ((sums, [value * weights for value in values]), (mass, [weights] * len(values))):
+                grid.reshape(-1, grid.shape[2])[self.filled] = np.add.reduceat(np.concatenate(terms), self.starts, 1).T
+        spread = diffuse(sums, mass, SMOOTHED)
         x, y = self.maps
-        return [points(one, x, y, cv2.INTER_LINEAR) for one in spread]
+        parts = [points(spread[..., k : k + 4], x, y, cv2.INTER_LINEAR) for k in range(0, spread.shape[2], 4)]
+        inside = np.concatenate([part.reshape(len(x), -1).T for part in parts])
+        return [inside[k : k + count] for k in range(0, len(inside), count)]
 
 
 @dataclass
@@ -70,11 +76,15 @@ class Hole:
     number: np.ndarray  # (H * W,) int32: of each spot
     x: np.ndarray  # (N,) float32 px
     y: np.ndarray
-    band: np.ndarray  # (B,) int64, in the flattened region
+    band: np.ndarray  # (B,) int64, in the flattened region, cell by cell of a grid
     nearest: np.ndarray  # (B,) the spot next to it
     distance: np.ndarray  # (B,) float32 px from what is hidden
     right: np.ndarray  # (B,) float32 px from the spot
     down: np.ndarray
+    starts: np.ndarray  # (F,) of the band, where the next cell begins
+    filled: np.ndarray  # (F,) these cells, of the flattened grid
+    cells: tuple[int, int]  # its shape
+    on_cells: np.ndarray  # (2, N) float32: where the spots lie on it, x and y
     parts: dict[tuple[int, int], Part]  # by log2 of a plane's subsampling, x and y
 
 
@@ -84,18 +94,43 @@ def hole_of(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> Hole:
     spots = np.flatnonzero(_rimmed(hidden, shifts))
     number = np.zeros(h * w, np.int32)
     number[spots] = np.arange(len(spots), dtype=np.int32)
-    y, x = np.divmod(spots, w)
-    free = (~hidden).astype(np.uint8)
-    distance, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    inside = np.flatnonzero(hidden)
+    y, x = (one.astype(np.float32) for one in np.divmod(spots, w))
+    y0, x0 = (max(0, int(one.min()) - BAND_PX) for one in (y, x))
+    near = hidden[y0 : int(y.max()) + BAND_PX + 1, x0 : int(x.max()) + BAND_PX + 1]
+    free = (~near).astype(np.uint8)
+    distance, label = (
+        one.ravel() for one in cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
+    )
+    inside = np.flatnonzero(near)
     pixel_of = np.zeros(int(label.max()) + 1, np.int32)
-    pixel_of[label.ravel()[inside]] = inside
-    band = np.flatnonzero((distance > 1) & (distance <= BAND_PX))  # the next pixel still holds some of the overlay
-    nearest, away = pixel_of[label.ravel()[band]], distance.ravel()[band]
-    right, down = band % w - nearest % w, band // w - nearest // w
-    parts = {shift: _part(hidden, number, band, away, shift) for shift in set(shifts)}
-    x, y, right, down = (one.astype(np.float32) for one in (x, y, right, down))
-    return Hole(hidden, spots, number, x, y, band, number[nearest], away, right, down, parts)
+    pixel_of[label[inside]] = inside
+    at = np.flatnonzero((distance > 1) & (distance <= BAND_PX))  # the next pixel still holds some of the overlay
+    (band_y, band_x), (next_y, next_x) = (np.divmod(one, near.shape[1]) for one in (at, pixel_of[label[at]]))
+    band_y, band_x, away = band_y + y0, band_x + x0, distance[at]
+    nearest = number[(next_y + y0) * w + next_x + x0]
+    top, left = (int(min(one.min(), other.min(initial=one.min()))) // CELL for one, other in ((y, band_y), (x, band_x)))
+    row, column = band_y // CELL - top, band_x // CELL - left
+    rows, columns = (int(one.max(initial=0)) + 1 for one in (row, column))
+    order, filled, starts = _gathered(row * columns + column)
+    band_y, band_x, away, nearest = (one[order] for one in (band_y, band_x, away, nearest))
+    band = band_y * w + band_x
+    return Hole(
+        hidden=hidden,
+        spots=spots,
+        number=number,
+        x=x,
+        y=y,
+        band=band,
+        nearest=nearest,
+        distance=away,
+        right=band_x.astype(np.float32) - x[nearest],
+        down=band_y.astype(np.float32) - y[nearest],
+        starts=starts,
+        filled=filled,
+        cells=(rows, columns),
+        on_cells=np.stack([(x + 0.5) / CELL - 0.5 - left, (y + 0.5) / CELL - 0.5 - top]),
+        parts={shift: _part(hidden, number, band, away, shift) for shift in set(shifts)},
+    )
 
 
 def shrink(mask: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
@@ -127,7 +162,11 @@ def _rimmed(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> np.ndarray
 
 
 def _part(
-    hidden: np.ndarray, number: np.ndarray, band: np.ndarray, distance: np.ndarray, shift: tuple[int, int]
+    hidden: np.ndarray,
+    number: np.ndarray,
+    band: np.ndarray,
+    distance: np.ndarray,
+    shift: tuple[int, int],
 ) -> Part:
     height, width = hidden.shape
     sx, sy = 1 << shift[0], 1 << shift[1]
@@ -152,6 +191,9 @@ def _part(
     ]
     (first, last), (left_most, right_most) = ends
     coarse = ((last - first) // COARSE + 1, (right_most - left_most) // COARSE + 1)
+    cells = (ry - first) // COARSE * coarse[1] + (rx - left_most) // COARSE
+    order, filled, starts = _gathered(cells)
+    of_band, ring_y, ring_x, ry, rx = (one[order] for one in (of_band, ring_y, ring_x, ry, rx))
     return Part(
         box=box,
         mask=mask,
@@ -167,10 +209,18 @@ def _part(
         ring=ry * w + rx,
         of_band=of_band,
         ring_at=np.stack([rx, ry, ring_x, ring_y]).astype(np.float32),
-        cells=(ry - first) // COARSE * coarse[1] + (rx - left_most) // COARSE,
+        starts=starts,
+        filled=filled,
         coarse=coarse,
         maps=np.stack([(x - left_most + 0.5) / COARSE - 0.5, (y - first + 0.5) / COARSE - 0.5]).astype(np.float32),
     )
+
+
+def _gathered(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An order that brings those of one cell together, the cells in it, and where each of them begins."""
+    order = np.argsort(cells, kind="stable")
+    filled, starts = np.unique(cells[order], return_index=True)
+    return order, filled, starts
 
 
 def _near(hidden: np.ndarray, shift: tuple[int, int]) -> tuple[slice, slice]:

@@ -24,7 +24,9 @@ FEWEST, LEAST_SHARE = 12, 0.12  # corners, and share of them, that a surface has
 APART_PX = 0.5  # a frame, by which two surfaces' motions differ where it matters: else one will do
 MOST_TIMES = 0.6  # share of the frames in which both are seen
 SAMPLED, LEAST_STARTS = 5, 0.2  # one in so many frames is looked at first; share of these in which there are two
-THINNED = 16  # one in so many hidden pixels tells how far two motions are apart
+THINNED = 4  # one in so many rows and columns tells how far two motions are apart where the picture is hidden
+STARTS = 60  # corners that a fit may start from
+RIDGE = np.diag([1e-6, 1e-2, 1e-2])  # without corners on one side, rather a plain shift
 SCALES = (1.0, 1.0, 0.7, 0.7, SAME_PX, SAME_PX)  # px, round by round, from which a corner does not count
 
 
@@ -59,7 +61,7 @@ def layers(
         differences = [
             np.hypot(*(_terms(spots, shape) @ (one - other)).T).mean()
             for k, (one, other) in ways.items()
-            if len(spots := np.argwhere(hidden[k])[::THINNED, ::-1])
+            if len(spots := THINNED * np.argwhere(hidden[k][::THINNED, ::THINNED])[:, ::-1])
         ]
         return float(np.mean(differences)) if differences else 0.0
 
@@ -102,14 +104,16 @@ def _fit(pair: _Pair, weight: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     It starts from the corner whose way most others share: between two surfaces' motions there is nothing to find.
     """
     terms = _terms(pair.spots, shape)
-    apart = ((pair.ways[:, None] - pair.ways[None]) ** 2).sum(2)
-    shared = (weight[None] / (1 + (apart / SAME_PX**2) ** 2)).sum(1) * (weight > 0)
-    fit = np.stack([pair.ways[shared.argmax()], np.zeros(2), np.zeros(2)])
+    told = np.flatnonzero(weight > 0)
+    some = pair.ways[told[:: -(-len(told) // STARTS)]]
+    dx, dy = (some[:, k, None] - pair.ways[None, told, k] for k in (0, 1))
+    shared = (1 / (1 + ((dx * dx + dy * dy) / SAME_PX**2) ** 2)) @ weight[told]
+    fit = np.stack([some[shared.argmax()], np.zeros(2), np.zeros(2)])
     for scale in SCALES:
-        error = ((terms @ fit - pair.ways) ** 2).sum(1)
-        w = weight / (1 + (error / scale**2) ** 2)
-        ridge = np.diag([1e-6, 1e-2, 1e-2]) * w.sum()
-        fit = np.linalg.solve((terms * w[:, None]).T @ terms + ridge, (terms * w[:, None]).T @ pair.ways)
+        off = terms @ fit - pair.ways
+        w = weight / (1 + (np.einsum("nk,nk->n", off, off) / scale**2) ** 2)
+        weighted = terms.T * w
+        fit = np.linalg.solve(weighted @ terms + RIDGE * w.sum(), weighted @ pair.ways)
     return fit
 
 
@@ -160,7 +164,8 @@ def _motion(models: Sequence[np.ndarray], shape: tuple[int, int]) -> Motion:
     h, w = max(2, shape[0] // 8), max(2, shape[1] // 8)
     x, y = grid((h, w))
     spots = np.stack([(x.ravel() + 0.5) * shape[1] / w - 0.5, (y.ravel() + 0.5) * shape[0] / h - 0.5], 1)
-    forward, backward = [], []
+    forward: list[np.ndarray | None] = []
+    backward: list[np.ndarray | None] = []
     for model in models:
         ahead = _terms(spots, shape) @ model
         back = -_terms(spots - ahead, shape) @ model

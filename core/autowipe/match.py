@@ -25,7 +25,7 @@ WITNESS_PX = 5  # over which a candidate is held against another one
 RIVAL = 0.08  # of all that a motion can be doubted: so much better must a rival of the first one be
 PAIR_PX = 7  # over which two candidates are held together
 DISAGREED = 1500.0  # levels squared: of a motion whose two sides share nothing, where another's share all
-SMOOTHED = 2  # times at each size of what is spread
+MEDIAN_OF = 500  # samples of the ring tell its usual difference
 
 
 @dataclass
@@ -49,24 +49,36 @@ def spatial(picture: np.ndarray, part: Part) -> Candidate:
     return Candidate(np.take(here, part.inside), NOISE + SMOOTHING * variety * np.minimum(part.depth / REACH_PX, 1))
 
 
-def match(value: np.ndarray, seen: np.ndarray, ring: np.ndarray, part: Part) -> Candidate:
-    """Borrowed samples `value` (M,), NaN where there are none, brought to the light of their frame.
+def match(
+    values: Sequence[np.ndarray], seen: Sequence[np.ndarray], rings: Sequence[np.ndarray], part: Part
+) -> list[Candidate]:
+    """Borrowed samples, each of `values` (M,), NaN where there are none, brought to the light of their frame.
 
-    `seen`: (R,) the frame's own samples around the hole; `ring`: (R,) the same borrowing carried on there, NaN where
-    unknown. Their difference is spread inwards as an offset (a membrane, as in Poisson blending); what the offset
-    leaves is the error to be expected.
+    `seen`: for each (R,), the frame's own samples around the hole; `rings`: (R,) each, the same borrowing carried on
+    there, NaN where unknown. Their difference is spread inwards as an offset (a membrane, as in Poisson blending); what
+    the offset leaves is the error to be expected.
     """
-    there = ~np.isnan(ring)
-    says = ~np.isnan(value)
-    if not there.any():
-        return Candidate(np.where(says, value, 0), np.where(says, np.float32(UNKNOWN / 4), np.float32(np.inf)))
-    difference = np.where(there, seen - ring, 0)
-    weight = np.where(there, RING_WEIGHT / (1 + (difference / OUTLIER) ** 2), 0)
-    offset, square = part.inwards([difference, difference**2], weight)
-    # A light that changed everywhere alike is known inside too; what departs from it is half a guess there.
-    uneven = offset - np.median(difference[there])
-    variance = NOISE + np.maximum(square - offset**2, 0) + uneven**2 / 2
-    return Candidate(np.where(says, value + offset, 0), np.where(says, variance, np.float32(np.inf)))
+    if not values:
+        return []
+    difference = np.stack(seen) - np.stack(rings)
+    there = ~np.isnan(difference)
+    difference[~there] = 0
+    weight = np.float32(RING_WEIGHT) / (1 + (difference / np.float32(OUTLIER)) ** 2)
+    weight[~there] = 0
+    offsets, squares = part.inwards([difference, difference * difference], weight)
+    out = []
+    for k, value in enumerate(values):
+        says, offset, few = ~np.isnan(value), offsets[k], slice(None, None, 1 + there.shape[1] // MEDIAN_OF)
+        if not there[k].any():
+            variance = np.full_like(value, UNKNOWN / 4)
+        else:
+            # A light that changed everywhere alike is known inside too; what departs from it is half a guess there.
+            usual = difference[k, few][there[k, few]]
+            uneven = offset - (np.median(usual) if len(usual) else 0)
+            variance = NOISE + np.maximum(squares[k] - offset * offset, 0) + uneven * uneven / 2
+        variance[~says] = np.inf
+        out.append(Candidate(np.where(says, value + offset, 0), variance))
+    return out
 
 
 def hold_against(candidate: Candidate, witness: Candidate, part: Part) -> None:
@@ -112,15 +124,24 @@ def _doubt(one: Candidate, other: Candidate, part: Part) -> np.ndarray:
     return np.where(both, (differs + NOISE) / (structure + differs + 2 * NOISE), np.nan)
 
 
-def fuse(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Their mean, weighted by the inverse of their variances, its variance and the one that weighs most.
+def fuse(candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:
+    """Their mean, weighted by the inverse of their variances, and its variance.
 
     The variance, in levels squared, is that of independent errors.
     """
-    weights = np.stack([1 / candidate.variance for candidate in candidates])
-    variance = 1 / np.maximum(weights.sum(0), TINY)
+    weights = [1 / candidate.variance for candidate in candidates]
+    variance = 1 / np.maximum(sum(weights), TINY)
     value = sum(weight * candidate.value for weight, candidate in zip(weights, candidates, strict=True)) * variance
-    return value, variance, weights.argmax(0)
+    return value, variance
+
+
+def surest(candidates: Sequence[Candidate]) -> np.ndarray:
+    """Which of the candidates weighs most, the first of equal ones: (M,) uint8."""
+    out, least = np.zeros(candidates[0].variance.shape, np.uint8), candidates[0].variance
+    for k, candidate in enumerate(candidates[1:], 1):
+        out[candidate.variance < least] = k
+        least = np.minimum(least, candidate.variance)
+    return out
 
 
 def spread(values: Sequence[np.ndarray], weights: np.ndarray) -> list[np.ndarray]:
@@ -128,44 +149,51 @@ def spread(values: Sequence[np.ndarray], weights: np.ndarray) -> list[np.ndarray
 
     Where the weight is 1 or more the value stays; below, the surroundings' share comes in.
     """
-    weights = weights.astype(np.float32)
-    return diffuse([value * weights for value in values], weights)
+    mass = weights.astype(np.float32)
+    out = diffuse(np.dstack([value * mass for value in values]), mass[..., None])
+    return [np.ascontiguousarray(out[..., k]) for k in range(len(values))]
 
 
-def diffuse(sums: Sequence[np.ndarray], mass: np.ndarray) -> list[np.ndarray]:
-    """As `spread`, of values that are already multiplied by their weights, `mass`; all (H, W) float32.
+def diffuse(sums: np.ndarray, mass: np.ndarray, turns: int = 2) -> np.ndarray:
+    """As `spread`, of values (H, W, C) that are already multiplied by their weights, `mass` (H, W, C or 1); float32.
 
     Push-pull over a pyramid (Gortler et al., The Lumigraph, 1996): an approximate membrane at a few passes' cost.
+    `turns`: times that it is smoothed at each size.
     """
-    masses = [mass]
-    while max(masses[-1].shape) > 2 and masses[-1].min() < 1:
-        masses.append(_halved(masses[-1]))
-    shares = [np.minimum(mass, 1) for mass in masses]
-    scales = [share / np.maximum(mass, TINY) for share, mass in zip(shares, masses, strict=True)]
-    rests = [1 - share for share in shares]
-    out = []
-    for first in sums:
-        levels = [first]
-        while len(levels) < len(masses):
-            levels.append(_halved(levels[-1]))
-        result = np.full(masses[-1].shape, levels[-1].sum() / max(TINY, float(masses[-1].sum())), np.float32)
-        for total, scale, rest in zip(levels[::-1], scales[::-1], rests[::-1], strict=True):
-            result = cv2.resize(result, total.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(total.shape)
-            own = total * scale
-            for _ in range(SMOOTHED):
-                result *= rest
-                result += own
-                result = cv2.blur(result, (3, 3), borderType=cv2.BORDER_REPLICATE).reshape(total.shape)
-            result *= rest
-            result += own
-        out.append(result)
+    sizes = [(sums, mass)]
+    while max(mass.shape[:2]) > 2 and mass.min() < 1:
+        sums, mass = _halved(sums), _halved(mass)
+        sizes.append((sums, mass))
+    out = np.empty_like(sums)
+    out[:] = sums.sum((0, 1)) / np.maximum(mass.sum((0, 1)), TINY)
+    for total, mass in sizes[::-1]:
+        if out.shape != total.shape:
+            out = _resized(out, total.shape[:2], cv2.INTER_LINEAR)
+        share = np.minimum(mass, 1)
+        own = total * (share / np.maximum(mass, TINY))
+        rest = 1 - share
+        for _ in range(turns):
+            out *= rest
+            out += own
+            out = cv2.blur(out, (3, 3), borderType=cv2.BORDER_REPLICATE).reshape(total.shape)
+        out *= rest
+        out += own
     return out
 
 
-def _halved(plane: np.ndarray) -> np.ndarray:
-    """Sums over 2x2 blocks; an odd edge goes with its neighbour's weight."""
-    h, w = plane.shape
+def _halved(picture: np.ndarray) -> np.ndarray:
+    """Sums over 2x2 blocks of (H, W, C); an odd edge goes with its neighbour's weight."""
+    h, w, count = picture.shape
     if h % 2 or w % 2:
-        plane = cv2.copyMakeBorder(plane, 0, h % 2, 0, w % 2, cv2.BORDER_CONSTANT, value=0)
-        h, w = plane.shape
-    return cv2.resize(plane, (w // 2, h // 2), interpolation=cv2.INTER_AREA).reshape(h // 2, w // 2) * np.float32(4)
+        padded = np.zeros((h + h % 2, w + w % 2, count), np.float32)
+        padded[:h, :w] = picture
+        picture = padded
+    return _resized(picture, (-(-h // 2), -(-w // 2)), cv2.INTER_AREA) * np.float32(4)
+
+
+def _resized(picture: np.ndarray, size: tuple[int, int], how: int) -> np.ndarray:
+    """(H, W, C) at another size; cv2.resize takes no more than four channels at a time."""
+    count = picture.shape[2]
+    if count <= 4:
+        return cv2.resize(picture, size[::-1], interpolation=how).reshape(*size, count)
+    return np.concatenate([_resized(picture[..., k : k + 4], size, how) for k in range(0, count, 4)], 2)

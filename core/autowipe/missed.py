@@ -57,9 +57,13 @@ def _gone(own: np.ndarray, beside: np.ndarray | None) -> np.ndarray | None:
         return None
     here = own > VISIBLE
     there = np.zeros_like(here) if beside is None else beside > VISIBLE
-    _, labels = cv2.connectedComponents(cv2.dilate(here.astype(np.uint8), np.ones((NEAR_PX, NEAR_PX), np.uint8)))
-    left = here & ~np.isin(labels, np.unique(labels[there]))
-    return left if left.sum() >= FEWEST else None
+    if np.count_nonzero(here & ~there) < FEWEST:
+        return None
+    count, labels = cv2.connectedComponents(cv2.dilate(here.astype(np.uint8), np.ones((NEAR_PX, NEAR_PX), np.uint8)))
+    stays = np.zeros(count, bool)
+    stays[labels[there]] = True
+    left = here & ~stays[labels]
+    return left if np.count_nonzero(left) >= FEWEST else None
 
 
 class _Look:

@@ -14,11 +14,10 @@ import cv2
 import numpy as np
 
 from ..flow import Motion
-from ..hole import Hole, Part, points
+from ..hole import CELL, Hole, Part, points
 
 NOWHERE = -1
-CELL = 4  # px: grid on which the places are put right
-NARROW, WIDE = 2.0, 8.0  # cells: windows of the fit; the wide one speaks where the narrow one holds no texture
+NARROW, WIDE = 1.0, 4.0  # cells: windows of the fit; the wide one speaks where the narrow one holds no texture
 WIDE_SHARE = 0.05
 STIFF = 0.05  # levels squared a pixel: texture weaker than this moves nothing
 HALO_PX = 3.0  # next to the overlay the codec's ringing rests with it
@@ -43,24 +42,46 @@ def nowhere(hole: Hole) -> Places:
 
 
 def carry(
-    lumas: np.ndarray, seen: np.ndarray, holes: Sequence[Hole | None], motion: Motion, *, onwards: bool
+    lumas: np.ndarray,
+    steep: Sequence[np.ndarray | None],
+    seen: np.ndarray,
+    holes: Sequence[Hole | None],
+    motion: Motion,
+    *,
+    onwards: bool,
 ) -> list[Places | None]:
     """For each frame its places in earlier frames, or, `onwards`, in later ones; None where nothing is hidden.
 
-    `lumas`: (T, H, W) float32 levels; `seen`: (T, H, W) bool, what may be borrowed: all but the spots of the holes.
+    `lumas`: (T, H, W) float32 levels; `steep`: of each frame with a hole its `slopes`; `seen`: (T, H, W) bool, what
+    may be borrowed: all but the spots of the holes.
     """
     count = len(seen)
     out: list[Places | None] = [None if hole is None else nowhere(hole) for hole in holes]
     order = range(count - 2, -1, -1) if onwards else range(1, count)
     for t in order:
-        hole = holes[t]
-        if hole is None:
+        hole, slope = holes[t], steep[t]
+        if hole is None or slope is None:
             continue
         s = t + 1 if onwards else t - 1
         right, down = motion.at(t, s, hole.x, hole.y)
         out[t] = places = _step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down)
-        _put_right(places, lumas, seen, t, hole)
+        _put_right(places, lumas, slope, seen, t, hole)
     return out
+
+
+def slopes(luma: np.ndarray, hole: Hole | None) -> np.ndarray | None:
+    """(2, B) float32: the gradient in the hole's band, levels a px, to the right and down; None without a hole."""
+    if hole is None:
+        return None
+    if not len(hole.band):
+        return np.zeros((2, 0), np.float32)
+    first, last = (int(one) // luma.shape[1] for one in (hole.band.min(), hole.band.max()))
+    top = max(0, first - 1)
+    part = luma[top : last + 2]
+    at = hole.band - top * luma.shape[1]
+    return np.stack(
+        [np.take(cv2.Sobel(part, cv2.CV_32F, *axis, ksize=3, scale=1 / 8), at) for axis in ((1, 0), (0, 1))]
+    )
 
 
 def take(volumes: Sequence[np.ndarray], places: Places, part: Part) -> list[np.ndarray]:
@@ -83,7 +104,7 @@ def ring(volumes: Sequence[np.ndarray], places: Places, hole: Hole, part: Part, 
     frame, x, y = beside(places, hole, seen, part.of_band)
     own_x, own_y, luma_x, luma_y = part.ring_at
     sx, sy = map(np.float32, part.step)
-    return _sample(volumes, frame, own_x + (x - luma_x) / sx, own_y + (y - luma_y) / sy, cv2.INTER_CUBIC)
+    return _sample(volumes, frame, own_x + (x - luma_x) / sx, own_y + (y - luma_y) / sy, cv2.INTER_LINEAR)
 
 
 def beside(
@@ -123,36 +144,39 @@ def _step(beyond: Places | None, there: Hole | None, s: int, seen: np.ndarray, x
     return out
 
 
-def _put_right(places: Places, lumas: np.ndarray, seen: np.ndarray, t: int, hole: Hole) -> None:
+def _put_right(places: Places, lumas: np.ndarray, slope: np.ndarray, seen: np.ndarray, t: int, hole: Hole) -> None:
     """Moves the places so that the sources fit what is seen around the hole.
 
     One Gauss-Newton step of a windowed least-squares match (Lucas and Kanade, 1981) over the band's pixels.
     """
-    _, h, w = lumas.shape
     frame, x, y = beside(places, hole, seen)
-    which = np.flatnonzero(frame != NOWHERE)
-    if len(which) < FEWEST:
+    there = frame != NOWHERE
+    if np.count_nonzero(there) < FEWEST:
         return
-    at = hole.band[which]
-    (difference,) = _sample([lumas], frame[which], x[which], y[which], cv2.INTER_LINEAR)
-    difference -= np.take(lumas[t], at)
-    difference -= np.median(difference[::EVERY])  # a change of light is no shift
-    gx, gy = (np.take(cv2.Sobel(lumas[t], cv2.CV_32F, *axis, ksize=3, scale=1 / 8), at) for axis in ((1, 0), (0, 1)))
-    weight = np.minimum(hole.distance[which] / HALO_PX, 1) / (1 + (difference / OTHER) ** 2)
-    rows, columns = -(-h // CELL), -(-w // CELL)
-    cell = at // w // CELL * columns + at % w // CELL
-
-    def windowed(term: np.ndarray) -> np.ndarray:
-        sums = np.bincount(cell, term * weight, rows * columns).reshape(rows, columns).astype(np.float32) / CELL**2
-        return cv2.GaussianBlur(sums, (0, 0), NARROW) + WIDE_SHARE * cv2.GaussianBlur(sums, (0, 0), WIDE)
-
-    xx, yy, xy = windowed(gx * gx) + STIFF, windowed(gy * gy) + STIFF, windowed(gx * gy)
-    xd, yd = windowed(gx * difference), windowed(gy * difference)
+    (difference,) = _sample([lumas], frame, x, y, cv2.INTER_LINEAR)
+    difference -= np.take(lumas[t], hole.band)
+    difference -= np.median(difference[there][::EVERY])  # a change of light is no shift
+    difference[~there] = 0
+    weight = np.minimum(hole.distance / HALO_PX, 1) / (1 + (difference / OTHER) ** 2) * there
+    gx, gy = slope
+    wx, wy = weight * gx, weight * gy
+    terms = np.stack([wx * gx, wy * gy, wx * gy, wx * difference, wy * difference])
+    xx, yy, xy, xd, yd = _windowed(terms, hole)
+    xx, yy = xx + STIFF, yy + STIFF
     scale = 1 / (xx * yy - xy * xy)
     step = np.dstack([(xy * yd - yy * xd) * scale, (xy * xd - xx * yd) * scale]).clip(-1, 1)
-    step = points(step, (hole.x + 0.5) / CELL - 0.5, (hole.y + 0.5) / CELL - 0.5, cv2.INTER_LINEAR)
+    step = points(step, hole.on_cells[0], hole.on_cells[1], cv2.INTER_LINEAR)
     places.x += step[:, 0]
     places.y += step[:, 1]
+
+
+def _windowed(terms: np.ndarray, hole: Hole) -> Sequence[np.ndarray]:
+    """Means of each of `terms` (K, B), given for the band, over the windows around each cell."""
+    rows, columns = hole.cells
+    sums = np.zeros((rows, columns, len(terms)), np.float32)
+    sums.reshape(rows * columns, -1)[hole.filled] = np.add.reduceat(terms, hole.starts, 1).T / CELL**2
+    narrow, wide = (cv2.GaussianBlur(sums, (0, 0), size) for size in (NARROW, WIDE))
+    return cv2.split(narrow + WIDE_SHARE * wide)
 
 
 def _sample(

@@ -150,7 +150,7 @@ def _sample(truth: np.ndarray, later: np.ndarray, fonts: Sequence[Path], rng: np
             beneath_variance = np.where(known, deviation**2, np.inf).astype(np.float32)
             offers = [Candidate(beneath[hole, k], beneath_variance[hole]) for k in range(3)]
         for k, offer in enumerate(offers):
-            fused, _, _ = fuse([spatial(np.ascontiguousarray(smooth[..., k]), part), offer])
+            fused, _ = fuse([spatial(np.ascontiguousarray(smooth[..., k]), part), offer])
             value[hole, k] = np.where(here, fused, value[hole, k])
         variance[hole] = np.where(here, np.minimum(offers[0].variance, 1e6), 0)
     missing = hole & ~known
@@ -192,13 +192,13 @@ def _borrowed(
     at = np.stack([x, y], 2) + flow + wobble
     warped = cv2.remap(later, at.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     warped = (warped - 128) * rng.uniform(0.92, 1.08) + 128 + rng.normal(0, 4)
-    pairs = [
-        (own.ravel(), carried.ravel()) for own, carried in zip(*map(np.dsplit, (here, warped), (3, 3)), strict=True)
-    ]
-    return [
-        match(np.where(known, carried[part.at], np.nan), own[part.ring], carried[part.ring], part)
-        for own, carried in pairs
-    ]
+    own, carried = (list(picture.reshape(-1, 3).T) for picture in (here, warped))
+    return match(
+        [np.where(known, plane[part.at], np.float32(np.nan)) for plane in carried],
+        [plane[part.ring] for plane in own],
+        [plane[part.ring] for plane in carried],
+        part,
+    )
 
 
 def _unblended(truth: np.ndarray, coded: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
