@@ -298,7 +298,9 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
         parts.check(job, ends, whole)
         todo = [window for window in every if first < window.core.stop <= here.stop]
         is_own = not job.plan and not job.matte_in
-        made = plates_of(todo, mattes, clip, job.quality, job.completers, as_perceived=is_own, device=job.device)
+        made = plates_of(
+            todo, mattes, clip, job.quality, job.completers, as_perceived=is_own, device=job.device, shots=plan.shots
+        )
         with closing(ahead(made)) as plates:
             _wipe(todo, ends, plates, clip, here, out, side, run)
         if job.part:

@@ -130,7 +130,7 @@ class PlanPlates:
 
     def _make(self, window: Window) -> dict[int, Frame]:
         by_frame: dict[int, list[Plate]] = {}
-        for plates in plates_of([window], self._mattes, self.clip, "normal"):
+        for plates in plates_of([window], self._mattes, self.clip, "normal", shots=self.plan.shots):
             for plate in plates:
                 by_frame.setdefault(plate.frame, []).append(plate)
         made = {}

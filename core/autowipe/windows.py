@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from .maps import Unblend
 from .matte import Mattes
 from .plan import Plan
 from .plate import Crops, Plate
+from .shotplates import ShotPlates
 from .timing import FrameRange, Window, windows
 
 MOST_SAMPLES = 40_000_000  # of one region in one window: what completing holds in memory grows with it
@@ -35,20 +36,25 @@ def plates_of(
     completers: tuple[str, ...] = COMPLETERS,
     as_perceived: bool = False,
     device: str = "auto",
+    shots: Sequence[FrameRange] = (),
 ) -> Iterator[Iterator[Plate]]:
     """The plates of each window, frame by frame. The fields of interlaced material are completed apart, never blended.
 
-    Plates that are not yet taken are made meanwhile.
+    Plates that are not yet taken are made meanwhile. `shots`: all of the clip's; what no frame of a window shows is
+    looked for in others of them.
     """
 
     def completed(crops: Crops, core: FrameRange) -> Iterator[Plate]:
         return complete(crops, core, quality=quality, completers=completers, as_perceived=as_perceived, device=device)
 
     reader = _CropReader(todo, mattes, clip)
+    beyond = ShotPlates(clip, mattes, shots, ring_of(clip.info)) if shots else None
     for number, window in enumerate(todo):
         made: list[Iterable[Plate]] = []
         for crops in reader.read(number):
             if clip.info.field_order == "progressive":
+                if beyond is not None:
+                    crops.beyond = beyond.finder(window.span, crops.box)
                 made.append(completed(crops, window.core))
             else:
                 top, bottom = (completed(field, window.core) for field in _fields(crops))

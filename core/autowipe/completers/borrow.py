@@ -58,8 +58,8 @@ def carry(
             continue
         s = t + 1 if onwards else t - 1
         right, down = motion.at(t, s, hole.x, hole.y)
-        out[t] = places = _step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down)
-        _put_right(places, lumas, seen, t, hole)
+        out[t] = places = step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down)
+        put_right(places, lumas, seen, lumas[t], hole)
     return out
 
 
@@ -75,7 +75,7 @@ def take(volumes: Sequence[np.ndarray], places: Places, part: Part) -> list[np.n
             (part.x, part.y), (places.x, places.y), part.offset, map(np.float32, part.step), strict=True
         )
     )
-    return _sample(volumes, frame, x, y, cv2.INTER_CUBIC)
+    return sample(volumes, frame, x, y, cv2.INTER_CUBIC)
 
 
 def ring(volumes: Sequence[np.ndarray], places: Places, hole: Hole, part: Part, seen: np.ndarray) -> list[np.ndarray]:
@@ -83,7 +83,7 @@ def ring(volumes: Sequence[np.ndarray], places: Places, hole: Hole, part: Part, 
     frame, x, y = beside(places, hole, seen, part.of_band)
     own_x, own_y, luma_x, luma_y = part.ring_at
     sx, sy = map(np.float32, part.step)
-    return _sample(volumes, frame, own_x + (x - luma_x) / sx, own_y + (y - luma_y) / sy, cv2.INTER_CUBIC)
+    return sample(volumes, frame, own_x + (x - luma_x) / sx, own_y + (y - luma_y) / sy, cv2.INTER_CUBIC)
 
 
 def beside(
@@ -104,8 +104,11 @@ def beside(
     return np.where(usable, frame, np.int16(NOWHERE)), x, y
 
 
-def _step(beyond: Places | None, there: Hole | None, s: int, seen: np.ndarray, x: np.ndarray, y: np.ndarray) -> Places:
-    """Places of spots that are at (x, y) in the neighbour `s`, given the neighbour's hole and its own places."""
+def step(beyond: Places | None, there: Hole | None, s: int, seen: np.ndarray, x: np.ndarray, y: np.ndarray) -> Places:
+    """Places of spots that are at (x, y) in the neighbour `s`, given the neighbour's hole and its own places.
+
+    `seen`: (H, W) bool, what may be borrowed of the neighbour; it is not named where `s` is NOWHERE.
+    """
     h, w = seen.shape
     # The neighbour's places are taken at its nearest pixel, with the rest of the way added: no mixing of sources.
     ix, iy = np.rint(x), np.rint(y)
@@ -123,21 +126,21 @@ def _step(beyond: Places | None, there: Hole | None, s: int, seen: np.ndarray, x
     return out
 
 
-def _put_right(places: Places, lumas: np.ndarray, seen: np.ndarray, t: int, hole: Hole) -> None:
-    """Moves the places so that the sources fit what is seen around the hole.
+def put_right(places: Places, lumas: np.ndarray, seen: np.ndarray, luma: np.ndarray, hole: Hole) -> None:
+    """Moves the places so that their sources, in `lumas`, fit what is seen around the hole in `luma` (H, W).
 
     One Gauss-Newton step of a windowed least-squares match (Lucas and Kanade, 1981) over the band's pixels.
     """
-    _, h, w = lumas.shape
+    h, w = luma.shape
     frame, x, y = beside(places, hole, seen)
     which = np.flatnonzero(frame != NOWHERE)
     if len(which) < FEWEST:
         return
     at = hole.band[which]
-    (difference,) = _sample([lumas], frame[which], x[which], y[which], cv2.INTER_LINEAR)
-    difference -= np.take(lumas[t], at)
+    (difference,) = sample([lumas], frame[which], x[which], y[which], cv2.INTER_LINEAR)
+    difference -= np.take(luma, at)
     difference -= np.median(difference[::EVERY])  # a change of light is no shift
-    gx, gy = (np.take(cv2.Sobel(lumas[t], cv2.CV_32F, *axis, ksize=3, scale=1 / 8), at) for axis in ((1, 0), (0, 1)))
+    gx, gy = (np.take(cv2.Sobel(luma, cv2.CV_32F, *axis, ksize=3, scale=1 / 8), at) for axis in ((1, 0), (0, 1)))
     weight = np.minimum(hole.distance[which] / HALO_PX, 1) / (1 + (difference / OTHER) ** 2)
     rows, columns = -(-h // CELL), -(-w // CELL)
     cell = at // w // CELL * columns + at % w // CELL
@@ -155,7 +158,7 @@ def _put_right(places: Places, lumas: np.ndarray, seen: np.ndarray, t: int, hole
     places.y += step[:, 1]
 
 
-def _sample(
+def sample(
     volumes: Sequence[np.ndarray], frame: np.ndarray, x: np.ndarray, y: np.ndarray, how: int
 ) -> list[np.ndarray]:
     """Values of each of `volumes` (T, h, w) float32 at (frame, x, y), each (N,): (N,) float32, NaN where NOWHERE."""
