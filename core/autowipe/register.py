@@ -9,13 +9,21 @@ import cv2
 import numpy as np
 
 MOST_POINTS, APART = 400, 6.0  # corners, and px between them
+QUALITY = 0.003  # of the best corner's, that a corner has
 PATCH = 15  # px: corners are followed by so much around them
 LOST_PX = 0.5  # by which a corner is missed when it is followed back
 SAME_PX = 0.8  # by which a corner's way departs from the picture's
-FEWEST, LEAST_SHARE = 40, 0.35  # corners that go the picture's way, and share of those in its clear part
-BENT = 80  # corners from which the perspective is told apart from an affine motion
+FEWEST, LEAST_SHARE = 16, 0.4  # corners that go the picture's way, and share of those that were followed
+BETTER = 1.1  # times as many corners follow a model of more freedom that is taken
 LEAST_WIDE = 0.25  # of the picture's width and height, over which these corners spread
 LEAST_SIZE, MOST_SIZE = 0.5, 2.0  # of the other picture against this one
+
+
+MODELS = (  # and the corners from which each is tried
+    (cv2.estimateAffinePartial2D, FEWEST),
+    (cv2.estimateAffine2D, 30),
+    (cv2.findHomography, 80),
+)
 
 
 @dataclass
@@ -29,7 +37,7 @@ class Picture:
     def corners(self) -> np.ndarray:
         """(N, 1, 2) float32 px."""
         clear = self.clear.astype(np.uint8)
-        spots = cv2.goodFeaturesToTrack(self.luma, MOST_POINTS, 0.01, APART, mask=clear, blockSize=3)
+        spots = cv2.goodFeaturesToTrack(self.luma, MOST_POINTS, QUALITY, APART, mask=clear, blockSize=3)
         return np.zeros((0, 1, 2), np.float32) if spots is None else spots
 
 
@@ -54,15 +62,15 @@ def register(one: Picture, other: Picture, guess: np.ndarray | None = None) -> n
     if good.sum() < FEWEST:
         return None
     a, b = spots[good].reshape(-1, 2), ahead[good].reshape(-1, 2)
-    affine, kept = cv2.estimateAffine2D(a, b, method=cv2.RANSAC, ransacReprojThreshold=SAME_PX)
-    way = None if affine is None else np.vstack([affine, [0, 0, 1]])
-    if way is not None and kept.sum() >= BENT:
-        bent, more = cv2.findHomography(a, b, cv2.RANSAC, SAME_PX)
-        if bent is not None and more.sum() > kept.sum():
-            way, kept = bent, more
-    if way is None or kept.sum() < max(FEWEST, LEAST_SHARE * inside.sum()):
+    way, kept = None, np.zeros(len(a), bool)
+    for fit, fewest in MODELS:
+        if len(a) >= fewest:
+            model, mask = fit(a, b, method=cv2.RANSAC, ransacReprojThreshold=SAME_PX)
+            if model is not None and mask.sum() > BETTER * kept.sum():
+                way, kept = np.vstack([model, [0, 0, 1]])[:3], mask.ravel() > 0
+    if way is None or kept.sum() < max(FEWEST, LEAST_SHARE * len(a)):
         return None
-    wide = np.ptp(a[kept.ravel() > 0], axis=0)
+    wide = np.ptp(a[kept], axis=0)
     size = np.sqrt(abs(np.linalg.det(way[:2, :2])))
     if wide[0] < LEAST_WIDE * w or wide[1] < LEAST_WIDE * h or not LEAST_SIZE < size < MOST_SIZE:
         return None

@@ -40,7 +40,7 @@ SHOTS_AROUND = 16  # before and after, that are looked at for the same set-up
 MOST_SHOTS = 2  # from the same set-up, that are borrowed from
 PROBE = 3  # frames after a cut: what a shot is compared by
 PROBES = 64  # shots whose frame is held
-ALIKE = 0.5  # correlation of two coarse pictures, from which they are registered
+ALIKE = 0.3  # correlation of two coarse pictures, from which they are registered
 SOONER = 60  # frames that are sooner decoded on the way than sought anew
 COARSE = (48, 27)  # their size
 
@@ -180,8 +180,9 @@ class ShotPlates:
             if frame.index in frames:
                 direct = register(here, self._picture(frame), way)
                 if direct is not None:
-                    crop = planes.crop(frame.samples, self._clip.info.layout, box)
-                    out.append(FarFrame(frame.index, crop, self._hidden(frame.index, box), self._to_box(direct, box)))
+                    crop = planes.crop(frame.samples, self._clip.info.layout, wide)
+                    hidden = self._hidden(frame.index, wide)
+                    out.append(FarFrame(frame.index, crop, hidden, self._between(direct, box, wide)))
         return out
 
     def _probe(self, number: int) -> Picture:
@@ -220,7 +221,7 @@ class ShotPlates:
         return chosen
 
     def _hidden(self, frame: int, box: Box) -> np.ndarray:
-        """(H, W) bool: what overlays may cover, in a frame and those around it, and what of it the codec spread around."""
+        """(H, W) bool: what overlays may cover, in a frame and those around it, and what the codec spread of it."""
         out = np.zeros(box[:1:-1], bool)
         for near in (frame - GUARD, frame, frame + GUARD):
             matte = self._mattes.at(max(0, near), box).matte
@@ -251,11 +252,12 @@ class ShotPlates:
     def _between(self, way: np.ndarray, box: Box, other: Box) -> np.ndarray:
         """A homography of small pictures as one from px of a box to px of another."""
         s = 1 / self._small
-        one, to = (
-            np.array([[s, 0, (x + 0.5) * s - 0.5], [0, s, (y + 0.5) * s - 0.5], [0, 0, 1]])
-            for x, y, _, _ in (box, other)
-        )
-        return np.linalg.inv(to) @ way @ one
+
+        def small(corner: Box) -> np.ndarray:
+            x, y = corner[:2]
+            return np.array([[s, 0, (x + 0.5) * s - 0.5], [0, s, (y + 0.5) * s - 0.5], [0, 0, 1]])
+
+        return np.linalg.inv(small(other)) @ way @ small(box)
 
 
 def through(way: np.ndarray, spots: np.ndarray) -> np.ndarray:

@@ -77,17 +77,17 @@ def find(luma: np.ndarray, hole: Hole, part: Part, wanted: np.ndarray, far: Far)
     depth = np.zeros(count, np.float32)
     depth[part.spot] = part.depth
     every = [_laid(k, luma, hole, far) for k in range(len(far.ways))]
-    values, doubts = [], []
+    told, errors = [], []
     for places in every:
         light, doubt = _held_against(luma, places, hole, part, far)
         (value,) = borrow.take(far.volumes[:1], places, part)
         value = value + light
-        doubts.append(np.where(np.isnan(value), np.inf, doubt))
-        values.append(np.nan_to_num(value))
+        errors.append(np.where(np.isnan(value), np.inf, doubt))
+        told.append(np.nan_to_num(value))
     out = borrow.nowhere(hole)
     if not every:
         return out
-    doubts, values = np.stack(doubts), np.stack(values)
+    doubts, values = np.stack(errors), np.stack(told)
     for k in range(len(every)):
         others = [j for j in range(len(every)) if j != k]
         agreed = [_agree(values[k], values[j], np.isfinite(doubts[k]) & np.isfinite(doubts[j]), part) for j in others]
