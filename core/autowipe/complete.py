@@ -24,7 +24,6 @@ from .missed import take_in
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
 from .residue import settle_strength
-from .shotplates import STEP
 from .timing import FrameRange
 from .unblend import invert
 
@@ -34,6 +33,8 @@ SHINES = 2.0  # un-blended samples up to this many times the noise are as good a
 WORKERS = 2  # frames worked on at a time: more gain little, as each holds the interpreter for a good part
 FEWEST_MISSING = 64  # pixels of a frame that are never seen: fewer are not looked for beyond the window
 ASKED = 6  # frames of a window for which that is done
+MISSES = 1  # of them, for which nothing is found, before it is given up
+MOST_FAR = 8_000_000  # px of frames beyond the window that are held
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
 
@@ -222,15 +223,20 @@ def _beyond(scene: _Scene, crops: Crops, motion: Motion, seen: list[list[Places]
     most = max(int(mask.sum()) for mask in missing)
     if most < FEWEST_MISSING:
         return none
-    asked = [t for t, frame in enumerate(crops.frames) if frame % STEP == 0 and missing[t].sum() > most / 2]
+    step = crops.beyond.step
+    asked = [t for t, frame in enumerate(crops.frames) if frame % step == 0 and missing[t].sum() > most / 2]
     known: dict[int, Places] = {}
+    misses = 0
     for t in asked[len(asked) // (2 * ASKED) :: max(1, len(asked) // ASKED)][:ASKED]:
-        far = plate.far_of(crops.beyond(crops.frames[t], missing[t]), crops.layout)
-        hole = scene.holes[t]
-        if far is not None and hole is not None:
-            places = plate.find(scene.volumes[0][t], hole, hole.parts[0, 0], missing[t], far)
+        frames, hole = crops.beyond.find(crops.frames[t], missing[t]), scene.holes[t]
+        misses += not frames
+        if frames and hole is not None:
+            far, ways = plate.far_of(frames, crops.layout), [frame.way for frame in frames]
+            places = plate.find(scene.volumes[0][t], hole, hole.parts[0, 0], missing[t], far, ways)
             if (places.frame != NOWHERE).any():
                 scene.far, known[t] = plate.joined(scene.far, far, places)
+        if misses > MISSES or (scene.far is not None and scene.far.seen.size > MOST_FAR):
+            break
     if scene.far is None:
         return none
 

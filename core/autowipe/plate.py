@@ -30,8 +30,15 @@ class Crops:
     mattes: list[np.ndarray | None]  # (H, W) float32 0..1 over the box at luma size; None where no overlay is visible
     unblends: list[Unblend | None]  # over the whole box; transmission 1 away from overlays; None where all is opaque
     fading: list[bool]  # True where an overlay is coming or going, so that `unblends` does not hold
-    beyond: Callable[[int, np.ndarray], list[FarFrame]] | None = None  # frames that show what is wanted, (H, W) bool,
-    #   of a source frame here; None where there are none to be had
+    beyond: Beyond | None = None  # where to look for what none of these frames shows
+
+
+@dataclass
+class Beyond:
+    """The way from some crops to frames beyond them."""
+
+    step: int  # frames whose numbers are multiples of it may be asked for
+    find: Callable[[int, np.ndarray], list[FarFrame]]  # frames that show what is wanted, (H, W) bool, of a frame
 
 
 @dataclass

@@ -9,7 +9,7 @@ one frame each. What a frame has to say for itself near the overlay is tested in
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +25,11 @@ from .plate import FarFrame
 from .register import Picture, register
 from .timing import FrameRange
 
-STEP = 12  # frames: of the source's, one in so many is looked at, counted from its first
+STEP = 12  # frames: one in so many is looked at, counted from the source's first, or fewer
 REACH = 480  # frames before and after a window: half a minute of film is ahead of and behind it in memory
-MOST_BYTES = 48 << 20  # of sampled frames that are held of a shot; of large regions fewer are
-MOST_FAR = 6  # frames that a window borrows from
+MOST_STEP = 72  # frames: the camera is followed no further at once
+MOST_BYTES = 32 << 20  # of sampled frames that are held of a shot; of large regions fewer are
+MOST_FAR, MOST_SAMPLES = 6, 8_000_000  # frames that are tried for one of a window, and px of them
 WANTED = 2  # frames that should show a place, so that one can witness for the other
 SMALL_WIDTH = 480  # px: the size of the pictures that are registered
 WIDER = 2  # times a region's ring of clean picture, by which more is taken of a far frame
@@ -69,27 +70,35 @@ class ShotPlates:
         self._next = 0
         self._probes: OrderedDict[int, Picture] = OrderedDict()  # by number of the shot
 
-    def finder(self, span: FrameRange, box: Box) -> Callable[[int, np.ndarray], list[FarFrame]]:
-        """Finds frames beyond a window for one of its regions. Frames of the window are asked for by a STEP's number.
+    def find(self, span: FrameRange, box: Box, frame: int, wanted: np.ndarray) -> list[FarFrame]:
+        """Frames that show what is wanted, (H, W) bool, of a window's region in one of its frames.
 
-        `span`: the frames that the window holds itself.
+        `span`: the frames that the window holds itself. Calls come in the order of the windows, and of their frames.
         """
+        number = next((n for n, shot in enumerate(self._shots) if frame in shot), None)
+        if number is None or not wanted.any():
+            return []
+        y, x = np.nonzero(wanted[::SPARSE, ::SPARSE])
+        spots = np.stack([x, y], 1) * float(SPARSE)
+        return [*self._along(number, span, box, frame, spots), *self._again(number, span, box, frame, spots)]
 
-        def find(frame: int, wanted: np.ndarray) -> list[FarFrame]:
-            number = next((n for n, shot in enumerate(self._shots) if frame in shot), None)
-            if number is None or not wanted.any():
-                return []
-            y, x = (np.nonzero(wanted[::SPARSE, ::SPARSE])[k] * SPARSE for k in (0, 1))
-            spots = np.stack([x, y], 1).astype(np.float64)
-            return [*self._along(number, span, box, frame, spots), *self._again(number, box, frame, spots)]
-
-        return find
+    def step(self, frame: int) -> int:
+        """What numbers of frames, of the shot that `frame` is of, are to be multiples of to be asked for."""
+        shot = next((shot for shot in self._shots if frame in shot), None)
+        if shot is not None and shot != self._shot:
+            self._shot, self._held, self._next = shot, {}, -SOONER - 1
+            self._regions = self._mattes.regions(shot, (1 + WIDER) * self._ring)
+            layout = self._clip.info.layout
+            samples = sum(h * w for box in self._regions for h, w in layout.shapes(box))
+            size = samples * (1 if layout.colour[0].bits <= 8 else 2)
+            self._step = STEP * max(1, int(np.ceil(size * min(len(shot), 3 * REACH) / STEP / MOST_BYTES)))
+        return self._step
 
     def _along(self, number: int, span: FrameRange, box: Box, frame: int, spots: np.ndarray) -> list[FarFrame]:
         """Frames of the same shot."""
         shot = self._shots[number]
         reach = span.grown(REACH, shot)
-        if reach == span:
+        if reach == span or self.step(frame) > MOST_STEP:
             return []
         self._read(shot, reach)
         here, wide = self._held.get(frame), self._wide(box)
@@ -107,15 +116,7 @@ class ShotPlates:
 
     def _read(self, shot: FrameRange, reach: FrameRange) -> None:
         """Has the sampled frames of `reach` held, and no others before it."""
-        if shot != self._shot:
-            self._shot, self._held, self._next = shot, {}, -SOONER - 1
-            self._regions = self._mattes.regions(shot, (1 + WIDER) * self._ring)
-            layout = self._clip.info.layout
-            size = sum(h * w for box in self._regions for h, w in layout.shapes(box)) * (
-                1 + (layout.colour[0].bits > 8)
-            )
-            count = min(len(shot), 3 * REACH) / STEP
-            self._step = STEP * max(1, int(np.ceil(size * count / MOST_BYTES)))
+        self.step(shot.start)
         for old in [f for f in self._held if f < reach.start]:
             del self._held[old]
         if self._next < reach.start - SOONER:
@@ -149,13 +150,17 @@ class ShotPlates:
                 out[frames[k]] = step @ out[frames[k - back]]
         return out
 
-    def _again(self, number: int, box: Box, frame: int, spots: np.ndarray) -> list[FarFrame]:
+    def _again(self, number: int, span: FrameRange, box: Box, frame: int, spots: np.ndarray) -> list[FarFrame]:
         """Frames of other shots from the same set-up."""
         near = [n for n in range(number - SHOTS_AROUND, number + SHOTS_AROUND + 1) if 0 <= n < len(self._shots)]
         near = sorted((n for n in near if n != number), key=lambda n: abs(n - number))
         if not near:
             return []
-        here = self._picture(next(self._clip.frames(FrameRange(frame, frame + 1))))
+        if frame not in self._held:
+            self._read(self._shots[number], FrameRange(span.start, frame + 1))
+        if frame not in self._held:
+            return []
+        here = self._held[frame].picture
         out: list[FarFrame] = []
         shots = 0
         for n in near:
@@ -172,10 +177,11 @@ class ShotPlates:
         return out
 
     def _fetch(self, frames: list[int], here: Picture, way: np.ndarray, box: Box) -> list[FarFrame]:
+        """Those of some frames of another shot that show the same place as `here`; `way`: roughly, to all of them."""
         out: list[FarFrame] = []
-        wide = self._wide(box)
         if not frames:
             return out
+        wide = self._wide(box)
         for frame in self._clip.frames(FrameRange(min(frames), max(frames) + 1)):
             if frame.index in frames:
                 direct = register(here, self._picture(frame), way)
@@ -208,7 +214,8 @@ class ShotPlates:
                 shown[f] = inside
         chosen: list[int] = []
         times = np.zeros(len(spots))
-        while len(chosen) < MOST_FAR and shown:
+        most = min(MOST_FAR, MOST_SAMPLES // (wide[2] * wide[3]))
+        while len(chosen) < most and shown:
             gains = {
                 f: (seen & (times < WANTED)).sum() + 0.5 * (seen & (times < WANTED + 1)).sum()
                 for f, seen in shown.items()
@@ -236,9 +243,9 @@ class ShotPlates:
         for box in self._mattes.regions(FrameRange(frame.index, frame.index + 1), AROUND_PX):
             matte = self._mattes.at(frame.index, box).matte
             if matte is not None:
-                y, x = np.nonzero(matte > VISIBLE)
-                y, x = ((k + at) / self._small for k, at in ((y, box[1]), (x, box[0])))
-                covered[np.minimum(y, h - 1).astype(int), np.minimum(x, w - 1).astype(int)] = 1
+                places = (np.argwhere(matte > VISIBLE) + np.array([box[1], box[0]])) / self._small
+                y, x = np.minimum(places, (h - 1, w - 1)).astype(int).T
+                covered[y, x] = 1
         clear = cv2.dilate(covered, np.ones((2 * AROUND_PX + 1,) * 2, np.uint8)) == 0
         return Picture(luma, clear)
 

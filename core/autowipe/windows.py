@@ -6,6 +6,7 @@ import heapq
 import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from .job import COMPLETERS, Box
 from .maps import Unblend
 from .matte import Mattes
 from .plan import Plan
-from .plate import Crops, Plate
+from .plate import Beyond, Crops, Plate
 from .shotplates import ShotPlates
 from .timing import FrameRange, Window, windows
 
@@ -54,7 +55,8 @@ def plates_of(
         for crops in reader.read(number):
             if clip.info.field_order == "progressive":
                 if beyond is not None:
-                    crops.beyond = beyond.finder(window.span, crops.box)
+                    find = partial(beyond.find, window.span, crops.box)
+                    crops.beyond = Beyond(beyond.step(window.core.start), find)
                 made.append(completed(crops, window.core))
             else:
                 top, bottom = (completed(field, window.core) for field in _fields(crops))

@@ -43,40 +43,42 @@ class Far:
 
     volumes: list[np.ndarray]  # a plane: (K, h, w) float32 levels; over a box of their own, as `seen`
     seen: np.ndarray  # (K, H, W) bool: may be borrowed
-    ways: list[np.ndarray]  # K homographies (3, 3): from px of the window's frame that they were asked for
+    frames: list[int]  # K source frames
 
 
-def far_of(frames: Sequence[FarFrame], layout: Layout) -> Far | None:
-    """None where there are no frames."""
-    if not frames:
-        return None
+def far_of(frames: Sequence[FarFrame], layout: Layout) -> Far:
+    """`frames`: at least one, all over the same box."""
     levels = [to_levels(frame.planes, layout) for frame in frames]
     volumes = [np.stack(planes) for planes in zip(*levels, strict=True)]
-    return Far(volumes, np.stack([~frame.hidden for frame in frames]), [frame.way for frame in frames])
+    return Far(volumes, np.stack([~frame.hidden for frame in frames]), [frame.frame for frame in frames])
 
 
 def joined(one: Far | None, other: Far, places: Places) -> tuple[Far, Places]:
     """Both sets of far frames as one, of `other` those that `places` lead to; and these places in it."""
-    used = np.unique(places.frame[places.frame != NOWHERE])
-    number = np.full(len(other.ways) + 1, NOWHERE, np.int16)  # the last one is NOWHERE's
-    number[used] = np.arange(len(used)) + (0 if one is None else len(one.ways))
-    volumes, seen, ways = [v[used] for v in other.volumes], other.seen[used], [other.ways[k] for k in used]
+    used = [int(k) for k in np.unique(places.frame[places.frame != NOWHERE])]
+    frames = [] if one is None else list(one.frames)
+    new = [k for k in used if other.frames[k] not in frames]
+    frames += [other.frames[k] for k in new]
+    number = np.full(len(other.frames) + 1, NOWHERE, np.int16)  # the last one is NOWHERE's
+    number[used] = [frames.index(other.frames[k]) for k in used]
+    volumes, seen = [v[new] for v in other.volumes], other.seen[new]
     if one is not None:
         volumes = [np.concatenate(both) for both in zip(one.volumes, volumes, strict=True)]
-        seen, ways = np.concatenate([one.seen, seen]), one.ways + ways
-    return Far(volumes, seen, ways), Places(number[places.frame], places.x, places.y)
+        seen = np.concatenate([one.seen, seen])
+    return Far(volumes, seen, frames), Places(number[places.frame], places.x, places.y)
 
 
-def find(luma: np.ndarray, hole: Hole, part: Part, wanted: np.ndarray, far: Far) -> Places:
+def find(luma: np.ndarray, hole: Hole, part: Part, wanted: np.ndarray, far: Far, ways: Sequence[np.ndarray]) -> Places:
     """The places, in far frames, of what is wanted of a frame's hole; NOWHERE where there is any doubt.
 
-    `luma`: (H, W) float32 levels; `part`: the hole in luma; `wanted`: (H, W) bool.
+    `luma`: (H, W) float32 levels; `part`: the hole in luma; `wanted`: (H, W) bool; `ways`: to each far frame a
+    homography (3, 3), from px of this one to px there.
     """
     count = len(hole.spots)
     goal = np.take(wanted, hole.spots)
     depth = np.zeros(count, np.float32)
     depth[part.spot] = part.depth
-    every = [_laid(k, luma, hole, far) for k in range(len(far.ways))]
+    every = [_laid(k, way, luma, hole, far) for k, way in enumerate(ways)]
     told, errors = [], []
     for places in every:
         light, doubt = _held_against(luma, places, hole, part, far)
@@ -130,9 +132,8 @@ def carry(
     return out
 
 
-def _laid(k: int, luma: np.ndarray, hole: Hole, far: Far) -> Places:
+def _laid(k: int, way: np.ndarray, luma: np.ndarray, hole: Hole, far: Far) -> Places:
     """Places in one far frame: by the homography, then put right against what is seen around the hole."""
-    way = far.ways[k]
     z = way[2, 0] * hole.x + way[2, 1] * hole.y + way[2, 2]
     x, y = ((way[i, 0] * hole.x + way[i, 1] * hole.y + way[i, 2]) / z for i in (0, 1))
     places = Places(np.full(len(x), k, np.int16), x.astype(np.float32), y.astype(np.float32))
