@@ -47,7 +47,7 @@ COARSE = (48, 27)  # their size
 
 
 @dataclass
-class _Sampled:
+class Sampled:
     """A frame of a shot that is held."""
 
     picture: Picture
@@ -63,7 +63,7 @@ class ShotPlates:
         self._clip, self._mattes, self._shots, self._ring = clip, mattes, tuple(shots), ring
         layout = clip.info.layout
         self._small = layout.width / min(SMALL_WIDTH, layout.width)
-        self._held: dict[int, _Sampled] = {}  # by frame, rising, all of `_shot`
+        self.held: dict[int, Sampled] = {}  # by frame, rising, all of one shot
         self._shot: FrameRange | None = None
         self._step, self._regions = STEP, list[Box]()
         self._frames: Iterator[Any] = iter(())
@@ -86,7 +86,7 @@ class ShotPlates:
         """What numbers of frames, of the shot that `frame` is of, are to be multiples of to be asked for."""
         shot = next((shot for shot in self._shots if frame in shot), None)
         if shot is not None and shot != self._shot:
-            self._shot, self._held, self._next = shot, {}, -SOONER - 1
+            self._shot, self.held, self._next = shot, {}, -SOONER - 1
             self._regions = self._mattes.regions(shot, (1 + WIDER) * self._ring)
             layout = self._clip.info.layout
             samples = sum(h * w for box in self._regions for h, w in layout.shapes(box))
@@ -101,26 +101,26 @@ class ShotPlates:
         if reach == span or self.step(frame) > MOST_STEP:
             return []
         self._read(shot, reach)
-        here, wide = self._held.get(frame), self._wide(box)
+        here, wide = self.held.get(frame), self._wide(box)
         region = next((k for k, other in enumerate(self._regions) if around(other, wide) == other), None)
         if here is None or region is None:
             return []
         ways = {f: way for f, way in self._ways(frame).items() if f in reach and f not in span}
         out = []
         for f in self._best(ways, box, spots):
-            way = register(here.picture, self._held[f].picture, ways[f])
+            way = register(here.picture, self.held[f].picture, ways[f])
             if way is not None:
-                crop = _inner(self._held[f].crops[region], self._clip.info.layout, self._regions[region], wide)
+                crop = _inner(self.held[f].crops[region], self._clip.info.layout, self._regions[region], wide)
                 out.append(FarFrame(f, crop, self._hidden(f, wide), self._between(way, box, wide)))
         return out
 
     def _read(self, shot: FrameRange, reach: FrameRange) -> None:
         """Has the sampled frames of `reach` held, and no others before it."""
         self.step(shot.start)
-        for old in [f for f in self._held if f < reach.start]:
-            del self._held[old]
+        for old in [f for f in self.held if f < reach.start]:
+            del self.held[old]
         if self._next < reach.start - SOONER:
-            self._held.clear()
+            self.held.clear()
             self._next = reach.start
             self._frames = self._clip.frames(FrameRange(reach.start, shot.stop))
         while self._next < reach.stop:
@@ -128,11 +128,11 @@ class ShotPlates:
             self._next = frame.index + 1
             if frame.index % self._step == 0:
                 crops = [planes.crop(frame.samples, self._clip.info.layout, box) for box in self._regions]
-                self._held[frame.index] = _Sampled(self._picture(frame), crops)
+                self.held[frame.index] = Sampled(self._picture(frame), crops)
 
     def _ways(self, frame: int) -> dict[int, np.ndarray]:
         """(3, 3) from the small picture of a held frame to that of each other one to which the camera was followed."""
-        frames = sorted(self._held)
+        frames = sorted(self.held)
         at = frames.index(frame)
         out = {frame: np.eye(3)}
         for order, back in ((range(at + 1, len(frames)), 1), (range(at - 1, -1, -1), -1)):
@@ -141,9 +141,9 @@ class ShotPlates:
                 earlier = frames[k - 1] if back > 0 else frames[k]
                 if later - earlier != self._step:
                     break
-                sampled = self._held[later]
+                sampled = self.held[later]
                 if sampled.step is None:
-                    sampled.step = register(self._held[earlier].picture, sampled.picture)
+                    sampled.step = register(self.held[earlier].picture, sampled.picture)
                 if sampled.step is None:
                     break
                 step = sampled.step if back > 0 else np.linalg.inv(sampled.step)
@@ -156,11 +156,11 @@ class ShotPlates:
         near = sorted((n for n in near if n != number), key=lambda n: abs(n - number))
         if not near:
             return []
-        if frame not in self._held:
+        if frame not in self.held:
             self._read(self._shots[number], FrameRange(span.start, frame + 1))
-        if frame not in self._held:
+        if frame not in self.held:
             return []
-        here = self._held[frame].picture
+        here = self.held[frame].picture
         out: list[FarFrame] = []
         shots = 0
         for n in near:
