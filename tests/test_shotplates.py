@@ -42,7 +42,8 @@ def wiped(
     with open_clip(path) as clip:
         overlay = Overlay("a", "logo", box, (Event(when),))
         mattes = Mattes((overlay,), path.parent, clip.info.layout, AreaMask((), clip.info, "hold-out"))
-        return [plate for made in plates_of(todo, mattes, clip, "normal", shots=shots) for plate in made]
+        beyond = ShotPlates(clip, mattes, shots, ring_of(clip.info))
+        return [plate for made in plates_of(todo, mattes, clip, "normal", beyond=beyond) for plate in made]
 
 
 def error(plates: list[Plate], clean: list[np.ndarray], box: tuple[int, int, int, int]) -> float:

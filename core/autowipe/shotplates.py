@@ -67,13 +67,14 @@ class ShotPlates:
         self._shot: FrameRange | None = None
         self._step, self._regions = STEP, list[Box]()
         self._frames: Iterator[Any] = iter(())
-        self._next = 0
+        self._first = self._next = 0  # from where to where they were sampled
         self._probes: OrderedDict[int, Picture] = OrderedDict()  # by number of the shot
 
     def find(self, span: FrameRange, box: Box, frame: int, wanted: np.ndarray) -> list[FarFrame]:
         """Frames that show what is wanted, (H, W) bool, of a window's region in one of its frames.
 
-        `span`: the frames that the window holds itself. Calls come in the order of the windows, and of their frames.
+        `span`: the frames that the window holds itself. What is found does not depend on what was asked before; in
+        the order of the windows it is found with least work.
         """
         number = next((n for n, shot in enumerate(self._shots) if frame in shot), None)
         if number is None or not wanted.any():
@@ -86,7 +87,7 @@ class ShotPlates:
         """What numbers of frames, of the shot that `frame` is of, are to be multiples of to be asked for."""
         shot = next((shot for shot in self._shots if frame in shot), None)
         if shot is not None and shot != self._shot:
-            self._shot, self.held, self._next = shot, {}, -SOONER - 1
+            self._shot, self.held, self._first, self._next = shot, {}, 0, -SOONER - 1
             self._regions = self._mattes.regions(shot, (1 + WIDER) * self._ring)
             layout = self._clip.info.layout
             samples = sum(h * w for box in self._regions for h, w in layout.shapes(box))
@@ -117,12 +118,13 @@ class ShotPlates:
     def _read(self, shot: FrameRange, reach: FrameRange) -> None:
         """Has the sampled frames of `reach` held, and no others before it."""
         self.step(shot.start)
-        for old in [f for f in self.held if f < reach.start]:
-            del self.held[old]
-        if self._next < reach.start - SOONER:
+        if reach.start < self._first or self._next < reach.start - SOONER:
             self.held.clear()
             self._next = reach.start
             self._frames = self._clip.frames(FrameRange(reach.start, shot.stop))
+        self._first = reach.start
+        for old in [f for f in self.held if f < reach.start]:
+            del self.held[old]
         while self._next < reach.stop:
             frame = next(self._frames)
             self._next = frame.index + 1

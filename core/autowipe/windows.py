@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -37,19 +37,18 @@ def plates_of(
     completers: tuple[str, ...] = COMPLETERS,
     as_perceived: bool = False,
     device: str = "auto",
-    shots: Sequence[FrameRange] = (),
+    beyond: ShotPlates | None = None,
 ) -> Iterator[Iterator[Plate]]:
     """The plates of each window, frame by frame. The fields of interlaced material are completed apart, never blended.
 
-    Plates that are not yet taken are made meanwhile. `shots`: all of the clip's; what no frame of a window shows is
-    looked for in others of them.
+    Plates that are not yet taken are made meanwhile. `beyond`: where what no frame of a window shows is
+    looked for.
     """
 
     def completed(crops: Crops, core: FrameRange) -> Iterator[Plate]:
         return complete(crops, core, quality=quality, completers=completers, as_perceived=as_perceived, device=device)
 
     reader = _CropReader(todo, mattes, clip)
-    beyond = ShotPlates(clip, mattes, shots, ring_of(clip.info)) if shots else None
     for number, window in enumerate(todo):
         made: list[Iterable[Plate]] = []
         for crops in reader.read(number):
