@@ -74,33 +74,25 @@ def find(luma: np.ndarray, hole: Hole, part: Part, wanted: np.ndarray, far: Far,
     `luma`: (H, W) float32 levels; `part`: the hole in luma; `wanted`: (H, W) bool; `ways`: to each far frame a
     homography (3, 3), from px of this one to px there.
     """
-    count = len(hole.spots)
-    goal = np.take(wanted, hole.spots)
-    depth = np.zeros(count, np.float32)
-    depth[part.spot] = part.depth
     every = [_laid(k, way, luma, hole, far) for k, way in enumerate(ways)]
     told, errors = [], []
     for places in every:
         light, doubt = _held_against(luma, places, hole, part, far)
         (value,) = borrow.take(far.volumes[:1], places, part)
-        value = value + light
+        told.append(np.nan_to_num(value + light))
         errors.append(np.where(np.isnan(value), np.inf, doubt))
-        told.append(np.nan_to_num(value))
-    out = borrow.nowhere(hole)
-    if not every:
-        return out
-    doubts, values = np.stack(errors), np.stack(told)
+    doubts = np.stack(errors)
+    speaks = np.isfinite(doubts)
     for k in range(len(every)):
-        others = [j for j in range(len(every)) if j != k]
-        agreed = [_agree(values[k], values[j], np.isfinite(doubts[k]) & np.isfinite(doubts[j]), part) for j in others]
-        witnessed = (part.depth <= NEAR_PX) | (np.stack(agreed).any(0) if agreed else False)
-        doubts[k] = np.where(witnessed, doubts[k], np.inf)
-    best = doubts.argmin(0)
-    known = np.isfinite(doubts.min(0))
-    frames, xs, ys = (np.stack([getattr(places, name) for places in every]) for name in ("frame", "x", "y"))
-    spot = part.spot[known]
-    out.frame[spot], out.x[spot], out.y[spot] = (of[best[known], spot] for of in (frames, xs, ys))
-    out.frame[~goal] = NOWHERE
+        witnessed = part.depth <= NEAR_PX
+        for j in set(range(len(every))) - {k}:
+            witnessed = witnessed | _agree(told[k], told[j], speaks[k] & speaks[j], part)
+        doubts[k][~witnessed] = np.inf
+    best, least = doubts.argmin(0), doubts.min(0)
+    known = np.flatnonzero(np.isfinite(least) & np.take(np.take(wanted, hole.spots), part.spot))
+    out, spot = borrow.nowhere(hole), part.spot[known]
+    for name in ("frame", "x", "y"):
+        getattr(out, name)[spot] = np.stack([getattr(places, name) for places in every])[best[known], spot]
     return out
 
 
