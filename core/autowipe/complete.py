@@ -31,7 +31,8 @@ COVERED = 0.02  # a matte below this changes 8-bit samples by less than their ro
 NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
 SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
 WORKERS = 2  # frames worked on at a time: more gain little, as each holds the interpreter for a good part
-FEWEST_MISSING = 64  # pixels of a frame that are never seen: fewer are not looked for beyond the window
+FEWEST_MISSING, LEAST_MISSING = 64, 0.01  # pixels of a frame that are never seen, and their share, from which
+# they are looked for beyond the window
 ASKED = 6  # frames of a window for which that is done
 MISSES = 1  # of them, for which nothing is found, before it is given up
 MOST_FAR = 8_000_000  # px of frames beyond the window that are held
@@ -221,7 +222,8 @@ def _beyond(scene: _Scene, crops: Crops, motion: Motion, seen: list[list[Places]
         return none
     missing = _missing(scene, seen)
     most = max(int(mask.sum()) for mask in missing)
-    if most < FEWEST_MISSING:
+    hidden = max((int(mask.sum()) for mask in scene.opaque if mask is not None), default=0)
+    if most < max(FEWEST_MISSING, LEAST_MISSING * hidden):
         return none
     step = crops.beyond.step
     asked = [t for t, frame in enumerate(crops.frames) if frame % step == 0 and missing[t].sum() > most / 2]
