@@ -31,7 +31,7 @@ COVERED = 0.02  # a matte below this changes 8-bit samples by less than their ro
 NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
 SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
 WORKERS = 2  # frames worked on at a time: more gain little, as each holds the interpreter for a good part
-FEWEST_MISSING, LEAST_MISSING = 64, 0.01  # pixels of a frame that are never seen, and their share, from which
+FEWEST_MISSING, LEAST_MISSING = 64, 0.03  # pixels of a frame that are never seen, and their share, from which
 # they are looked for beyond the window
 ASKED = 6  # frames of a window for which that is done
 MISSES = 1  # of them, for which nothing is found, before it is given up
