@@ -26,24 +26,23 @@ from .register import Picture, register
 from .timing import FrameRange
 
 STEP = 12  # frames: one in so many is looked at, counted from the source's first, or fewer
-REACH = 480  # frames before and after a window: half a minute of film is ahead of and behind it in memory
+REACH = 480  # frames before and after a window that are looked at: a slow camera passes its overlay in that time
 MOST_STEP = 72  # frames: the camera is followed no further at once
-MOST_BYTES = 32 << 20  # of sampled frames that are held of a shot; of large regions fewer are
+MOST_BYTES = 32 << 20  # of crops that are held of a shot; of large regions fewer frames are sampled
 MOST_FAR, MOST_SAMPLES = 6, 8_000_000  # frames that are tried for one of a window, and px of them
 WANTED = 2  # frames that should show a place, so that one can witness for the other
 SMALL_WIDTH = 480  # px: the size of the pictures that are registered
 WIDER = 2  # times a region's ring of clean picture, by which more is taken of a far frame
 AROUND_PX = 2  # of an overlay, that are not clear of it
 SPARSE = 4  # px: grid of the hidden places that are looked for
-LEAST_NEW = 0.02  # of them, that a further frame shows
+LEAST_NEW, ABOUT = 0.02, 0.9  # of them, that a further frame shows; of the most, that is about as many
 GUARD = 6  # frames around an appearance of an overlay in which some of it may show unknown to the plan
 SHOTS_AROUND = 16  # before and after, that are looked at for the same set-up
 MOST_SHOTS = 2  # from the same set-up, that are borrowed from
 PROBE = 3  # frames after a cut: what a shot is compared by
 PROBES = 64  # shots whose frame is held
-ALIKE = 0.3  # correlation of two coarse pictures, from which they are registered
+ALIKE, COARSE = 0.3, (48, 27)  # correlation of two coarse pictures from which they are registered, and their size
 SOONER = 60  # frames that are sooner decoded on the way than sought anew
-COARSE = (48, 27)  # their size
 
 
 @dataclass
@@ -52,7 +51,8 @@ class Sampled:
 
     picture: Picture
     crops: list[list[np.ndarray]]  # planes over each of the shot's regions
-    step: np.ndarray | None = None  # (3, 3) px of the small picture: from the sampled frame before; None: unknown
+    step: np.ndarray | None = None  # (3, 3) px of the small picture: from the sampled frame before; None: not found
+    is_followed: bool = False  # it was looked for
 
 
 class ShotPlates:
@@ -69,6 +69,7 @@ class ShotPlates:
         self._frames: Iterator[Any] = iter(())
         self._first = self._next = 0  # from where to where they were sampled
         self._probes: OrderedDict[int, Picture] = OrderedDict()  # by number of the shot
+        self._fetched: OrderedDict[tuple[int, Box], tuple[Picture, list[np.ndarray]]] = OrderedDict()  # of other shots
 
     def find(self, span: FrameRange, box: Box, frame: int, wanted: np.ndarray) -> list[FarFrame]:
         """Frames that show what is wanted, (H, W) bool, of a window's region in one of its frames.
@@ -144,8 +145,9 @@ class ShotPlates:
                 if later - earlier != self._step:
                     break
                 sampled = self.held[later]
-                if sampled.step is None:
+                if not sampled.is_followed:
                     sampled.step = register(self.held[earlier].picture, sampled.picture)
+                    sampled.is_followed = True
                 if sampled.step is None:
                     break
                 step = sampled.step if back > 0 else np.linalg.inv(sampled.step)
@@ -181,16 +183,20 @@ class ShotPlates:
     def _fetch(self, frames: list[int], here: Picture, way: np.ndarray, box: Box) -> list[FarFrame]:
         """Those of some frames of another shot that show the same place as `here`; `way`: roughly, to all of them."""
         out: list[FarFrame] = []
-        if not frames:
-            return out
         wide = self._wide(box)
-        for frame in self._clip.frames(FrameRange(min(frames), max(frames) + 1)):
-            if frame.index in frames:
-                direct = register(here, self._picture(frame), way)
-                if direct is not None:
+        absent = [f for f in frames if (f, wide) not in self._fetched]
+        if absent:
+            for frame in self._clip.frames(FrameRange(min(absent), max(absent) + 1)):
+                if frame.index in absent:
                     crop = planes.crop(frame.samples, self._clip.info.layout, wide)
-                    hidden = self._hidden(frame.index, wide)
-                    out.append(FarFrame(frame.index, crop, hidden, self._between(direct, box, wide)))
+                    self._fetched[frame.index, wide] = self._picture(frame), crop
+        for f in frames:
+            picture, crop = self._fetched[f, wide]
+            direct = register(here, picture, way)
+            if direct is not None:
+                out.append(FarFrame(f, crop, self._hidden(f, wide), self._between(direct, box, wide)))
+        while len(self._fetched) > MOST_SHOTS * MOST_FAR:
+            self._fetched.popitem(last=False)
         return out
 
     def _probe(self, number: int) -> Picture:
@@ -204,7 +210,7 @@ class ShotPlates:
         return self._probes[number]
 
     def _best(self, ways: dict[int, np.ndarray], box: Box, spots: np.ndarray) -> list[int]:
-        """Frames that together show the most of the wanted spots, (N, 2) px of the region, WANTED times each."""
+        """Frames that show the most of the wanted spots, (N, 2) px of the region, WANTED times each."""
         shown: dict[int, np.ndarray] = {}
         wide = self._wide(box)
         for f, way in ways.items():
@@ -218,13 +224,13 @@ class ShotPlates:
         times = np.zeros(len(spots))
         most = min(MOST_FAR, MOST_SAMPLES // (wide[2] * wide[3]))
         while len(chosen) < most and shown:
-            gains = {
-                f: (seen & (times < WANTED)).sum() + 0.5 * (seen & (times < WANTED + 1)).sum()
-                for f, seen in shown.items()
-            }
-            f = max(gains, key=lambda f: gains[f])
-            if gains[f] < LEAST_NEW * len(spots):
+            gains = {f: (seen & (times < WANTED)).mean() for f, seen in shown.items()}
+            best = max(gains.values())
+            if best < LEAST_NEW:
                 break
+            # Far from each other in time, so that who stands still in one does not witness for himself.
+            near = [f for f, gain in gains.items() if gain >= ABOUT * best]
+            f = max(near, key=lambda f: min((abs(f - other) for other in chosen), default=0))
             times += shown.pop(f)
             chosen.append(f)
         return chosen
