@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -133,15 +133,19 @@ def make(
     crf: int = 18,
     audio: bool = False,
     keep: bool = True,
+    pictures: Iterable[np.ndarray] | None = None,
     **motion,
 ) -> Synthetic:
-    """Writes an H.264 clip (4:2:0) of a scene with overlays burnt in; without `keep` the truth is not held."""
+    """Writes an H.264 clip (4:2:0) of a scene, or of `pictures`, with overlays burnt in.
+
+    Without `keep` the truth is not held.
+    """
     truth = Synthetic(path, [], [], overlays)
     with av.open(str(path), "w") as box:
         stream = box.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         sound = box.add_stream("aac", rate=48000, layout="mono") if audio else None
-        for t, picture in enumerate(scene(count, size, **motion)):
+        for t, picture in enumerate(pictures or scene(count, size, **motion)):
             burnt, mask = burn(picture, overlays, t)
             if keep:
                 truth.clean.append(picture)

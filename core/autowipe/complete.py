@@ -10,9 +10,10 @@ from functools import cache
 import cv2
 import numpy as np
 
-from .completers import borrow, network
+from .completers import borrow, network, plate
 from .completers.borrow import NOWHERE, Places
 from .completers.fill import fill
+from .completers.plate import Far
 from .flow import Motion, follow
 from .hole import Hole, Part, hole_of, shrink
 from .job import COMPLETERS
@@ -30,6 +31,11 @@ COVERED = 0.02  # a matte below this changes 8-bit samples by less than their ro
 NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
 SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
 WORKERS = 2  # frames worked on at a time: more gain little, as each holds the interpreter for a good part
+FEWEST_MISSING, LEAST_MISSING = 64, 0.03  # pixels of a frame that are never seen, and their share, from which
+# they are looked for beyond the window
+ASKED = 6  # frames of a window for which that is done
+MISSES = 1  # of them, for which nothing is found, before it is given up
+MOST_FAR = 8_000_000  # px of frames beyond the window that are held
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
 
@@ -56,11 +62,11 @@ def complete(
     if not any(cover is not None for cover in scene.covers):
         return iter(())
     keyframes = KEYFRAMES[quality] if "invent" in completers else 0
-    seen, invented = _places(scene, crops, keyframes, device, borrows="borrow" in completers)
+    seen, beyond, invented = _places(scene, crops, keyframes, device, borrows="borrow" in completers)
     todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.covers[t] is not None]
 
     def matched(t: int) -> Plate:
-        return _match(scene, crops, t, seen[t], invented[t])
+        return _match(scene, crops, t, seen[t], beyond[t], invented[t])
 
     return _workers().map(matched, todo)
 
@@ -83,6 +89,7 @@ class _Scene:
     opaque: list[np.ndarray | None]  # (H, W) bool: of it, what nothing is known of; None where nothing is
     seen: np.ndarray  # (T, H, W) bool: may be borrowed
     steep: list[np.ndarray | None]  # of each frame with a hole the luma's slopes around it
+    far: Far | None = None  # frames beyond the window, where they were asked for
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -178,26 +185,28 @@ def _beneath_at(crops: Crops, t: int, i: int, at: np.ndarray) -> tuple[np.ndarra
 
 def _places(
     scene: _Scene, crops: Crops, keyframes: int, device: str, *, borrows: bool
-) -> tuple[list[list[Places]], list[list[Places]]]:
-    """Of each frame the places to take its hidden pixels from: where they are seen, and where they are invented.
+) -> tuple[list[list[Places]], list[list[Places]], list[list[Places]]]:
+    """Of each frame the places to take its hidden pixels from: where they are seen, in the window and then beyond it,
+    and where they are invented.
 
     Each before and after. Where two surfaces move differently, the motion of each tells where a pixel is seen.
     """
     none: list[list[Places]] = [[] for _ in crops.frames]
     if not any(hole is not None for hole in scene.holes):
-        return none, none
+        return none, none, none
     if not borrows and not keyframes:
-        return none, none
+        return none, none, none
     nothing = np.zeros(scene.shape, bool)
     lumas = [cv2.convertScaleAbs(luma) for luma in scene.volumes[0]]
     opaque = [nothing if mask is None else mask for mask in scene.opaque]
     run = _workers().map
     motion = follow(lumas, opaque, run, [hole is not None for hole in scene.holes])
-    seen = none
+    seen = beyond = none
     if borrows:
         ways = [_both_ways(scene, scene.seen, way) for way in (motion, *layers(lumas, opaque, run))]
         seen = [[one for way in frame for one in way] for frame in zip(*ways, strict=True)]
-    return seen, _invent(scene, crops, motion, seen, keyframes, device)
+        beyond = _beyond(scene, crops, motion, seen)
+    return seen, beyond, _invent(scene, crops, motion, seen, beyond, keyframes, device)
 
 
 def _both_ways(scene: _Scene, seen: np.ndarray, motion: Motion) -> list[list[Places]]:
@@ -210,15 +219,62 @@ def _both_ways(scene: _Scene, seen: np.ndarray, motion: Motion) -> list[list[Pla
     return [[places for places in frame if places is not None] for frame in both]
 
 
+def _beyond(scene: _Scene, crops: Crops, motion: Motion, seen: list[list[Places]]) -> list[list[Places]]:
+    """For each frame the places beyond the window of what is never seen in it."""
+    none: list[list[Places]] = [[] for _ in seen]
+    if crops.beyond is None:
+        return none
+    missing = _missing(scene, seen)
+    most = max(int(mask.sum()) for mask in missing)
+    hidden = max((int(mask.sum()) for mask in scene.opaque if mask is not None), default=0)
+    if most < max(FEWEST_MISSING, LEAST_MISSING * hidden):
+        return none
+    step = crops.beyond.step
+    asked = [t for t, frame in enumerate(crops.frames) if frame % step == 0 and missing[t].sum() > most / 2]
+    known: dict[int, Places] = {}
+    misses = 0
+    for t in asked[len(asked) // (2 * ASKED) :: max(1, len(asked) // ASKED)][:ASKED]:
+        frames, hole = crops.beyond.find(crops.frames[t], missing[t]), scene.holes[t]
+        misses += not frames
+        if frames and hole is not None:
+            far, ways = plate.far_of(frames, crops.layout), [frame.way for frame in frames]
+            places = plate.find(scene.volumes[0][t], hole, hole.parts[0, 0], missing[t], far, ways)
+            if (places.frame != NOWHERE).any():
+                scene.far, known[t] = plate.joined(scene.far, far, places)
+        if misses > MISSES or (scene.far is not None and scene.far.seen.size > MOST_FAR):
+            break
+    if scene.far is None:
+        return none
+
+    def carry(onwards: bool) -> list[Places | None]:
+        assert scene.far is not None
+        lumas = scene.volumes[0]
+        return plate.carry(known, lumas, scene.steep, scene.seen, scene.holes, motion, scene.far, onwards=onwards)
+
+    both = zip(*_workers().map(carry, (False, True)), strict=True)
+    return [[places for places in frame if places is not None] for frame in both]
+
+
+def _missing(scene: _Scene, *places: list[list[Places]]) -> list[np.ndarray]:
+    """Of each frame, (H, W) bool, what nothing is known of and none of `places` leads to."""
+    nothing = np.zeros(scene.shape, bool)
+    return [
+        nothing if hole is None or opaque is None else _nowhere(opaque, hole, [one for way in offers for one in way])
+        for hole, opaque, *offers in zip(scene.holes, scene.opaque, *places, strict=True)
+    ]
+
+
 def _invent(
-    scene: _Scene, crops: Crops, motion: Motion, places: list[list[Places]], keyframes: int, device: str
+    scene: _Scene,
+    crops: Crops,
+    motion: Motion,
+    places: list[list[Places]],
+    beyond: list[list[Places]],
+    keyframes: int,
+    device: str,
 ) -> list[list[Places]]:
     """Fills what was never seen in a few keyframes, which the others then borrow from: a filling that moves along."""
-    nothing = np.zeros(scene.shape, bool)
-    missing = [
-        nothing if hole is None or opaque is None else _nowhere(opaque, hole, offers)
-        for hole, opaque, offers in zip(scene.holes, scene.opaque, places, strict=True)
-    ]
+    missing = _missing(scene, places, beyond)
     seen = scene.seen.copy() if any(mask.any() for mask in missing) else scene.seen
     invented: list[list[Places]] = [[] for _ in places]
     for _ in range(keyframes):
@@ -226,7 +282,7 @@ def _invent(
         if not left.any():
             break
         key = _keyframe(left)
-        _fill(scene, crops, key, missing[key], places[key], invented[key], device)
+        _fill(scene, crops, key, missing[key], (places[key], beyond[key], invented[key]), device)
         seen[key] = True
         invented = _both_ways(scene, seen, motion)
         hole = scene.holes[key]
@@ -260,18 +316,19 @@ def _fill(
     crops: Crops,
     t: int,
     missing: np.ndarray,
-    seen: list[Places],
-    invented: list[Places],
+    places: tuple[list[Places], list[Places], list[Places]],
     device: str,
 ) -> None:
     """Completes a frame in the scene itself: borrows what it can, keeps what was invented before, fills `missing`."""
     hole, opaque, maps = scene.holes[t], scene.opaque[t], crops.unblends[t]
     beneath = invert(to_levels(crops.planes[t], crops.layout), maps, NOISE) if maps and not crops.fading[t] else None
     assert hole is not None and opaque is not None
-    kept = _nowhere(opaque & ~missing, hole, seen)
+    seen, beyond, _ = places
+    unseen = _nowhere(opaque, hole, seen)
+    kept = _nowhere(unseen & ~missing, hole, beyond)
     values, variance = [volume[t].copy() for volume in scene.volumes], np.zeros(scene.shape, np.float32)
-    for i, part, offers in _offers(scene, crops, t, seen, invented):
-        _only(offers[1 + len(seen) : 1 + len(seen) + len(invented)], kept, scene.shifts[i], part)
+    for i, part, offers in _offers(scene, crops, t, *places):
+        _only_there(offers, places, (unseen, kept), scene.shifts[i], part)
         value, expected = fuse(offers)
         values[i].ravel()[part.at] = value
         if i == 0:
@@ -291,6 +348,20 @@ def _fill(
         volume[t] = np.where(part_of, new, value)
 
 
+def _only_there(
+    offers: list[Candidate],
+    places: tuple[list[Places], list[Places], list[Places]],
+    masks: tuple[np.ndarray, np.ndarray],
+    shift: tuple[int, int],
+    part: Part,
+) -> None:
+    """Lets what lies beyond the window, and what was invented, say something in the masks (H, W) only; in place."""
+    first = 1 + len(places[0])
+    for group, mask in zip(places[1:], masks, strict=True):
+        _only(offers[first : first + len(group)], mask, shift, part)
+        first += len(group)
+
+
 def _only(offers: Sequence[Candidate], mask: np.ndarray, shift: tuple[int, int], part: Part) -> None:
     """Lets candidates say something only where the mask (H, W) at luma size is True; in place."""
     if offers:
@@ -300,7 +371,7 @@ def _only(offers: Sequence[Candidate], mask: np.ndarray, shift: tuple[int, int],
 
 
 def _offers(
-    scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: list[Places]
+    scene: _Scene, crops: Crops, t: int, seen: list[Places], beyond: list[Places], invented: list[Places]
 ) -> Iterator[tuple[int, Part, list[Candidate]]]:
     """For each plane its hidden samples in a frame, and all ways to complete them.
 
@@ -310,19 +381,21 @@ def _offers(
     assert hole is not None
     for shift, planes in scene.kin().items():
         part, volumes = hole.parts[shift], [scene.volumes[i] for i in planes]
-        places = (*seen, *invented)
         pictures = [volume[t] for volume in volumes]
-        # plane by plane, all that is borrowed
-        taken = _by_plane([borrow.take(volumes, one, part) for one in places])
-        rings = _by_plane([borrow.ring(volumes, one, hole, part, scene.seen) for one in places])
-        around = [one for picture in pictures for one in [np.take(picture, part.ring)] * len(places)]
-        matched = match(taken, around, rings, part)
+        taken = [borrow.take(volumes, one, part) for one in (*seen, *invented)]
+        rings = [borrow.ring(volumes, one, hole, part, scene.seen) for one in (*seen, *invented)]
+        if beyond and scene.far is not None:
+            far = [scene.far.volumes[i] for i in planes]
+            taken[len(seen) : len(seen)] = [borrow.take(far, one, part) for one in beyond]
+            rings[len(seen) : len(seen)] = [borrow.ring(far, one, hole, part, scene.far.seen) for one in beyond]
+        around = [one for picture in pictures for one in [np.take(picture, part.ring)] * len(taken)]
+        matched = match(_by_plane(taken), around, _by_plane(rings), part)
         for k, (i, picture) in enumerate(zip(planes, pictures, strict=True)):
             smooth = picture
             if maps is not None:  # the picture itself holds what was un-blended
                 smooth = picture.copy()
                 (smooth[part.box],) = spread([picture[part.box]], ~part.mask)
-            offers = [spatial(smooth, part), *matched[k * len(places) : (k + 1) * len(places)]]
+            offers = [spatial(smooth, part), *matched[k * len(taken) : (k + 1) * len(taken)]]
             if len(seen) > 2:
                 borrowed = offers[1 : 1 + len(seen)]
                 compete(list(zip(borrowed[::2], borrowed[1::2], strict=True)), part)
@@ -340,7 +413,9 @@ def _by_plane(borrowed: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
     return [one for plane in zip(*borrowed, strict=True) for one in plane]
 
 
-def _match(scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: list[Places]) -> Plate:
+def _match(
+    scene: _Scene, crops: Crops, t: int, seen: list[Places], beyond: list[Places], invented: list[Places]
+) -> Plate:
     """The plate of a frame: of what each way offers, as much as its expected error allows."""
     cover, masks, hole = scene.covers[t], scene.masks[t], scene.holes[t]
     assert cover is not None and masks is not None
@@ -349,11 +424,16 @@ def _match(scene: _Scene, crops: Crops, t: int, seen: list[Places], invented: li
     if hole is not None:
         parts = [part.copy() for part in parts]
         opaque = scene.opaque[t]
-        missing = np.zeros_like(cover) if opaque is None else _nowhere(opaque, hole, seen)
+        unseen = np.zeros_like(cover) if opaque is None else _nowhere(opaque, hole, seen)
+        beyond = beyond if unseen.any() else []
+        missing = _nowhere(unseen, hole, beyond)
         invented = invented if missing.any() else []
-        labels = np.array([INVENTED, *[BORROWED] * len(seen), *[INVENTED] * len(invented), UNBLENDED], np.uint8)
-        for i, part, offers in _offers(scene, crops, t, seen, invented):
-            _only(offers[1 + len(seen) : 1 + len(seen) + len(invented)], missing, scene.shifts[i], part)
+        labels = np.array(
+            [INVENTED, *[BORROWED] * (len(seen) + len(beyond)), *[INVENTED] * len(invented), UNBLENDED], np.uint8
+        )
+        places = seen, beyond, invented
+        for i, part, offers in _offers(scene, crops, t, *places):
+            _only_there(offers, places, (unseen, missing), scene.shifts[i], part)
             parts[i].ravel()[part.at], _ = fuse(offers)
             if i == 0:
                 provenance.ravel()[part.at] = labels[surest(offers)]

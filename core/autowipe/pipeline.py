@@ -32,12 +32,13 @@ from .plate import Plate
 from .protocol import Message, OverlayFound, PlanSize, Progress, Result, Send, Warned
 from .resume import WorkFolder
 from .segments import disk_fault
+from .shotplates import ShotPlates
 from .shots import ShotFinder
 from .sidefiles import SideFiles
 from .textsearch import TextSearch
 from .timing import FrameRange, Window
 from .trial import settled
-from .windows import ahead, plates_of, windows_of
+from .windows import ahead, plates_of, ring_of, windows_of
 
 log = logging.getLogger(__name__)
 
@@ -298,7 +299,10 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
         parts.check(job, ends, whole)
         todo = [window for window in every if first < window.core.stop <= here.stop]
         is_own = not job.plan and not job.matte_in
-        made = plates_of(todo, mattes, clip, job.quality, job.completers, as_perceived=is_own, device=job.device)
+        beyond = ShotPlates(clip, mattes, plan.shots, ring_of(info))
+        made = plates_of(
+            todo, mattes, clip, job.quality, job.completers, as_perceived=is_own, device=job.device, beyond=beyond
+        )
         with closing(ahead(made)) as plates:
             _wipe(todo, ends, plates, clip, here, out, side, run)
         if job.part:

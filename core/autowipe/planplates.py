@@ -24,8 +24,9 @@ from .matte import Mattes
 from .plan import Plan
 from .planfile import read_plan
 from .plate import UNBLENDED, UNTOUCHED, Plate
+from .shotplates import ShotPlates
 from .timing import FrameRange, Window
-from .windows import plates_of, windows_of
+from .windows import plates_of, ring_of, windows_of
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class PlanPlates:
         )
         self._mattes.check()
         self.windows = windows_of(self.plan, self._mattes, self.info)
+        self._beyond = ShotPlates(self.clip, self._mattes, self.plan.shots, ring_of(self.info))
         self.step = 2 * -(-self.info.layout.width // (2 * SAMPLE_PX))  # even: rows of the upper field
         self._making, self._lock = threading.Lock(), threading.Lock()
         self._held: OrderedDict[int, dict[int, Frame]] = OrderedDict()  # window: frame: what was made
@@ -130,7 +132,7 @@ class PlanPlates:
 
     def _make(self, window: Window) -> dict[int, Frame]:
         by_frame: dict[int, list[Plate]] = {}
-        for plates in plates_of([window], self._mattes, self.clip, "normal"):
+        for plates in plates_of([window], self._mattes, self.clip, "normal", beyond=self._beyond):
             for plate in plates:
                 by_frame.setdefault(plate.frame, []).append(plate)
         made = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,25 @@ class Crops:
     mattes: list[np.ndarray | None]  # (H, W) float32 0..1 over the box at luma size; None where no overlay is visible
     unblends: list[Unblend | None]  # over the whole box; transmission 1 away from overlays; None where all is opaque
     fading: list[bool]  # True where an overlay is coming or going, so that `unblends` does not hold
+    beyond: Beyond | None = None  # where to look for what none of these frames shows
+
+
+@dataclass
+class Beyond:
+    """The way from some crops to frames beyond them."""
+
+    step: int  # frames whose numbers are multiples of it may be asked for
+    find: Callable[[int, np.ndarray], list[FarFrame]]  # frames that show what is wanted, (H, W) bool, of a frame
+
+
+@dataclass
+class FarFrame:
+    """A frame beyond those of some crops, cut to the same box."""
+
+    frame: int  # source frame
+    planes: list[np.ndarray]  # colour planes over the box, native integers
+    hidden: np.ndarray  # (H, W) bool: may not be borrowed
+    way: np.ndarray  # (3, 3) homography: from px of the box in the frame that it was asked for to px here
 
 
 @dataclass

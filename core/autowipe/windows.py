@@ -6,6 +6,7 @@ import heapq
 import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,7 +18,8 @@ from .job import COMPLETERS, Box
 from .maps import Unblend
 from .matte import Mattes
 from .plan import Plan
-from .plate import Crops, Plate
+from .plate import Beyond, Crops, Plate
+from .shotplates import ShotPlates
 from .timing import FrameRange, Window, windows
 
 MOST_SAMPLES = 40_000_000  # of one region in one window: what completing holds in memory grows with it
@@ -35,10 +37,12 @@ def plates_of(
     completers: tuple[str, ...] = COMPLETERS,
     as_perceived: bool = False,
     device: str = "auto",
+    beyond: ShotPlates | None = None,
 ) -> Iterator[Iterator[Plate]]:
     """The plates of each window, frame by frame. The fields of interlaced material are completed apart, never blended.
 
-    Plates that are not yet taken are made meanwhile.
+    Plates that are not yet taken are made meanwhile. `beyond`: where what no frame of a window shows is
+    looked for.
     """
 
     def completed(crops: Crops, core: FrameRange) -> Iterator[Plate]:
@@ -49,6 +53,9 @@ def plates_of(
         made: list[Iterable[Plate]] = []
         for crops in reader.read(number):
             if clip.info.field_order == "progressive":
+                if beyond is not None:
+                    find = partial(beyond.find, window.span, crops.box)
+                    crops.beyond = Beyond(beyond.step(window.core.start), find)
                 made.append(completed(crops, window.core))
             else:
                 top, bottom = (completed(field, window.core) for field in _fields(crops))

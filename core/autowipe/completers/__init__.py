@@ -1,1 +1,1 @@
-"""The methods that complete a picture, one file each: borrow.py carries seen pixels over, fill.py invents."""
+"""The methods that complete a picture, one file each: borrow.py and plate.py carry what was seen, fill.py invents."""

@@ -64,8 +64,8 @@ def carry(
             continue
         s = t + 1 if onwards else t - 1
         right, down = motion.at(t, s, hole.x, hole.y)
-        out[t] = places = _step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down)
-        _put_right(places, lumas, slope, seen, t, hole)
+        out[t] = places = step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down)
+        put_right(places, lumas, seen, lumas[t], slope, hole)
     return out
 
 
@@ -96,7 +96,7 @@ def take(volumes: Sequence[np.ndarray], places: Places, part: Part) -> list[np.n
             (part.x, part.y), (places.x, places.y), part.offset, map(np.float32, part.step), strict=True
         )
     )
-    return _sample(volumes, frame, x, y, cv2.INTER_CUBIC)
+    return sample(volumes, frame, x, y, cv2.INTER_CUBIC)
 
 
 def ring(volumes: Sequence[np.ndarray], places: Places, hole: Hole, part: Part, seen: np.ndarray) -> list[np.ndarray]:
@@ -104,7 +104,7 @@ def ring(volumes: Sequence[np.ndarray], places: Places, hole: Hole, part: Part, 
     frame, x, y = beside(places, hole, seen, part.of_band)
     own_x, own_y, luma_x, luma_y = part.ring_at
     sx, sy = map(np.float32, part.step)
-    return _sample(volumes, frame, own_x + (x - luma_x) / sx, own_y + (y - luma_y) / sy, cv2.INTER_LINEAR)
+    return sample(volumes, frame, own_x + (x - luma_x) / sx, own_y + (y - luma_y) / sy, cv2.INTER_LINEAR)
 
 
 def beside(
@@ -125,8 +125,11 @@ def beside(
     return np.where(usable, frame, np.int16(NOWHERE)), x, y
 
 
-def _step(beyond: Places | None, there: Hole | None, s: int, seen: np.ndarray, x: np.ndarray, y: np.ndarray) -> Places:
-    """Places of spots that are at (x, y) in the neighbour `s`, given the neighbour's hole and its own places."""
+def step(beyond: Places | None, there: Hole | None, s: int, seen: np.ndarray, x: np.ndarray, y: np.ndarray) -> Places:
+    """Places of spots that are at (x, y) in the neighbour `s`, given the neighbour's hole and its own places.
+
+    `seen`: (H, W) bool, what may be borrowed of the neighbour; it is not named where `s` is NOWHERE.
+    """
     h, w = seen.shape
     # The neighbour's places are taken at its nearest pixel, with the rest of the way added: no mixing of sources.
     ix, iy = np.rint(x), np.rint(y)
@@ -144,17 +147,20 @@ def _step(beyond: Places | None, there: Hole | None, s: int, seen: np.ndarray, x
     return out
 
 
-def _put_right(places: Places, lumas: np.ndarray, slope: np.ndarray, seen: np.ndarray, t: int, hole: Hole) -> None:
-    """Moves the places so that the sources fit what is seen around the hole.
+def put_right(
+    places: Places, lumas: np.ndarray, seen: np.ndarray, luma: np.ndarray, slope: np.ndarray, hole: Hole
+) -> None:
+    """Moves the places so that their sources, in `lumas`, fit what is seen around the hole in `luma` (H, W).
 
-    One Gauss-Newton step of a windowed least-squares match (Lucas and Kanade, 1981) over the band's pixels.
+    One Gauss-Newton step of a windowed least-squares match (Lucas and Kanade, 1981) over the band's pixels; `slope`:
+    the `slopes` of `luma` there.
     """
     frame, x, y = beside(places, hole, seen)
     there = frame != NOWHERE
     if np.count_nonzero(there) < FEWEST:
         return
-    (difference,) = _sample([lumas], frame, x, y, cv2.INTER_LINEAR)
-    difference -= np.take(lumas[t], hole.band)
+    (difference,) = sample([lumas], frame, x, y, cv2.INTER_LINEAR)
+    difference -= np.take(luma, hole.band)
     difference -= np.median(difference[there][::EVERY])  # a change of light is no shift
     difference[~there] = 0
     weight = np.minimum(hole.distance / HALO_PX, 1) / (1 + (difference / OTHER) ** 2) * there
@@ -179,7 +185,7 @@ def _windowed(terms: np.ndarray, hole: Hole) -> Sequence[np.ndarray]:
     return cv2.split(narrow + WIDE_SHARE * wide)
 
 
-def _sample(
+def sample(
     volumes: Sequence[np.ndarray], frame: np.ndarray, x: np.ndarray, y: np.ndarray, how: int
 ) -> list[np.ndarray]:
     """Values of each of `volumes` (T, h, w) float32 at (frame, x, y), each (N,): (N,) float32, NaN where NOWHERE."""

@@ -1,0 +1,77 @@
+"""How one picture's background lies in another: a homography by corners that were followed there and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+MOST_POINTS, APART = 400, 6.0  # corners, and px between them
+QUALITY = 0.003  # of the best corner's, that a corner has
+PATCH = 15  # px: corners are followed by so much around them
+LOST_PX = 0.5  # by which a corner is missed when it is followed back
+SAME_PX = 0.8  # by which a corner's way departs from the picture's
+FEWEST, LEAST_SHARE = 16, 0.4  # corners that go the picture's way, and share of those that were followed
+BETTER = 1.1  # times as many corners follow a model of more freedom that is taken
+LEAST_WIDE = 0.25  # of the picture's width and height, over which these corners spread
+LEAST_SIZE, MOST_SIZE = 0.5, 2.0  # of the other picture against this one
+
+
+MODELS = (  # and the corners from which each is tried
+    (cv2.estimateAffinePartial2D, FEWEST),
+    (cv2.estimateAffine2D, 30),
+    (cv2.findHomography, 80),
+)
+
+
+@dataclass
+class Picture:
+    """A small picture, and where no overlay lies over it."""
+
+    luma: np.ndarray  # (h, w) uint8
+    clear: np.ndarray  # (h, w) bool
+
+    @cached_property
+    def corners(self) -> np.ndarray:
+        """(N, 1, 2) float32 px."""
+        clear = self.clear.astype(np.uint8)
+        spots = cv2.goodFeaturesToTrack(self.luma, MOST_POINTS, QUALITY, APART, mask=clear, blockSize=3)
+        return np.zeros((0, 1, 2), np.float32) if spots is None else spots
+
+
+def register(one: Picture, other: Picture, guess: np.ndarray | None = None) -> np.ndarray | None:
+    """(3, 3) homography from px of `one` to px of `other`; None where they do not surely show the same place.
+
+    `guess`: roughly the same.
+    """
+    h, w = one.luma.shape
+    spots = one.corners
+    if len(spots) < FEWEST:
+        return None
+    start = np.eye(3) if guess is None else guess
+    setting = {"winSize": (PATCH, PATCH), "maxLevel": 3, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
+    first = cv2.perspectiveTransform(spots, start).astype(np.float32)
+    ahead, found, _ = cv2.calcOpticalFlowPyrLK(one.luma, other.luma, spots, first.copy(), **setting)
+    back, again, _ = cv2.calcOpticalFlowPyrLK(other.luma, one.luma, ahead, spots.copy(), **setting)
+    x, y = np.rint(ahead.reshape(-1, 2)).T.astype(int)
+    inside = (x >= 0) & (y >= 0) & (x < w) & (y < h)
+    inside[inside] = other.clear[y[inside], x[inside]]
+    good = (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - spots).reshape(-1, 2).max(1) < LOST_PX) & inside
+    if good.sum() < FEWEST:
+        return None
+    a, b = spots[good].reshape(-1, 2), ahead[good].reshape(-1, 2)
+    way, kept = None, np.zeros(len(a), bool)
+    for fit, fewest in MODELS:
+        if len(a) >= fewest:
+            model, mask = fit(a, b, method=cv2.RANSAC, ransacReprojThreshold=SAME_PX)
+            if model is not None and mask.sum() > BETTER * kept.sum():
+                way, kept = np.vstack([model, [0, 0, 1]])[:3], mask.ravel() > 0
+    if way is None or kept.sum() < max(FEWEST, LEAST_SHARE * len(a)):
+        return None
+    wide = np.ptp(a[kept], axis=0)
+    size = np.sqrt(abs(np.linalg.det(way[:2, :2])))
+    if wide[0] < LEAST_WIDE * w or wide[1] < LEAST_WIDE * h or not LEAST_SIZE < size < MOST_SIZE:
+        return None
+    return way
