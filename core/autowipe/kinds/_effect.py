@@ -19,6 +19,7 @@ ALIKE = 0.45  # correlation of the edges of two appearances from which they are 
 PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two words may share most of their letters
 ALIKE_POWER = 4.0  # times the squared edges of one that the other's have there, at most, to show something as well
 SEEN, SEEN_SMALL = 0.3, 0.4  # correlation of a frame's edges with the template from which it is there; at another size
+GONE = 2  # frames in a row without it, after and before which it is not looked for
 TRACE = 0.15  # the same next to a frame in which it fades
 FULL = 0.92  # of its usual strength
 SCALES = tuple(float(f) for f in 1.07 ** np.arange(-16, 5))  # at which it is looked for as it grows in or leaves
@@ -200,10 +201,12 @@ class Effect:
             (sorted((t for t in lumas if t < core.start), reverse=True), core.start),
             (sorted(t for t in lumas if t >= core.stop), core.stop - 1),
         ):
-            last = moments[inner].scale if inner in moments else 1.0
+            last, absent = moments[inner].scale if inner in moments else 1.0, 0
             for t in frames:
                 moments[t] = template.moment(t, lumas[t], by, last, slack)
-                last = moments[t].scale if is_there(moments[t]) else last
+                last, absent = (moments[t].scale, 0) if is_there(moments[t]) else (last, absent + 1)
+                if absent == GONE:
+                    break
         found = judge(showing, shift, moments)
         if travels:
             return found

@@ -27,7 +27,8 @@ from ._words import WordFinder
 
 STEPS_A_SECOND = 15  # of what travels
 LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
-MOST_TURNING, LARGEST = 2, 0.25  # of those that turn or grow, the longest; of the picture: parallax is larger
+LARGEST = 0.5  # of the picture that the box around what travels takes, which is wider than it: parallax takes more
+MOST_TURNING, LARGEST_TURNING = 2, 0.25  # the same of those that turn or grow, of which the longest are looked at
 SEEN_FOR = 0.5  # of the time in which it was followed as a whole, for what turns or grows to be told by its corners
 LEAST_POSE = np.array([0.06, 4.0])  # size and degrees by which something that stays in its place changes
 MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
@@ -96,9 +97,8 @@ class Finder:
                 for stay in group
             ]
             effects.append(Effect(showings, self._layout, self._scale, shots, may_be_drawn))
-        plain = [replace(travel, poses=None) for travel in self._tracks.travels if not _changes(travel)]
-        largest = LARGEST * self._layout.width * self._layout.height / self._scale**2
-        turning = [t for t in self._tracks.travels if _changes(t) and t.box[2] * t.box[3] <= largest]
+        plain = [replace(t, poses=None) for t in self._tracks.travels if not _changes(t) and self._is_small(t, LARGEST)]
+        turning = [t for t in self._tracks.travels if _changes(t) and self._is_small(t, LARGEST_TURNING)]
         lists = (choose_travels(travels, self._whole, self._rate) for travels in (plain, self._words.travels, turning))
         for travel in all_travels(*lists):
             edges = np.ones(travel.box[:1:-1], bool)
@@ -120,6 +120,10 @@ class Finder:
         self._spans = [FrameRange(max(0, effect.first), effect.last) for effect in effects]
         return [self._place]
 
+    def _is_small(self, travel: Travel, share: float) -> bool:
+        """Whether its box takes no more than such a share of the picture."""
+        return travel.box[2] * travel.box[3] * self._scale**2 <= share * self._layout.width * self._layout.height
+
     def wants(self, frame: int) -> bool:
         return any(frame in span for span in self._spans)
 
@@ -129,9 +133,10 @@ class Finder:
         for effect in self._effects:
             effect.add(frame, crops[0], self._place)
         for effect in [e for e in self._effects if e.last <= frame + 1]:
-            if effect in self._effects:  # else its lane has turned out to be of the scene
-                self._effects.remove(effect)
-                self._settle(effect)
+            self._effects.remove(effect)
+            self._settle(effect)
+        for band in {id(band): band for band in self._bands.values() if band.is_hopeless}.values():
+            self._drop(band)
         while sum(effect.held for effect in self._effects) > self._most_held:
             self._settle(max(self._effects, key=lambda effect: effect.held).part())
 
@@ -147,16 +152,18 @@ class Finder:
         if band is not None:
             if band.add(effect.settle()):
                 self._passing += band.finish(_read)
-            elif band.is_hopeless:
-                gone = {key for key, other in self._bands.items() if other is band}
-                self._effects = [other for other in self._effects if id(other) not in gone]
-                self._coming = [other for other in self._coming if id(other) not in gone]
-                self._bands = {key: other for key, other in self._bands.items() if other is not band}
             return
         for settled in effect.settle():
             find = to_found(settled, self._layout, self._whole) if is_overlay(settled) else None
             if find is not None:
                 self._found.append(find)
+
+    def _drop(self, band: Band) -> None:
+        """What passes through a lane has turned out to be of the scene."""
+        gone = {key for key, other in self._bands.items() if other is band}
+        self._effects = [effect for effect in self._effects if id(effect) not in gone]
+        self._coming = [effect for effect in self._coming if id(effect) not in gone]
+        self._bands = {key: other for key, other in self._bands.items() if key not in gone}
 
 
 def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, rate: float) -> list[Stay]:
