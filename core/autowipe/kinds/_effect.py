@@ -87,7 +87,8 @@ class Effect:
         shots: tuple[FrameRange, ...],
         may_be_drawn: Judge = lambda *_: True,
     ) -> None:
-        """`may_be_drawn`: told from the looks alone; what may not be is not looked into any further."""
+        """`may_be_drawn`: told from the looks alone, then from when and where it is there as well; what may not be is
+        not looked into any further."""
         self.showings, self._may_be_drawn = showings, may_be_drawn
         self._picture, self._scale, self._shots = picture, scale, shots
         self.first = min(showing.first for showing in showings)
@@ -157,6 +158,13 @@ class Effect:
         template = Template.shrunk(look.slope, lines, ref.views.shape)
         near = cv2.dilate(lines.astype(np.uint8), disc(3)) > 0
         appearances = [self._appearance(showing, shift, template, near) for showing, _, shift in alike]
+        evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
+        if isinstance(ref, Travelling):
+            evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
+            if ref.sighting.poses is not None:
+                evidence["turns, degrees"] = float(np.ptp(list(appearances[0].turns.values())))
+        if not self._may_be_drawn(evidence, isinstance(ref, Travelling)):
+            return None
         reach = max(3, round(0.012 * self._picture.width))
         lines, covered = find_cover(look, edges, reach, self._scale)
         covered &= lines | ~moves(look, edges, reach, self._scale)
@@ -165,11 +173,6 @@ class Effect:
         covered = covered & own
         if is_all:
             covered |= connected(own, lines)
-        evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
-        if isinstance(ref, Travelling):
-            evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
-            if ref.sighting.poses is not None:
-                evidence["turns, degrees"] = float(np.ptp(list(appearances[0].turns.values())))
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
         parts = {part.range: grown(_part.cover(covered, part)) for a in appearances for part in a.parts}
         return Settled(ref.box, grown(covered), parts, appearances, evidence, picture)

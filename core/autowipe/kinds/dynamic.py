@@ -247,11 +247,17 @@ def _is_along(travel: Travel, other: Travel) -> bool:
 
 
 def may_be_drawn(evidence: dict[str, float | str], travels: bool) -> bool:
-    """Whether the looks at a thing leave it open that it is an overlay."""
+    """Whether what is known of a thing so far leaves it open that it is an overlay."""
     e = {name: float(value) for name, value in evidence.items()}
     sharp, locked = (CARRIED_SHARP, CARRIED_LOCKED) if travels else (AGAIN_SHARP, AGAIN_LOCKED)
     is_thing = e["edge pixels"] >= LEAST_EDGES and e["one direction"] <= ONE_WAY
-    return is_thing and e["edge sharpness"] >= sharp and e["edge lock"] >= locked
+    if not is_thing or e["edge sharpness"] < sharp or e["edge lock"] < locked:
+        return False
+    if "turns, degrees" in e:
+        return e["edge sharpness"] >= TURNED_SHARP
+    if "travels, px" in e:
+        return e["travels, px"] >= LEAST_WAY  # else letters of a subtitle whose corners were taken for others
+    return travels or e.get("pops", POPS) >= POPS
 
 
 def is_overlay(settled: Settled) -> bool:
@@ -261,7 +267,7 @@ def is_overlay(settled: Settled) -> bool:
         return is_carried(settled)
     apart = np.hypot(*np.ptp([a.corners[a.range.start] for a in settled.appearances], axis=0))
     again = apart >= ELSEWHERE * max(settled.box[2:])
-    if not may_be_drawn(settled.evidence, False) or e["pops"] < POPS:
+    if not may_be_drawn(settled.evidence, False):
         return False
     if e["edge sharpness"] < (AGAIN_SHARP if again else SHARP) or e["edge lock"] < (AGAIN_LOCKED if again else LOCKED):
         return False
@@ -273,11 +279,6 @@ def is_carried(settled: Settled) -> bool:
     if not may_be_drawn(settled.evidence, True):
         return False
     e = {name: float(value) for name, value in settled.evidence.items()}
-    if "turns, degrees" in e:
-        if e["edge sharpness"] < TURNED_SHARP:
-            return False
-    elif e["travels, px"] < LEAST_WAY:
-        return False  # looked at closely it stands still: letters of a subtitle whose corners were taken for others
     is_sure = e["edge sharpness"] >= SURE_SHARP and e["edge lock"] >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES
     return is_sure or _read(settled.picture)[1] >= SURE_READ
 
