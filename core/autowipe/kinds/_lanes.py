@@ -226,9 +226,8 @@ class Band:
             return True
         pieces = [effect.showings[0] for effect in self.effects]
         failed = sum(piece.is_hopeless for piece in pieces)
-        return (
-            failed >= LEAST_PIECES and failed > FAILED * sum(piece.count >= TRIED for piece in pieces) - FAILED * failed
-        )
+        passed = sum(piece.count >= TRIED and not piece.is_hopeless for piece in pieces)
+        return failed >= max(LEAST_PIECES, FAILED * passed + 1)
 
     def _way(self, start: int, stop: int) -> dict[int, np.ndarray]:
         """(2,) source px that the strip has gone by each frame, from 0 in the first: as most of its pieces go."""

@@ -20,8 +20,9 @@ KEPT = 8  # of these are kept, to be looked at together with those of its other 
 GROWING = 3  # frames in which it may still grow or fade after it was seen first, and half as many before it is gone
 AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may grow, fade, or lose a part
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
-TRIED, HOPELESS = 6, 0.4  # samples after which it is judged first, and the sharpness that it needs then
-TURNED_HOPELESS = 0.5  # of what turns or grows, which costs more to follow
+TRIED = 6  # samples for which it is on trial
+HOPELESS = {3: 0.36, TRIED: 0.4, 12: 0.45}  # by samples, sharpness below which it is the scene's: marks have 0.6 and up
+TURNED_MORE = 0.1  # that what turns or grows needs, which costs more to follow
 TURN_STEP, SIZE_STEP = 0.7, 0.012  # degrees and share by which what turns and grows is fitted
 FITTED_PX = 60_000  # of a crop at the size at which it is fitted: a larger one tells its place as well when smaller
 REGISTER = 2.0  # analysis px by which two appearances may be placed wrongly against each other
@@ -132,13 +133,13 @@ class Showing:
         if self._sum.count % max(1, SAMPLES // KEPT) == 0 and len(self.kept) < KEPT:
             self.kept.append(part)
         self._sum.add(part)
-        if self._sum.count == TRIED:
-            self._give_up()
+        if self._sum.count in HOPELESS:
+            self._judge(HOPELESS[self._sum.count])
 
-    def _give_up(self) -> None:
-        """Most of what the survey saw belongs to the scene: then nothing more is gathered."""
+    def _judge(self, least: float) -> None:
+        """Where most of what the survey saw belongs to the scene nothing more is gathered. `least`: sharpness."""
         look = self._sum.look()
-        least = HOPELESS if self.sighting.poses is None else TURNED_HOPELESS
+        least += 0 if self.sighting.poses is None else TURNED_MORE
         if sharpness(look, graphic_edges(look, self.seeds)) < least:
             self.is_hopeless = True
             self.kept = []
