@@ -20,7 +20,7 @@ KEPT = 8  # of these are kept, to be looked at together with those of its other 
 GROWING = 3  # frames in which it may still grow or fade after it was seen first, and half as many before it is gone
 AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may grow, fade, or lose a part
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
-TRIED = 6  # samples for which it is on trial
+TRIED = 6  # samples from which it is no longer on trial
 HOPELESS = {3: 0.36, TRIED: 0.4, 12: 0.45}  # by samples, sharpness below which it is the scene's: marks have 0.6 and up
 TURNED_MORE = 0.1  # that what turns or grows needs, which costs more to follow
 TURN_STEP, SIZE_STEP = 0.7, 0.012  # degrees and share by which what turns and grows is fitted
@@ -231,8 +231,7 @@ class Travelling(Showing):
         return size, turn
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
-        is_on_trial = self._sum.count < TRIED
-        if self.start <= frame < self.stop and not self.is_hopeless and (not is_on_trial or self._is_sample(frame)):
+        if self.start <= frame < self.stop and not self.is_hopeless:
             self._fit(frame, crop, place)
         super().add(frame, crop, place)
 
