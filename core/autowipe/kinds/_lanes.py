@@ -19,7 +19,7 @@ from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
 from ._effect import Effect, Settled
-from ._showing import TRIED, Sighting, Travelling, peak
+from ._showing import Sighting, Travelling, peak
 from ._tracks import keys_of, smooth
 
 STRIPES = (8, 16)  # px of half the analysis picture: thickness of the stripes that lie, and of those that stand
@@ -34,7 +34,6 @@ MOST_THICK = (0.3, 0.7)  # of the picture, of a lane that lies, and of one that 
 PIECE, LEAST_PIECE = 1.5, 32  # times the lane's height, and analysis px, that a piece is long
 LEAST_FRAMES = 8  # in which a piece is seen
 LEAST_PIECES = 3
-FAILED = 3  # times as many pieces of the scene as others, from which all of the lane is
 SHARP, LOCKED = 0.55, 0.7  # of drawn pieces, the middle one: 0.77 and 0.87 up; of the scene 0.3 to 0.6, and to 0.65
 ONE_WAY = 0.6  # concentration of the directions of edges
 EVIDENCE = ("edge sharpness", "edge lock", "one direction")
@@ -219,15 +218,10 @@ class Band:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether its pieces are no drawn ones: most of all, whatever those to come are, or nearly all so far."""
+        """Whether most of its pieces are no drawn ones, whatever those to come are."""
         seen = [[float(s.evidence[n]) for n in EVIDENCE] for s in self._settled]
         fails = sum(sharp < SHARP for sharp, _, _ in seen), sum(lock < LOCKED for _, lock, _ in seen)
-        if 2 * max(*fails, sum(one_way > ONE_WAY for _, _, one_way in seen)) > len(self.effects):
-            return True
-        pieces = [effect.showings[0] for effect in self.effects]
-        failed = sum(piece.is_hopeless for piece in pieces)
-        passed = sum(piece.count >= TRIED and not piece.is_hopeless for piece in pieces)
-        return failed >= max(LEAST_PIECES, FAILED * passed + 1)
+        return 2 * max(*fails, sum(one_way > ONE_WAY for _, _, one_way in seen)) > len(self.effects)
 
     def _way(self, start: int, stop: int) -> dict[int, np.ndarray]:
         """(2,) source px that the strip has gone by each frame, from 0 in the first: as most of its pieces go."""
