@@ -132,7 +132,7 @@ def _is_stroke(field: np.ndarray) -> np.ndarray:
 
 def _same(field: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(h, w) bool: where two gradients are the same but for the codec's noise."""
-    return np.asarray(_strength(field - other) <= _strength(field) // CHANGES + NOISE)
+    return np.asarray(CHANGES * (_strength(field - other) - NOISE) <= _strength(field))
 
 
 def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -150,11 +150,15 @@ def _textlike(field: np.ndarray, strokes: np.ndarray, among: np.ndarray | None =
 
     field: (2 n, h, w) int16, the gradients; `among`: blocks that may be.
     """
-    slopes = field.astype(np.float32) * strokes
-    turns = (slopes[::2] * slopes[::2], slopes[1::2] * slopes[1::2], slopes[::2] * slopes[1::2])
+    turns = np.zeros((3, *strokes.shape), np.float32)  # sums of x x, y y and x y
+    for pair in zip(field[::2], field[1::2], strict=True):
+        x, y = ((part * strokes).astype(np.float32) for part in pair)
+        cv2.accumulateSquare(x, turns[0])
+        cv2.accumulateSquare(y, turns[1])
+        cv2.accumulateProduct(x, y, turns[2])
     grid = _grid(strokes.shape)
     xx, yy, xy = (
-        cv2.blur(cv2.resize(turn.sum(0), grid, interpolation=cv2.INTER_AREA), AROUND, borderType=cv2.BORDER_CONSTANT)
+        cv2.blur(cv2.resize(turn, grid, interpolation=cv2.INTER_AREA), AROUND, borderType=cv2.BORDER_CONSTANT)
         for turn in turns
     )
     is_text = (_blocks(strokes) >= STROKES) & ((xx - yy) ** 2 + 4 * xy**2 <= (ONE_WAY * (xx + yy)) ** 2)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import cv2
 import numpy as np
 
 from .. import planes
-from ..evidence import gradients
 from ..job import Box
 from ..maps import Unblend
 from ..planes import Layout, Plane
@@ -50,15 +50,18 @@ class LookSum:
 
     def add(self, crop: list[np.ndarray]) -> None:
         luma, chroma = planes.small(crop, self._layout, self._layout.width)
-        field = gradients(luma, chroma)
+        channels = (luma, *cv2.split(chroma))
         if not self.count:
-            self._sums = [np.zeros(luma.shape, self._precision) for _ in range(3 + 1 + len(field) + 1)]
+            self._sums = [np.zeros(luma.shape, self._precision) for _ in range(3 + 1 + 2 * len(channels) + 1)]
         self.count += 1
-        light = luma.astype(np.float32)
-        parts = field.astype(np.float32) / 8
-        power = np.einsum("ijk,ijk->jk", parts, parts)
-        for total, part in zip(self._sums, (light, *cv2.split(chroma), light * light, *parts, power), strict=True):
-            cv2.accumulate(part, total)
+        for total, channel in zip(self._sums, channels, strict=False):
+            cv2.accumulate(channel, total)
+        cv2.accumulateSquare(luma, self._sums[3])
+        slope = np.empty(luma.shape, np.float32)
+        for total, (channel, axis) in zip(self._sums[4:-1], product(channels, ((1, 0), (0, 1))), strict=True):
+            cv2.Sobel(channel, cv2.CV_32F, *axis, dst=slope, ksize=3, scale=1 / 8)
+            cv2.accumulate(slope, total)
+            cv2.accumulateSquare(slope, self._sums[-1])
 
     def close(self) -> None:
         """No more crops will come: keeps only the look, and that at half precision."""

@@ -19,6 +19,7 @@ ALIKE = 0.45  # correlation of the edges of two appearances from which they are 
 PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two words may share most of their letters
 ALIKE_POWER = 4.0  # times the squared edges of one that the other's have there, at most, to show something as well
 SEEN, SEEN_SMALL = 0.3, 0.4  # correlation of a frame's edges with the template from which it is there; at another size
+GONE = 2  # frames in a row without it, after and before which it is not looked for
 TRACE = 0.15  # the same next to a frame in which it fades
 FULL = 0.92  # of its usual strength
 SCALES = tuple(float(f) for f in 1.07 ** np.arange(-16, 5))  # at which it is looked for as it grows in or leaves
@@ -86,7 +87,8 @@ class Effect:
         shots: tuple[FrameRange, ...],
         may_be_drawn: Judge = lambda *_: True,
     ) -> None:
-        """`may_be_drawn`: told from the looks alone; what may not be is not looked into any further."""
+        """`may_be_drawn`: told from the looks alone, then from when and where it is there as well; what may not be is
+        not looked into any further."""
         self.showings, self._may_be_drawn = showings, may_be_drawn
         self._picture, self._scale, self._shots = picture, scale, shots
         self.first = min(showing.first for showing in showings)
@@ -156,6 +158,13 @@ class Effect:
         template = Template.shrunk(look.slope, lines, ref.views.shape)
         near = cv2.dilate(lines.astype(np.uint8), disc(3)) > 0
         appearances = [self._appearance(showing, shift, template, near) for showing, _, shift in alike]
+        evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
+        if isinstance(ref, Travelling):
+            evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
+            if ref.sighting.poses is not None:
+                evidence["turns, degrees"] = float(np.ptp(list(appearances[0].turns.values())))
+        if not self._may_be_drawn(evidence, isinstance(ref, Travelling)):
+            return None
         reach = max(3, round(0.012 * self._picture.width))
         lines, covered = find_cover(look, edges, reach, self._scale)
         covered &= lines | ~moves(look, edges, reach, self._scale)
@@ -164,11 +173,6 @@ class Effect:
         covered = covered & own
         if is_all:
             covered |= connected(own, lines)
-        evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
-        if isinstance(ref, Travelling):
-            evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
-            if ref.sighting.poses is not None:
-                evidence["turns, degrees"] = float(np.ptp(list(appearances[0].turns.values())))
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
         parts = {part.range: grown(_part.cover(covered, part)) for a in appearances for part in a.parts}
         return Settled(ref.box, grown(covered), parts, appearances, evidence, picture)
@@ -200,10 +204,12 @@ class Effect:
             (sorted((t for t in lumas if t < core.start), reverse=True), core.start),
             (sorted(t for t in lumas if t >= core.stop), core.stop - 1),
         ):
-            last = moments[inner].scale if inner in moments else 1.0
+            last, absent = moments[inner].scale if inner in moments else 1.0, 0
             for t in frames:
                 moments[t] = template.moment(t, lumas[t], by, last, slack)
-                last = moments[t].scale if is_there(moments[t]) else last
+                last, absent = (moments[t].scale, 0) if is_there(moments[t]) else (last, absent + 1)
+                if absent == GONE:
+                    break
         found = judge(showing, shift, moments)
         if travels:
             return found

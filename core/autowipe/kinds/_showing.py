@@ -20,8 +20,9 @@ KEPT = 8  # of these are kept, to be looked at together with those of its other 
 GROWING = 3  # frames in which it may still grow or fade after it was seen first, and half as many before it is gone
 AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may grow, fade, or lose a part
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
-TRIED, HOPELESS = 6, 0.4  # samples after which it is judged first, and the sharpness that it needs then
-TURNED_HOPELESS = 0.5  # of what turns or grows, which costs more to follow
+TRIED = 6  # samples from which it is no longer on trial
+HOPELESS = {3: 0.36, TRIED: 0.4, 12: 0.45}  # by samples, sharpness below which it is the scene's: marks have 0.6 and up
+TURNED_MORE = 0.1  # that what turns or grows needs, which costs more to follow
 TURN_STEP, SIZE_STEP = 0.7, 0.012  # degrees and share by which what turns and grows is fitted
 FITTED_PX = 60_000  # of a crop at the size at which it is fitted: a larger one tells its place as well when smaller
 REGISTER = 2.0  # analysis px by which two appearances may be placed wrongly against each other
@@ -108,34 +109,37 @@ class Showing:
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         """`crop`: planes over `place`."""
-        if self.first <= frame < self.last and not self.is_hopeless and self._is_wanted(frame):
+        if self.is_hopeless or not self.first <= frame < self.last:
+            return
+        if not self.start + self._around <= frame < self.stop - self._around:
+            seen = self._view(frame, crop, place)
+            if seen is not None:
+                self.views.add(frame, seen, frame < self.start + self._around)
+        if self._is_sample(frame):
             part = self._cut(frame, crop, place)
             if part is not None:
-                self._take(frame, part)
-
-    def _is_wanted(self, frame: int) -> bool:
-        """Whether a frame is looked at closely, or is near an end."""
-        return not self.start + self._around <= frame < self.stop - self._around or self._is_sample(frame)
+                self._take(part)
 
     def _is_sample(self, frame: int) -> bool:
+        """Whether a frame is looked at closely."""
         return frame in self._settled[:: self._step]
 
-    def _take(self, frame: int, part: list[np.ndarray]) -> None:
-        """`part`: planes over its box in a frame that is wanted."""
-        is_early = frame < self.start + self._around
-        if is_early or frame >= self.stop - self._around:
-            self.views.add(frame, part, is_early)
-        if self._is_sample(frame):
-            if self._sum.count % max(1, SAMPLES // KEPT) == 0 and len(self.kept) < KEPT:
-                self.kept.append(part)
-            self._sum.add(part)
-            if self._sum.count == TRIED:
-                self._give_up()
+    def _view(self, frame: int, crop: list[np.ndarray], place: Box) -> list[np.ndarray] | None:
+        """What its views keep of a frame near an end."""
+        return self._cut(frame, crop, place)
 
-    def _give_up(self) -> None:
-        """Most of what the survey saw belongs to the scene: then nothing more is gathered."""
+    def _take(self, part: list[np.ndarray]) -> None:
+        """`part`: planes over its box in a frame that is looked at closely."""
+        if self._sum.count % max(1, SAMPLES // KEPT) == 0 and len(self.kept) < KEPT:
+            self.kept.append(part)
+        self._sum.add(part)
+        if self._sum.count in HOPELESS:
+            self._judge(HOPELESS[self._sum.count])
+
+    def _judge(self, least: float) -> None:
+        """Where most of what the survey saw belongs to the scene nothing more is gathered. `least`: sharpness."""
         look = self._sum.look()
-        least = HOPELESS if self.sighting.poses is None else TURNED_HOPELESS
+        least += 0 if self.sighting.poses is None else TURNED_MORE
         if sharpness(look, graphic_edges(look, self.seeds)) < least:
             self.is_hopeless = True
             self.kept = []
@@ -203,6 +207,7 @@ class Travelling(Showing):
         self._posed: dict[int, tuple[float, float]] = {}
         self._field = np.zeros((2, 0, 0), np.float32)
         self._fitted = 0
+        self._fit_by = None if layout.is_rgb else 1  # planes
         self._reduced = max(1, round(np.sqrt(self.box[2] * self.box[3] / FITTED_PX)))  # times smaller
 
     def place(self, frame: int) -> tuple[float, float]:
@@ -227,39 +232,38 @@ class Travelling(Showing):
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         if self.start <= frame < self.stop and not self.is_hopeless:
-            part = self._fit(frame, crop, place)
-            if part is not None:
-                self._take(frame, part)
-        else:
-            super().add(frame, crop, place)
+            self._fit(frame, crop, place)
+        super().add(frame, crop, place)
 
-    def _fit(self, frame: int, crop: list[np.ndarray], place: Box) -> list[np.ndarray] | None:
-        """Finds where it is in a frame, and cuts that out if the frame is wanted."""
+    def _view(self, frame: int, crop: list[np.ndarray], place: Box) -> list[np.ndarray] | None:
         x, y = self.place(frame)
-        fit_by = None if self.layout.is_rgb else 1
+        at = (float(round(x)), float(round(y))) if self.views.step > 1 else (x, y)
+        return self._cut(frame, crop, place, self._fit_by, at)
+
+    def _fit(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
+        """Finds where it is in a frame."""
+        near = self.place(frame)
+        if self._fitted and self._reduced > 1 and self.sighting.poses is None:
+            near = (float(round(near[0])), float(round(near[1])))  # a whole px is little there, and cut at once
+        only = self._cut(frame, crop, place, self._fit_by, near)
+        if only is None:
+            return
+        field = self._slopes(only)
+        dx = dy = 0.0
         if self._fitted:
-            is_plain = self._reduced > 1 and self.sighting.poses is None  # a whole px is little there, and cut at once
-            near = (float(round(x)), float(round(y))) if is_plain else (x, y)
-            only = self._cut(frame, crop, place, fit_by, near)
-            if only is None:
-                return None
             radius = max(3, round(self.SLACK * self._scale / self._reduced / (1 if self._fitted < 4 else 2)))
-            dx, dy, *_ = register(self._field, self._inner, self._slopes(only), radius, fine=True)
-            x, y = near[0] + dx * self._reduced, near[1] + dy * self._reduced
-            self._found[frame] = (x, y)
-            if self.sighting.poses is not None:
-                self._posed[frame] = self._fit_pose(frame, crop, place)
-        is_wanted = self._is_wanted(frame)
-        part = self._cut(frame, crop, place, None if is_wanted else fit_by)
-        if part is None:
-            return None
-        self._found[frame] = (x, y)
-        field = self._slopes(part)
-        self._fitted += 1
-        if self._fitted == 1:
+            dx, dy, *_ = register(self._field, self._inner, field, radius, fine=True)
+        else:
             self._field = np.zeros_like(field)
+        self._found[frame] = (near[0] + dx * self._reduced, near[1] + dy * self._reduced)
+        if self.sighting.poses is None:
+            field = _shifted(field, dx, dy)
+        elif self._fitted:
+            self._posed[frame] = self._fit_pose(frame, crop, place)
+            only = self._cut(frame, crop, place, self._fit_by)
+            field = field if only is None else self._slopes(only)
+        self._fitted += 1
         self._field += (field - self._field) / min(self._fitted, 2 * SAMPLES)
-        return part if is_wanted else None
 
     def _slopes(self, part: list[np.ndarray]) -> np.ndarray:
         return slopes(planes.small(part, self.layout, self.box[2] // self._reduced)[0])
@@ -271,7 +275,7 @@ class Travelling(Showing):
             scores = []
             for by in (-step, 0.0, step):
                 self._posed[frame] = (best[0] + by * (k == 0), best[1] + by * (k == 1))
-                part = self._cut(frame, crop, place, None if self.layout.is_rgb else 1)
+                part = self._cut(frame, crop, place, self._fit_by)
                 field = self._field if part is None else self._slopes(part)
                 scores.append(register(self._field, self._inner, field, 1)[2])
             at = int(np.argmax(scores))
@@ -290,14 +294,17 @@ class Travelling(Showing):
         frames = np.array(sorted(self._found))
         if not len(frames):
             return self.place(frame)
-        way = smooth(np.array([self._found[t] for t in frames]))
+        every = np.arange(frames[0], frames[-1] + 1)
+        spots = np.array([self._found[t] for t in frames])
+        way = smooth(np.stack([np.interp(every, frames, spots[:, k]) for k in (0, 1)], 1))
         if frames[0] <= frame <= frames[-1]:
-            return float(np.interp(frame, frames, way[:, 0])), float(np.interp(frame, frames, way[:, 1]))
-        ahead = min(8, len(frames) - 1)
+            x, y = way[frame - frames[0]]
+            return float(x), float(y)
+        ahead = min(8, len(every) - 1)
         if not ahead:
             return float(way[0, 0]), float(way[0, 1])
         one, other, origin = (0, ahead, 0) if frame < frames[0] else (-1 - ahead, -1, -1)
-        speed = (way[other] - way[one]) / (frames[other] - frames[one])
+        speed = (way[other] - way[one]) / ahead
         x, y = way[origin] + speed * (frame - frames[origin])
         return float(x), float(y)
 
@@ -305,6 +312,15 @@ class Travelling(Showing):
 def slopes(luma: np.ndarray) -> np.ndarray:
     """(2, H, W) float32 levels a px: the gradient of a picture (H, W) uint8."""
     return np.stack([cv2.Sobel(luma, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1))])
+
+
+def _shifted(field: np.ndarray, dx: float, dy: float) -> np.ndarray:
+    """Slopes (2, H, W) as they are (dx, dy) px further on."""
+    move = np.array([[1, 0, -dx], [0, 1, -dy]], np.float32)
+    size = field.shape[:0:-1]
+    return np.stack(
+        [cv2.warpAffine(part, move, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE) for part in field]
+    )
 
 
 def register(

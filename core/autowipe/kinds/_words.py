@@ -89,10 +89,11 @@ class WordFinder:
         self._open: list[_Word] = []
 
     def add(self, small: Small) -> None:
-        for word in self._open:
-            if self._count % self._every == 0 or not word.rests:
-                self._follow(word, small)
-                word.settle()
+        moving = [word for word in self._open if self._count % self._every == 0 or not word.rests]
+        self._follow_scenes(moving, small.luma)
+        for word in moving:
+            self._follow(word, small)
+            word.settle()
         if small.text is not None and small.text.moving:
             self._look(small, small.text.lines)
         for word in [w for w in self._open if w.misses >= MISSES or self._is_none(w)]:
@@ -129,7 +130,6 @@ class WordFinder:
         self._open += fresh[: max(0, MOST - len(self._open))]
 
     def _follow(self, word: _Word, small: Small) -> None:
-        self._follow_scene(word, small.luma)
         (x, y), (w, h) = word.ahead, word.size
         room = 2 * RADIUS
         left, top = int(np.floor(x)) - room, int(np.floor(y)) - room
@@ -155,8 +155,25 @@ class WordFinder:
         word.steps += 1
         word.edges += (now - word.edges) / min(word.steps, MEMORY)
 
-    def _follow_scene(self, word: _Word, luma: np.ndarray) -> None:
-        """Adds how far the scene close around the word goes from the last picture to this one."""
+    def _follow_scenes(self, words: list[_Word], luma: np.ndarray) -> None:
+        """Adds how far the scene close around each of the words goes from the last picture to this one."""
+        corners = [self._around(word) for word in words]
+        spots = np.concatenate([np.zeros((0, 2), np.float32), *corners])
+        if not len(spots):
+            return
+        setting = {"winSize": (9, 9), "maxLevel": 3}
+        ahead, found, _ = cv2.calcOpticalFlowPyrLK(self._last, luma, spots, None, **setting)
+        back, again, _ = cv2.calcOpticalFlowPyrLK(luma, self._last, ahead, None, **setting)
+        good = (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - spots).max(1) < 1)
+        ends = np.cumsum([len(part) for part in corners])
+        for word, end, count in zip(words, ends, map(len, corners), strict=True):
+            part = np.s_[end - count : end]
+            if good[part].sum() >= FEWEST:
+                word.drift += np.median((ahead[part] - spots[part])[good[part]], axis=0)
+                word.known += 1
+
+    def _around(self, word: _Word) -> np.ndarray:
+        """(n, 2) float32 px: corners of the last picture close around a word, by which the scene is followed."""
         assert self._last is not None
         (x, y), (w, h) = word.spots[-1], word.size
         reach = max(6, round(RING * min(w, h)))
@@ -166,15 +183,8 @@ class WordFinder:
         ring[max(0, int(y) - 2 - top) : int(y) + h + 3 - top, max(0, int(x) - 2 - left) : int(x) + w + 3 - left] = 0
         spots = cv2.goodFeaturesToTrack(part, 40, 0.02, 4, mask=ring, blockSize=3) if part.size else None
         if spots is None:
-            return
-        spots = spots.reshape(-1, 2) + np.array([left, top], np.float32)
-        setting = {"winSize": (9, 9), "maxLevel": 3}
-        ahead, found, _ = cv2.calcOpticalFlowPyrLK(self._last, luma, spots, None, **setting)
-        back, again, _ = cv2.calcOpticalFlowPyrLK(luma, self._last, ahead, None, **setting)
-        good = (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - spots).max(1) < 1)
-        if good.sum() >= FEWEST:
-            word.drift += np.median((ahead - spots)[good], axis=0)
-            word.known += 1
+            return np.zeros((0, 2), np.float32)
+        return spots.reshape(-1, 2) + np.array([left, top], np.float32)
 
     def _end(self, word: _Word) -> None:
         self._open.remove(word)

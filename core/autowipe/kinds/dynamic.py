@@ -27,7 +27,8 @@ from ._words import WordFinder
 
 STEPS_A_SECOND = 15  # of what travels
 LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
-MOST_TURNING, LARGEST = 2, 0.25  # of those that turn or grow, the longest; of the picture: parallax is larger
+LARGEST = 0.5  # of the picture that the box around what travels takes, which is wider than it: parallax takes more
+MOST_TURNING, LARGEST_TURNING = 2, 0.25  # the same of those that turn or grow, of which the longest are looked at
 SEEN_FOR = 0.5  # of the time in which it was followed as a whole, for what turns or grows to be told by its corners
 LEAST_POSE = np.array([0.06, 4.0])  # size and degrees by which something that stays in its place changes
 MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
@@ -97,9 +98,8 @@ class Finder:
                 for stay in group
             ]
             effects.append(Effect(showings, self._layout, self._scale, shots, may_be_drawn))
-        plain = [replace(travel, poses=None) for travel in self._tracks.travels if not _changes(travel)]
-        largest = LARGEST * self._layout.width * self._layout.height / self._scale**2
-        turning = [t for t in self._tracks.travels if _changes(t) and t.box[2] * t.box[3] <= largest]
+        plain = [replace(t, poses=None) for t in self._tracks.travels if not _changes(t) and self._is_small(t, LARGEST)]
+        turning = [t for t in self._tracks.travels if _changes(t) and self._is_small(t, LARGEST_TURNING)]
         lists = (choose_travels(travels, self._whole, self._rate) for travels in (plain, self._words.travels, turning))
         for travel in all_travels(*lists):
             edges = np.ones(travel.box[:1:-1], bool)
@@ -121,6 +121,10 @@ class Finder:
         self._spans = [FrameRange(max(0, effect.first), effect.last) for effect in effects]
         return [self._place]
 
+    def _is_small(self, travel: Travel, share: float) -> bool:
+        """Whether its box takes no more than such a share of the picture."""
+        return travel.box[2] * travel.box[3] * self._scale**2 <= share * self._layout.width * self._layout.height
+
     def wants(self, frame: int) -> bool:
         return any(frame in span for span in self._spans)
 
@@ -130,9 +134,10 @@ class Finder:
         for effect in self._effects:
             effect.add(frame, crops[0], self._place)
         for effect in [e for e in self._effects if e.last <= frame + 1]:
-            if effect in self._effects:  # else its lane has turned out to be of the scene
-                self._effects.remove(effect)
-                self._settle(effect)
+            self._effects.remove(effect)
+            self._settle(effect)
+        for band in {id(band): band for band in self._bands.values() if band.is_hopeless}.values():
+            self._drop(band)
         while sum(effect.held for effect in self._effects) > self._most_held:
             self._settle(max(self._effects, key=lambda effect: effect.held).part())
 
@@ -148,16 +153,18 @@ class Finder:
         if band is not None:
             if band.add(effect.settle()):
                 self._passing += band.finish(_read)
-            elif band.is_hopeless:
-                gone = {key for key, other in self._bands.items() if other is band}
-                self._effects = [other for other in self._effects if id(other) not in gone]
-                self._coming = [other for other in self._coming if id(other) not in gone]
-                self._bands = {key: other for key, other in self._bands.items() if other is not band}
             return
         for settled in effect.settle():
             find = to_found(settled, self._layout, self._whole) if is_overlay(settled) else None
             if find is not None:
                 self._found.append(find)
+
+    def _drop(self, band: Band) -> None:
+        """What passes through a lane has turned out to be of the scene."""
+        gone = {key for key, other in self._bands.items() if other is band}
+        self._effects = [effect for effect in self._effects if id(effect) not in gone]
+        self._coming = [effect for effect in self._coming if id(effect) not in gone]
+        self._bands = {key: other for key, other in self._bands.items() if key not in gone}
 
 
 def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, rate: float) -> list[Stay]:
@@ -241,11 +248,17 @@ def _is_along(travel: Travel, other: Travel) -> bool:
 
 
 def may_be_drawn(evidence: dict[str, float | str], travels: bool) -> bool:
-    """Whether the looks at a thing leave it open that it is an overlay."""
+    """Whether what is known of a thing so far leaves it open that it is an overlay."""
     e = {name: float(value) for name, value in evidence.items()}
     sharp, locked = (CARRIED_SHARP, CARRIED_LOCKED) if travels else (AGAIN_SHARP, AGAIN_LOCKED)
     is_thing = e["edge pixels"] >= LEAST_EDGES and e["one direction"] <= ONE_WAY
-    return is_thing and e["edge sharpness"] >= sharp and e["edge lock"] >= locked
+    if not is_thing or e["edge sharpness"] < sharp or e["edge lock"] < locked:
+        return False
+    if "turns, degrees" in e:
+        return e["edge sharpness"] >= TURNED_SHARP
+    if "travels, px" in e:
+        return e["travels, px"] >= LEAST_WAY  # else letters of a subtitle whose corners were taken for others
+    return travels or e.get("pops", POPS) >= POPS
 
 
 def is_overlay(settled: Settled) -> bool:
@@ -255,7 +268,7 @@ def is_overlay(settled: Settled) -> bool:
         return is_carried(settled)
     apart = np.hypot(*np.ptp([a.corners[a.range.start] for a in settled.appearances], axis=0))
     again = apart >= ELSEWHERE * max(settled.box[2:])
-    if not may_be_drawn(settled.evidence, False) or e["pops"] < POPS:
+    if not may_be_drawn(settled.evidence, False):
         return False
     if e["edge sharpness"] < (AGAIN_SHARP if again else SHARP) or e["edge lock"] < (AGAIN_LOCKED if again else LOCKED):
         return False
@@ -267,11 +280,6 @@ def is_carried(settled: Settled) -> bool:
     if not may_be_drawn(settled.evidence, True):
         return False
     e = {name: float(value) for name, value in settled.evidence.items()}
-    if "turns, degrees" in e:
-        if e["edge sharpness"] < TURNED_SHARP:
-            return False
-    elif e["travels, px"] < LEAST_WAY:
-        return False  # looked at closely it stands still: letters of a subtitle whose corners were taken for others
     is_sure = e["edge sharpness"] >= SURE_SHARP and e["edge lock"] >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES
     return is_sure or _read(settled.picture)[1] >= SURE_READ
 
