@@ -17,7 +17,7 @@ from ._cover import Look, Samples, disc, find_cover, grown, peaks, settle
 from ._mark import resampled
 
 TOLD = 0.5  # probability from which a px is part of a mark
-SURE = 0.8  # of a mark: its px in the mean; places in clean clips that stand still measure up to 0.74
+SURE = 0.9  # of a mark: its px in the mean; places in clean clips that stand still measure up to 0.93
 LEAST_PX = 30  # of the analysis picture
 MOST_SHARE = 0.06  # of the picture
 MOST_PLACES = 6
@@ -30,6 +30,7 @@ SHARP = (
 )
 ONE_WAY = 0.8  # concentration of directions: letters 0.05 to 0.3, bars 0.75, furniture and the lines of a court near 1
 CALM = 0.5  # of the noise at the scene's edges; a mark's own is next to none
+SURER, SHARPER, MANY_WAYS = 0.95, 0.8, 0.5  # of a mark that need not be so calm: over a noisy shot it is coded with it
 NOISELESS = 0.25  # levels, below which it is calm whatever the scene is
 LEAST_SCENE = 50  # px of the scene's edges that tell its noise
 LEAST_EDGES = 0.03  # edge px, in picture widths
@@ -115,5 +116,9 @@ def told_marks(told: np.ndarray, layout: Layout, whole: FrameRange) -> list[Told
 
 def _is_mark(evidence: dict[str, float]) -> bool:
     e = evidence
-    is_calm = e["noise in it, levels"] <= max(NOISELESS, CALM * e["noise of the scene, levels"])
+    noise, scene = e["noise in it, levels"], e["noise of the scene, levels"]
+    is_calm = noise <= max(NOISELESS, CALM * scene)
+    is_clear = e["network, of its pixels"] >= SURER and e["edge sharpness"] >= SHARPER
+    if is_clear and e["one direction"] <= MANY_WAYS and (noise <= scene or scene == 0):
+        is_calm = True
     return e["edge sharpness"] >= SHARP and e["one direction"] <= ONE_WAY and is_calm
