@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -13,23 +13,19 @@ import numpy as np
 from .completers import borrow, network, plate
 from .completers.borrow import NOWHERE, Places
 from .completers.fill import fill
-from .completers.plate import Far
 from .flow import Motion, follow
-from .hole import Hole, Part, hole_of, shrink
+from .hole import Hole, Part, shrink
 from .job import COMPLETERS
 from .layers import layers
-from .maps import Unblend
 from .match import Candidate, compete, fuse, hold_against, match, spatial, spread, surest
 from .missed import take_in
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
 from .residue import settle_strength
+from .scene import NOISE, Scene, beneath_at, unblended
 from .timing import FrameRange
 from .unblend import invert
 
-COVERED = 0.02  # a matte below this changes 8-bit samples by less than their rounding and the codec's noise
-NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
-SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
 WORKERS = 2  # frames worked on at a time: more gain little, as each holds the interpreter for a good part
 FEWEST_MISSING, LEAST_MISSING = 64, 0.03  # pixels of a frame that are never seen, and their share, from which
 # they are looked for beyond the window
@@ -58,7 +54,7 @@ def complete(
     if as_perceived:
         crops = take_in(crops)
     crops = settle_strength(crops) if "unblend" in completers else replace(crops, unblends=[None] * len(crops.frames))
-    scene = _unblend(crops)
+    scene = unblended(crops, _workers().map)
     if not any(cover is not None for cover in scene.covers):
         return iter(())
     keyframes = KEYFRAMES[quality] if "invent" in completers else 0
@@ -77,114 +73,8 @@ def _workers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(WORKERS, "complete")
 
 
-@dataclass
-class _Scene:
-    """A window with its overlays un-blended where they can be, and what is still hidden."""
-
-    volumes: list[np.ndarray]  # a plane: (T, h, w) float32 levels; where hidden, spread from around
-    shifts: list[tuple[int, int]]  # a plane: log2 of its subsampling, x and y
-    covers: list[np.ndarray | None]  # (H, W) bool: to be written; None where nothing is
-    masks: list[list[np.ndarray] | None]  # the same in the samples of each plane
-    holes: list[Hole | None]  # of it, what is to be borrowed: opaque, or un-blended with much noise; None: none
-    opaque: list[np.ndarray | None]  # (H, W) bool: of it, what nothing is known of; None where nothing is
-    seen: np.ndarray  # (T, H, W) bool: may be borrowed
-    steep: list[np.ndarray | None]  # of each frame with a hole the luma's slopes around it
-    far: Far | None = None  # frames beyond the window, where they were asked for
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.seen.shape[1:]
-
-    def kin(self) -> dict[tuple[int, int], list[int]]:
-        """The planes of each subsampling."""
-        out: dict[tuple[int, int], list[int]] = {}
-        for i, shift in enumerate(self.shifts):
-            out.setdefault(shift, []).append(i)
-        return out
-
-
-def _unblend(crops: Crops) -> _Scene:
-    """The window with what shines through an overlay un-blended, and what is hidden spread over from around."""
-    colour = crops.layout.colour
-    count, shape = len(crops.frames), crops.planes[0][0].shape
-    volumes = [np.empty((count, *plane.shape), np.float32) for plane in crops.planes[0]]
-    scene = _Scene(
-        volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [], np.ones((count, *shape), bool), []
-    )
-    noisy: dict[int, np.ndarray] = {}  # by what un-blends it: what is as noisy in any frame is borrowed in all
-    changed: dict[int, list[np.ndarray]] = {}  # samples of each plane
-    lost: list[np.ndarray | None] = []
-    for t, matte in enumerate(crops.mattes):
-        for volume, levels in zip(volumes, to_levels(crops.planes[t], crops.layout), strict=True):
-            volume[t] = levels
-        cover = None if matte is None else matte > COVERED
-        cover = cover if cover is not None and cover.any() else None
-        scene.covers.append(scene.covers[-1] if t and cover is not None and _equal(cover, scene.covers[-1]) else cover)
-        maps, gone = crops.unblends[t], None
-        if cover is not None and maps is not None and not crops.fading[t]:
-            key = id(maps)
-            if key not in noisy:
-                noisy[key] = np.zeros(shape, bool)
-                changed[key] = [
-                    np.flatnonzero((a != 1) | (b != 0))
-                    for a, b in zip(maps.transmission, maps.contribution, strict=True)
-                ]
-            gone = np.zeros(shape, bool)
-            for i, at in enumerate(changed[key]):
-                estimate, deviation = _beneath_at(crops, t, i, at)
-                volumes[i][t].ravel()[at] = estimate
-                if i == 0:
-                    noisy[key].ravel()[at] |= deviation > SHINES * NOISE
-                    gone.ravel()[at] = np.isinf(deviation)
-        lost.append(gone)
-    for t, (cover, gone) in enumerate(zip(scene.covers, lost, strict=True)):
-        is_same = t > 0 and cover is not None and cover is scene.covers[t - 1]
-        masks = None if cover is None else [shrink(cover, shift) for shift in scene.shifts]
-        scene.masks.append(scene.masks[-1] if is_same else masks)
-        hidden = opaque = cover
-        if cover is not None and gone is not None:
-            hidden = cover & noisy[id(crops.unblends[t])]
-            opaque = cover & gone
-            hidden, opaque = (mask if mask.any() else None for mask in (hidden, opaque))
-        hole = scene.holes[-1] if t else None
-        if hidden is None:
-            hole = None
-        elif hole is None or not np.array_equal(hidden, hole.hidden):
-            hole = hole_of(hidden, scene.shifts)
-        scene.holes.append(hole)
-        scene.opaque.append(opaque)
-        if hole is not None:
-            scene.seen[t].ravel()[hole.spots] = False
-    list(_workers().map(lambda t: _spread_over(scene, t), range(count)))
-    scene.steep = list(_workers().map(borrow.slopes, volumes[0], scene.holes))
-    return scene
-
-
-def _spread_over(scene: _Scene, t: int) -> None:
-    """Spreads the surroundings over what nothing is known of; in place."""
-    hole, opaque = scene.holes[t], scene.opaque[t]
-    if hole is not None and opaque is not None:
-        for volume, shift in zip(scene.volumes, scene.shifts, strict=True):
-            at = hole.parts[shift].box
-            (volume[t][at],) = spread([volume[t][at]], ~shrink(opaque, shift)[at])
-
-
-def _equal(mask: np.ndarray, other: np.ndarray | None) -> bool:
-    return other is not None and np.array_equal(mask, other)
-
-
-def _beneath_at(crops: Crops, t: int, i: int, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate and deviation of the picture beneath, of some samples (N,) of plane `i`: (N,) float32 levels."""
-    maps = crops.unblends[t]
-    assert maps is not None
-    seen = to_levels([np.take(plane, at if k == i else []) for k, plane in enumerate(crops.planes[t])], crops.layout)
-    a, b = np.take(maps.transmission[i], at), np.take(maps.contribution[i], at)
-    (estimate,), (deviation,) = invert([seen[i]], Unblend([a], [b], maps.doubt and [np.take(maps.doubt[i], at)]), NOISE)
-    return estimate, deviation
-
-
 def _places(
-    scene: _Scene, crops: Crops, keyframes: int, device: str, *, borrows: bool
+    scene: Scene, crops: Crops, keyframes: int, device: str, *, borrows: bool
 ) -> tuple[list[list[Places]], list[list[Places]], list[list[Places]]]:
     """Of each frame the places to take its hidden pixels from: where they are seen, in the window and then beyond it,
     and where they are invented.
@@ -209,7 +99,7 @@ def _places(
     return seen, beyond, _invent(scene, crops, motion, seen, beyond, keyframes, device)
 
 
-def _both_ways(scene: _Scene, seen: np.ndarray, motion: Motion) -> list[list[Places]]:
+def _both_ways(scene: Scene, seen: np.ndarray, motion: Motion) -> list[list[Places]]:
     """For each frame its places in earlier frames, and in later ones."""
 
     def carry(onwards: bool) -> list[Places | None]:
@@ -219,7 +109,7 @@ def _both_ways(scene: _Scene, seen: np.ndarray, motion: Motion) -> list[list[Pla
     return [[places for places in frame if places is not None] for frame in both]
 
 
-def _beyond(scene: _Scene, crops: Crops, motion: Motion, seen: list[list[Places]]) -> list[list[Places]]:
+def _beyond(scene: Scene, crops: Crops, motion: Motion, seen: list[list[Places]]) -> list[list[Places]]:
     """For each frame the places beyond the window of what is never seen in it."""
     none: list[list[Places]] = [[] for _ in seen]
     if crops.beyond is None:
@@ -255,7 +145,7 @@ def _beyond(scene: _Scene, crops: Crops, motion: Motion, seen: list[list[Places]
     return [[places for places in frame if places is not None] for frame in both]
 
 
-def _missing(scene: _Scene, *places: list[list[Places]]) -> list[np.ndarray]:
+def _missing(scene: Scene, *places: list[list[Places]]) -> list[np.ndarray]:
     """Of each frame, (H, W) bool, what nothing is known of and none of `places` leads to."""
     nothing = np.zeros(scene.shape, bool)
     return [
@@ -265,7 +155,7 @@ def _missing(scene: _Scene, *places: list[list[Places]]) -> list[np.ndarray]:
 
 
 def _invent(
-    scene: _Scene,
+    scene: Scene,
     crops: Crops,
     motion: Motion,
     places: list[list[Places]],
@@ -312,7 +202,7 @@ def _keyframe(left: np.ndarray) -> int:
 
 
 def _fill(
-    scene: _Scene,
+    scene: Scene,
     crops: Crops,
     t: int,
     missing: np.ndarray,
@@ -371,7 +261,7 @@ def _only(offers: Sequence[Candidate], mask: np.ndarray, shift: tuple[int, int],
 
 
 def _offers(
-    scene: _Scene, crops: Crops, t: int, seen: list[Places], beyond: list[Places], invented: list[Places]
+    scene: Scene, crops: Crops, t: int, seen: list[Places], beyond: list[Places], invented: list[Places]
 ) -> Iterator[tuple[int, Part, list[Candidate]]]:
     """For each plane its hidden samples in a frame, and all ways to complete them.
 
@@ -400,7 +290,7 @@ def _offers(
                 borrowed = offers[1 : 1 + len(seen)]
                 compete(list(zip(borrowed[::2], borrowed[1::2], strict=True)), part)
             if maps is not None:
-                estimate, deviation = _beneath_at(crops, t, i, part.at)
+                estimate, deviation = beneath_at(crops, t, i, part.at)
                 witness = Candidate(estimate, deviation**2)
                 for offer in offers:
                     hold_against(offer, witness, part)
@@ -414,7 +304,7 @@ def _by_plane(borrowed: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
 
 
 def _match(
-    scene: _Scene, crops: Crops, t: int, seen: list[Places], beyond: list[Places], invented: list[Places]
+    scene: Scene, crops: Crops, t: int, seen: list[Places], beyond: list[Places], invented: list[Places]
 ) -> Plate:
     """The plate of a frame: of what each way offers, as much as its expected error allows."""
     cover, masks, hole = scene.covers[t], scene.masks[t], scene.holes[t]
