@@ -14,6 +14,7 @@ from autowipe.errors import JobError
 from autowipe.job import Job
 from autowipe.protocol import Result
 from autowipe.timing import FrameRange
+from filelock import FileLock
 
 RATE, FRAMES = 2, 108  # few frames a second, so that a short clip has several segments
 
@@ -93,3 +94,17 @@ def test_a_part_that_nobody_wiped_is_wiped_by_the_run_that_joins(job: Job, tmp_p
     run(replace(joined, join=shares, resume=True))
 
     assert Path(str(joined.output)).read_bytes() == Path(str(whole.output)).read_bytes()
+
+
+def test_what_an_earlier_way_to_cut_left_goes_as_well_unless_somebody_works_on_it(job: Job, tmp_path: Path) -> None:
+    joined = replace(job, output=str(tmp_path / "joined.mkv"), report=None)
+    shares = parts.share_out(joined, most=3, least_s=12)
+    run(replace(joined, part=FrameRange(shares[0].start, shares[1].stop)))
+    held, others = tmp_path / ".joined.mkv.0-9.autowipe", tmp_path / ".joined.mkv.old.autowipe"
+    held.mkdir()
+    others.mkdir()
+
+    with FileLock(held / "lock"):
+        run(replace(joined, join=shares, resume=True))
+
+    assert set(tmp_path.glob(".*.autowipe")) == {held, others}

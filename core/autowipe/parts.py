@@ -8,7 +8,9 @@ bit, as that of one run. In pass A the parts are sections (sections.py), which o
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +18,8 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from .areas import AreaMask
 from .decode import open_clip
@@ -28,6 +32,7 @@ from .timing import FrameRange, Window
 from .windows import windows_of
 
 SEGMENT_S = 10.0  # at least this much footage between two points from which a killed run can go on
+PART = re.compile(r"\.\d+-\d+\.autowipe")  # end of the name of a part's working folder
 VIDEOS = ("output", "matte", "provenance", "compare")  # folders with segments in a run's working folder
 
 
@@ -123,9 +128,24 @@ def _left_by(job: Job, part: FrameRange, fingerprint: str, version: str) -> Path
 
 
 def remove(job: Job) -> None:
-    """Deletes what the runs of the job's parts left."""
+    """Deletes what the runs of the job's parts left, of this way to cut it and of others that nobody works on."""
     for part in job.join:
         shutil.rmtree(folder_of(replace(job, part=part, join=())), ignore_errors=True)
+    whole = folder_of(replace(job, part=None, join=()))
+    for folder in whole.parent.glob(glob.escape(whole.stem) + ".*-*.autowipe"):
+        if PART.fullmatch(folder.name.removeprefix(whole.stem)) and _is_left(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether no run holds a working folder."""
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return False
+    lock.release()
+    return True
 
 
 def _move(old: Path, new: Path) -> None:
