@@ -117,8 +117,7 @@ def told_marks(told: np.ndarray, layout: Layout, whole: FrameRange) -> list[Told
 def _is_mark(evidence: dict[str, float]) -> bool:
     e = evidence
     noise, scene = e["noise in it, levels"], e["noise of the scene, levels"]
-    is_calm = noise <= max(NOISELESS, CALM * scene)
     is_clear = e["network, of its pixels"] >= SURER and e["edge sharpness"] >= SHARPER
-    if is_clear and e["one direction"] <= MANY_WAYS and (noise <= scene or scene == 0):
-        is_calm = True
-    return e["edge sharpness"] >= SHARP and e["one direction"] <= ONE_WAY and is_calm
+    is_clear &= e["one direction"] <= MANY_WAYS and (noise <= scene or scene == 0)  # 0: not known
+    is_calm = noise <= max(NOISELESS, CALM * scene)
+    return e["edge sharpness"] >= SHARP and e["one direction"] <= ONE_WAY and (is_calm or is_clear)
