@@ -14,8 +14,8 @@ from autowipe.unblend import BlendFit, BlendMaps, invert, predict
 
 SIZE = (144, 96)
 FRAMES = 40
-TRANSMISSION_TOLERANCE = 0.04  # a tenth of an opacity of .4: the eye does not see what is left
-CODED_TOLERANCE = 0.08
+TRANSMISSION_TOLERANCE = 0.02
+CODED_TOLERANCE = 0.05
 BAR = (slice(36, 60), slice(42, 102))  # rows and columns of the overlays drawn here
 
 

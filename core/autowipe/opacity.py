@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from .behind import FAR, MOVING_NOISE, STILL_NOISE, View, shrunk
+from .behind import FAR, MOVING_NOISE, STILL_NOISE, View, grown, shrunk
+from .fill import predict
 
 LEAST_TRANSMISSION = 0.12  # below, the codec's noise grows so much that a fill is better: treated as opaque
 MOST_TRANSMISSION = 0.93  # above, a level cannot be told from a clean picture
@@ -18,6 +20,16 @@ TRUSTED_PX = 5.0  # depth to which a prediction is good enough to fit on
 INDEPENDENT = 0.1  # share of a pixel's evidence that its neighbours do not give already
 SOFT_COST, ALIEN_COST = 7.0, 25.0  # prior costs of a pixel that is soft or fits nothing, in units of chi squared
 RIM_PX = 2  # around opaque parts: soft edges, and the codec's ringing
+BORDER_PX, SOFT_PX = 3, 1  # px inside a level's border that are compared with what is beyond, and what is between
+FEWEST_PAIRS, MOST_PAIRS = 60, 2000  # of pixels on both sides
+CELL_PX, PARTS = 12, 10  # of the border that counts as one place; parts by which a ratio's error is told
+BORDER_NOISE = 1.2  # levels; the codec's share of the spread on both sides
+SHADE_PX = 6.0  # deviation of the blur that keeps what changes slowly across a border
+LEAST_ALIKE = 0.35  # correlation of both sides; without it they are not one picture
+LINE_DOUBT, BORDER_DOUBT = (3.0, 0.01), (1.0, 0.02)  # times its error, and of the value, by which each estimate is off
+DRAWN_IN = (235.0, 16.0)  # levels: white and black, which most marks are drawn in
+SURE_COLOUR, NEAR_COLOUR = 15.0, 2.5  # levels; deviations within which a colour is one of these
+TELLING = 30.0  # levels from a colour, from which the picture tells how much of the colour is added
 
 
 @dataclass
@@ -108,6 +120,90 @@ def _tune(view: View, a: float, colour: float, legal: tuple[float, float]) -> tu
     if explained.any() and _never_changes(view.part(explained), level):
         level = Level(0.0, float(np.median(view.mean[explained])), 0.0)
     return level, explained
+
+
+def tightened(stack: np.ndarray, label: np.ndarray, levels: list[Level], legal: tuple[float, float]) -> list[Level]:
+    """The levels once more, by what the picture does on both sides of their borders.
+
+    `stack`: (H, W, T) levels of the leading plane; `label`: (H, W), 0 where clean, else 1 + the place in `levels`.
+
+    A line through (predicted, observed) is flat where the prediction errs. Close to a border the picture inside and
+    the picture beyond are exchangeable instead: it varies as much on both sides, so that the ratio of what is seen to
+    vary is the transmission, however little they have to do with each other (the slope of the reduced major axis).
+    Both estimates are taken together, and a colour that comes out close to white or black is taken for it.
+    """
+    return [
+        level if level.a < LEAST_TRANSMISSION else _by_border(level, *_across(stack, label == k, label != 0), legal)
+        for k, level in enumerate(levels, 1)
+    ]
+
+
+def _across(stack: np.ndarray, own: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels just inside a level's border: (N,) place along it, (N, T) what is seen there and beyond the border."""
+    beyond = ~grown(covered, SOFT_PX)
+    far, nearest = cv2.distanceTransformWithLabels(
+        (~beyond).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    spots = np.zeros((int(nearest.max()) + 1, 2), np.int64)
+    spots[nearest[beyond]] = np.argwhere(beyond)
+    at = np.argwhere(shrunk(own) & (far <= BORDER_PX + SOFT_PX))
+    at = at[:: max(1, len(at) // MOST_PAIRS)]
+    there = tuple(spots[nearest[at[:, 0], at[:, 1]]].T)
+    here = tuple(at.T)
+    _, place = np.unique(at // CELL_PX @ (stack.shape[1], 1), return_inverse=True)
+    # What is beyond lies farther out, where a slow change has gone on: so much is taken back.
+    moved = np.empty((len(at), stack.shape[2]), np.float32)
+    fill = predict(stack, ~beyond)
+    for t in range(stack.shape[2]):
+        shade = cv2.GaussianBlur(np.ascontiguousarray(fill[..., t]), (0, 0), SHADE_PX)
+        moved[:, t] = shade[here] - shade[there]
+    return place, stack[here], stack[there] + moved
+
+
+def _by_border(
+    level: Level, place: np.ndarray, inside: np.ndarray, beyond: np.ndarray, legal: tuple[float, float]
+) -> Level:
+    parts = min(PARTS, int(place.max(initial=0)) + 1)
+    if len(place) < FEWEST_PAIRS or parts < PARTS // 2:
+        return level
+    ratio, alike, inner, outer = _spread_ratio(inside, beyond)
+    if not 0 < ratio < 1 or alike < LEAST_ALIKE:
+        return level
+    without = [_spread_ratio(inside[place % parts != k], beyond[place % parts != k])[0] for k in range(parts)]
+    error = float(np.sqrt((parts - 1) * np.var(without)))  # the jackknife's
+    doubts = [
+        np.hypot(times * e, share * a)
+        for (times, share), e, a in ((LINE_DOUBT, level.error, level.a), (BORDER_DOUBT, error, ratio))
+    ]
+    weights = [1 / max(doubt, 1e-4) ** 2 for doubt in doubts]
+    a = float(np.average((level.a, ratio), weights=weights))
+    error = float(1 / np.sqrt(sum(weights)))
+    colour = (inner - a * outer) / (1 - a)
+    off = error * abs(outer - colour) / (1 - a)
+    for drawn in (*legal, *DRAWN_IN):
+        outside = colour < legal[0] if drawn == legal[0] else colour > legal[1] if drawn == legal[1] else False
+        if (outside or (off < SURE_COLOUR and abs(colour - drawn) < NEAR_COLOUR * off)) and abs(
+            outer - drawn
+        ) > TELLING:
+            return Level(float(np.clip((inner - drawn) / (outer - drawn), 0, 0.97)), drawn, error)
+    return Level(a, float(np.clip(colour, *legal)), error)
+
+
+def _spread_ratio(inside: np.ndarray, beyond: np.ndarray) -> tuple[float, float, float, float]:
+    """Ratio of the spreads of (N, T) each, how alike both are (correlation), and their means; robust alike in both."""
+    weight, ratio = np.ones_like(inside), 0.0
+    for _ in range(10):
+        total = float(weight.sum())
+        inner, outer = float((weight * inside).sum()) / total, float((weight * beyond).sum()) / total
+        own, other = inside - inner, beyond - outer
+        spreads = [float((weight * off * off).sum()) / total - BORDER_NOISE**2 for off in (own, other)]
+        if min(spreads) <= 0:
+            return 0.0, 0.0, inner, outer
+        ratio, alike = np.sqrt(spreads[0] / spreads[1]), float((weight * own * other).sum()) / total
+        left = own - ratio * other
+        scale = 2 * (1.5 * float(np.median(np.abs(left))) + BORDER_NOISE)
+        weight = 1 / (1 + (left / scale) ** 2)
+    return float(ratio), alike / float(np.sqrt(spreads[0] * spreads[1])), inner, outer
 
 
 def _never_changes(view: View, level: Level) -> bool:

@@ -18,7 +18,7 @@ from .behind import MOVING_NOISE, STILL_NOISE, View, changed, depth_in, fill_err
 from .fill import predict
 from .job import Box
 from .maps import Unblend
-from .opacity import LEAST_TRANSMISSION, MOST_TRANSMISSION, RIM_PX, TRUSTED_PX, Level, find_levels
+from .opacity import LEAST_TRANSMISSION, MOST_TRANSMISSION, RIM_PX, TRUSTED_PX, Level, find_levels, tightened
 from .planes import Layout, to_levels
 from .regions import ALIEN, CLEAN, STEPS, label_pixels, roughness, shifted, step_costs
 
@@ -109,6 +109,8 @@ def _fit(stacks: list[np.ndarray], means: list[np.ndarray], support: np.ndarray,
             return _refuse(covered if covered.any() else support, "no common opacity and colour explain it")
         label, a = label_pixels(lead.mean(-1), view, levels, legal)
         covered, alien = label != CLEAN, label == ALIEN
+    levels = tightened(lead, label, levels, legal)
+    label, a = label_pixels(lead.mean(-1), view, levels, legal)
     redrawn = _redrawn(lead, view, support, a) & (label != ALIEN)
     label[grown(redrawn, 1) & filled(label > CLEAN)] = ALIEN
     reason, quality = _verdict(lead.mean(-1), view, levels, label)
