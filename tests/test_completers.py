@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from autowipe.completers import borrow
 from autowipe.completers.fill import fill
-from autowipe.flow import follow
+from autowipe.flow import Motion, follow
 from autowipe.hole import hole_of
 from autowipe.match import Candidate, fuse, match, spread, surest
 
@@ -50,8 +50,8 @@ def test_flow_under_the_overlay_is_that_of_its_surroundings() -> None:
     motion = follow([np.rint(luma).astype(np.uint8) for luma in lumas], hidden)
 
     y, x = (part.astype(np.float32) for part in np.nonzero(hidden[0]))
-    assert np.abs(np.stack(motion.at(0, 1, x, y), 1) - (-3, 0)).max() < 0.5
-    assert np.abs(np.stack(motion.at(1, 0, x, y), 1) - (3, 0)).max() < 0.5
+    assert np.abs(np.stack(motion.at(0, 1, x, y)[:2], 1) - (-3, 0)).max() < 0.5
+    assert np.abs(np.stack(motion.at(1, 0, x, y)[:2], 1) - (3, 0)).max() < 0.5
 
 
 def test_places_keep_their_aim_over_many_frames() -> None:
@@ -66,6 +66,28 @@ def test_places_keep_their_aim_over_many_frames() -> None:
     assert there.sum() > 0.9 * len(hole.spots)
     assert np.median(np.abs(places.x - (hole.x + 3 * (11 - places.frame)))[there]) < 0.3
     assert np.median(np.abs(places.y - hole.y)[there]) < 0.3
+
+
+def test_a_long_way_between_surfaces_that_move_differently_leads_nowhere() -> None:
+    count, hidden = 60, np.zeros((80, 120), bool)
+    hidden[30:44, 40:90] = True
+    holes = [hole := hole_of(hidden, [LUMA])] * count
+    lumas = np.full((count, 80, 120), 120, np.float32)
+
+    def found(doubt: float) -> tuple[np.ndarray, np.ndarray]:
+        flow = np.broadcast_to(np.float32([-0.6, 0, doubt]), (40, 60, 3)).copy()
+        motion = Motion([-flow] * (count - 1), [flow] * (count - 1), (80, 120))
+        places = borrow.carry(lumas, slopes(lumas, holes), seen_around(holes), holes, motion, onwards=False)[-1]
+        assert places is not None
+        return places.frame != borrow.NOWHERE, count - 1 - places.frame
+
+    among_one, gone = found(0.01)
+    between_two, _ = found(0.4)
+
+    assert among_one.mean() > 0.9
+    assert (gone[among_one] > 40).any()
+    assert np.array_equal(between_two, among_one & (gone <= borrow.STRAYED))
+    assert len(hole.spots) == len(gone)
 
 
 def test_nothing_is_seen_before_the_first_or_after_the_last_frame() -> None:
@@ -97,7 +119,7 @@ def test_samples_are_taken_at_their_source() -> None:
     hidden = np.zeros((20, 30), bool)
     hidden[5, 7:10] = True
     hole = hole_of(hidden, [LUMA])
-    places = borrow.Places(np.full(len(hole.x), 1, np.int16), hole.x.copy(), hole.y.copy())
+    places = borrow.Places(np.full(len(hole.x), 1, np.int16), hole.x.copy(), hole.y.copy(), np.zeros_like(hole.x))
     which = [int(hole.number[5 * 30 + x]) for x in (8, 9)]
     places.x[which[0]], places.frame[which[1]] = 20, borrow.NOWHERE
 
@@ -113,7 +135,7 @@ def test_chroma_is_taken_where_its_luma_is_seen() -> None:
     hidden = np.zeros((40, 60), bool)
     hidden[11, 15:18] = True
     hole = hole_of(hidden, [LUMA, (1, 1)])
-    places = borrow.Places(np.ones(len(hole.x), np.int16), hole.x + 6, hole.y - 4)
+    places = borrow.Places(np.ones(len(hole.x), np.int16), hole.x + 6, hole.y - 4, np.zeros_like(hole.x))
 
     (value,) = borrow.take([chroma], places, hole.parts[1, 1])
 

@@ -99,11 +99,12 @@ def _places(
     return seen, beyond, _invent(scene, crops, motion, seen, beyond, keyframes, device)
 
 
-def _both_ways(scene: Scene, seen: np.ndarray, motion: Motion) -> list[list[Places]]:
+def _both_ways(scene: Scene, seen: np.ndarray, motion: Motion, invented: Sequence[int] = ()) -> list[list[Places]]:
     """For each frame its places in earlier frames, and in later ones."""
 
     def carry(onwards: bool) -> list[Places | None]:
-        return borrow.carry(scene.volumes[0], scene.steep, seen, scene.holes, motion, onwards=onwards)
+        volume, holes = scene.volumes[0], scene.holes
+        return borrow.carry(volume, scene.steep, seen, holes, motion, onwards=onwards, invented=invented)
 
     both = zip(*_workers().map(carry, (False, True)), strict=True)
     return [[places for places in frame if places is not None] for frame in both]
@@ -167,6 +168,7 @@ def _invent(
     missing = _missing(scene, places, beyond)
     seen = scene.seen.copy() if any(mask.any() for mask in missing) else scene.seen
     invented: list[list[Places]] = [[] for _ in places]
+    keys: list[int] = []
     for _ in range(keyframes):
         left = np.array([m.sum() for m in missing])
         if not left.any():
@@ -174,10 +176,11 @@ def _invent(
         key = _keyframe(left)
         _fill(scene, crops, key, missing[key], (places[key], beyond[key], invented[key]), device)
         seen[key] = True
-        invented = _both_ways(scene, seen, motion)
+        keys.append(key)
+        invented = _both_ways(scene, seen, motion, keys)
         hole = scene.holes[key]
         assert hole is not None
-        invented[key] = [Places(np.full(len(hole.x), key, np.int16), hole.x, hole.y)] * 2
+        invented[key] = [Places(np.full(len(hole.x), key, np.int16), hole.x, hole.y, np.zeros_like(hole.x))] * 2
         for t, hole in enumerate(scene.holes):
             if hole is not None and missing[t].any():
                 missing[t] = _nowhere(missing[t], hole, invented[t])

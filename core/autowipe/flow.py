@@ -21,6 +21,7 @@ LEAST_PX = 32  # a side of what is looked at: OpenCV's search reads beyond flatt
 TRUST_PX = 12.0  # the flow's patches reach this far: nearer to what is hidden, the first look is partly made up
 NEAR_PX = 4.0  # the same for the second look, for which the hidden part moves as its surroundings do
 CELL = 4  # px of the looked-at size: grid on which the flow is completed
+AROUND_PX = 24.0  # of the region: over which the motion is held against its surroundings
 USUAL_ERROR = 0.1  # px squared, of a flow vector
 FAR_PX = 4.0  # px of the looked-at size: from here on the flow's own search may lose its way
 SETTLED_PX = 0.01  # by which an affine motion changes no more
@@ -30,19 +31,25 @@ OWN_SHARE = 0.5  # of a trusted flow vector against its surroundings'
 
 @dataclass
 class Motion:
-    """Flow between neighbouring frames, at a fraction of the region's size, in px of the region."""
+    """Flow between neighbouring frames, at a fraction of the region's size, in px of the region.
 
-    forward: list[np.ndarray | None]  # [t]: (h, w, 2) float32, from frame t to t + 1; None where nobody asks for it
+    To the right, down, and by how much it differs around there: so far it may be off where nobody sees it.
+    """
+
+    forward: list[np.ndarray | None]  # [t]: (h, w, 3) float32, from frame t to t + 1; None where nobody asks for it
     backward: list[np.ndarray | None]  # [t]: from frame t + 1 to t
     shape: tuple[int, int]  # of the region
 
-    def at(self, t: int, s: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How far the points (x, y), (N,) px each, of frame `t` have moved in its neighbour `s`: to the right, down."""
+    def at(self, t: int, s: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """How far the points (x, y), (N,) px each, of frame `t` have moved in its neighbour `s`.
+
+        (N,) px each: to the right, down, and by how much that may be off.
+        """
         flow = self.forward[t] if s > t else self.backward[s]
         assert flow is not None
         across, along = flow.shape[1] / self.shape[1], flow.shape[0] / self.shape[0]
         moved = points(flow, (x + 0.5) * across - 0.5, (y + 0.5) * along - 0.5, cv2.INTER_LINEAR)
-        return moved[:, 0], moved[:, 1]
+        return moved[:, 0], moved[:, 1], moved[:, 2]
 
 
 def follow(
@@ -64,10 +71,16 @@ def follow(
     def view(luma: np.ndarray, mask: np.ndarray) -> _View:
         return _view(luma, mask, size)
 
+    around = tuple(max(3, round(AROUND_PX / step / 2) | 1) for step in ratio)  # flow comes at half the size
+
+    def doubted(moves: np.ndarray) -> np.ndarray:
+        mean, square = cv2.blur(moves, around), cv2.blur(moves * moves, around)
+        return np.dstack([moves, np.sqrt(np.maximum(square - mean * mean, 0).sum(2))])
+
     def flow(k: int) -> tuple[np.ndarray, np.ndarray]:
         one, other = views[k], views[k + 1]
         ahead, back = _flow(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST), one, other)
-        return ahead * ratio, back * ratio
+        return doubted(ahead * ratio), doubted(back * ratio)
 
     pairs = [k for k in range(len(lumas) - 1) if wanted is None or wanted[k] or wanted[k + 1]]
     looked = sorted({t for k in pairs for t in (k, k + 1)})

@@ -164,11 +164,15 @@ def _motion(models: Sequence[np.ndarray], shape: tuple[int, int]) -> Motion:
     h, w = max(2, shape[0] // 8), max(2, shape[1] // 8)
     x, y = grid((h, w))
     spots = np.stack([(x.ravel() + 0.5) * shape[1] / w - 0.5, (y.ravel() + 0.5) * shape[0] / h - 0.5], 1)
+
+    def sure(ways: np.ndarray) -> np.ndarray:
+        return np.dstack([ways.reshape(h, w, 2), np.zeros((h, w))]).astype(np.float32)
+
     forward: list[np.ndarray | None] = []
     backward: list[np.ndarray | None] = []
     for model in models:
         ahead = _terms(spots, shape) @ model
         back = -_terms(spots - ahead, shape) @ model
-        forward.append(ahead.reshape(h, w, 2).astype(np.float32))
-        backward.append(back.reshape(h, w, 2).astype(np.float32))
+        forward.append(sure(ahead))
+        backward.append(sure(back))
     return Motion(forward, backward, shape)

@@ -23,6 +23,7 @@ STIFF = 0.05  # levels squared a pixel: texture weaker than this moves nothing
 HALO_PX = 3.0  # next to the overlay the codec's ringing rests with it
 OTHER = 9.0  # levels: a difference beyond this is another surface, not a shift of the same
 MOST_ROWS = 32_000  # that cv2.remap can take
+STRAYED_PX, STRAYED = 8.0, 30  # px by which a way may have strayed, and its frames, from which it leads nowhere
 FEWEST = 50  # pixels of the band to put a hole right by
 EVERY = 8  # pixels of the band that tell the light's change
 
@@ -34,11 +35,12 @@ class Places:
     frame: np.ndarray  # (N,) int16, index in the window; NOWHERE where the point is not seen
     x: np.ndarray  # (N,) float32 px there
     y: np.ndarray  # (N,) float32
+    doubt: np.ndarray  # (N,) float32 px: by how much the way there may have strayed
 
 
 def nowhere(hole: Hole) -> Places:
     count = len(hole.spots)
-    return Places(np.full(count, NOWHERE, np.int16), np.zeros(count, np.float32), np.zeros(count, np.float32))
+    return Places(np.full(count, NOWHERE, np.int16), *np.zeros((3, count), np.float32))
 
 
 def carry(
@@ -49,8 +51,12 @@ def carry(
     motion: Motion,
     *,
     onwards: bool,
+    invented: Sequence[int] = (),
 ) -> list[Places | None]:
     """For each frame its places in earlier frames, or, `onwards`, in later ones; None where nothing is hidden.
+
+    What would be found only after a long way along a motion that differs around there is taken for not found: between
+    two surfaces the way drifts from one to the other. `invented`: frames of which any place is as good.
 
     `lumas`: (T, H, W) float32 levels; `steep`: of each frame with a hole its `slopes`; `seen`: (T, H, W) bool, what
     may be borrowed: all but the spots of the holes.
@@ -63,9 +69,13 @@ def carry(
         if hole is None or slope is None:
             continue
         s = t + 1 if onwards else t - 1
-        right, down = motion.at(t, s, hole.x, hole.y)
-        out[t] = places = step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down)
+        right, down, doubt = motion.at(t, s, hole.x, hole.y)
+        out[t] = places = step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down, doubt)
         put_right(places, lumas, seen, lumas[t], slope, hole)
+    for t, found in enumerate(out):
+        if found is not None:
+            gone = np.abs(found.frame - np.int16(t))
+            found.frame[(found.doubt > STRAYED_PX) & (gone > STRAYED) & ~np.isin(found.frame, invented)] = NOWHERE
     return out
 
 
@@ -125,8 +135,16 @@ def beside(
     return np.where(usable, frame, np.int16(NOWHERE)), x, y
 
 
-def step(beyond: Places | None, there: Hole | None, s: int, seen: np.ndarray, x: np.ndarray, y: np.ndarray) -> Places:
-    """Places of spots that are at (x, y) in the neighbour `s`, given the neighbour's hole and its own places.
+def step(
+    beyond: Places | None,
+    there: Hole | None,
+    s: int,
+    seen: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    doubt: np.ndarray,
+) -> Places:
+    """Places of spots that are at (x, y), give or take `doubt`, in the neighbour `s`, given its hole and own places.
 
     `seen`: (H, W) bool, what may be borrowed of the neighbour; it is not named where `s` is NOWHERE.
     """
@@ -136,13 +154,14 @@ def step(beyond: Places | None, there: Hole | None, s: int, seen: np.ndarray, x:
     inside = (ix >= 0) & (iy >= 0) & (ix < w) & (iy < h)
     at = (np.clip(iy, 0, h - 1) * w + np.clip(ix, 0, w - 1)).astype(np.int32)
     here = np.take(seen, at)
-    out = Places(np.full(len(x), s, np.int16), x, y)
+    out = Places(np.full(len(x), s, np.int16), x, y, doubt)
     rest = np.flatnonzero(~here)
     if beyond is not None and there is not None:
         spot = np.take(there.number, at[rest])
         out.frame[rest] = np.take(beyond.frame, spot)
         out.x[rest] += np.take(beyond.x, spot) - ix[rest]
         out.y[rest] += np.take(beyond.y, spot) - iy[rest]
+        out.doubt[rest] += np.take(beyond.doubt, spot)
     out.frame[~inside] = NOWHERE
     return out
 
