@@ -18,10 +18,8 @@ import numpy as np
 VISIBLE = 10.0  # levels of change that count as much as none: the codec alone makes 3 to 6
 UNCHANGING = 4.0  # levels of deviation in time, up to which a pixel may be opaque
 DARKEST, BRIGHTEST = 16.0, 240.0  # of what is seen in limited range
-CAST, FEWEST_CAST = (
-    5.0,
-    20,
-)  # levels of mean change more than the scene's, that the strokes cast; pixels that tell of it
+CAST = 5.0  # levels of mean change more than the scene's, that the strokes cast
+FEWEST_CAST = 20  # pixels that tell of it
 USABLE = 25.0  # median change of the surroundings from which two frames show different pictures
 
 

@@ -20,6 +20,7 @@ SHARP_PX = 15  # over which an edge's contrast is measured
 SHARP = 0.42  # of that contrast crossed within 2 px: graphics 0.45 to 0.95, lens-made edges 0.1 to 0.35
 STEADY_SHARE = 0.75  # of the seeds' lock that the mark's other lines have
 SKIRT_PX = 2  # of the codec's ringing around what is covered
+PIN_PX = 4  # of a hole in a matte: less is no picture that shows through, but what was missed
 TRUSTED_FIT = 0.5  # quality of the fit of its opacity from which that says what the mark covers
 SHAKES, SHAKES_LEAST = 0.6, 6.0  # share of the surroundings' change over time, and levels, that are the scene's own
 MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
@@ -194,8 +195,12 @@ def _joint(lines: np.ndarray, covered: np.ndarray, maps: BlendMaps) -> tuple[np.
 
 
 def grown(covered: np.ndarray) -> np.ndarray:
-    """The matte (H, W) float32 of what is covered, with the codec's ringing around it."""
-    return cv2.dilate(covered.astype(np.uint8), disc(SKIRT_PX)).astype(np.float32)
+    """The matte (H, W) float32 of what is covered, with the codec's ringing around it and in its pin holes."""
+    out = cv2.dilate(covered.astype(np.uint8), disc(SKIRT_PX))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - out, connectivity=4)
+    pins = stats[:, cv2.CC_STAT_AREA] <= PIN_PX
+    out |= pins[labels].astype(np.uint8)
+    return out.astype(np.float32)
 
 
 def _pad(scale: float) -> int:
