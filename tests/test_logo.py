@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import synth
 from autowipe.kinds import Found
+from autowipe.kinds._cover import grown
 from autowipe.kinds._mark import side_by_side
 from autowipe.timing import FrameRange
 from finding import perceive
@@ -123,3 +124,14 @@ def test_every_part_of_an_upright_bar_has_a_surround():
 
     assert len(parts) > 1
     assert all(len(part) and len(surround) for part, surround in zip(parts, around, strict=True))
+
+
+def test_a_pin_hole_is_closed_and_what_shows_the_picture_stays_open():
+    covered = np.ones((60, 90), bool)
+    covered[10:16, 10:15] = False  # with the ringing taken off it leaves 2 px
+    covered[20:40, 40:70] = False
+
+    matte = grown(covered)
+
+    assert matte[:20].all()
+    assert not matte[23:37, 43:67].any()
