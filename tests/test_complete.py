@@ -163,6 +163,31 @@ def test_a_translucent_mark_is_un_blended() -> None:
     assert all((plate.provenance[BOX] == UNBLENDED).all() for plate in plates)
 
 
+def test_where_a_translucent_mark_shows_nothing_the_source_stays_as_it_is() -> None:
+    """White over white: what the codec added to the mark where it showed would be taken out where it added nothing."""
+    white, matte = 200, np.zeros(SIZE, np.float32)
+    matte[BOX] = 0.4
+    crops, left = covered(pan(6, 0), []), slice(0, 75)
+    ringing = np.random.default_rng(0).normal(0, 2, SIZE).astype(np.float32)
+    maps = Unblend([], [])
+    for i, plane in enumerate(YUV420.colour):
+        step = np.s_[:: 1 << plane.shift_y, :: 1 << plane.shift_x]
+        opacity, colour = matte[step], white if i == 0 else 128
+        maps.transmission.append(1 - opacity)
+        maps.contribution.append(np.where(opacity > 0, opacity * colour + ringing[step], 0).astype(np.float32))
+        for frame in crops.planes:
+            frame[i][:, left.start >> plane.shift_x : left.stop >> plane.shift_x] = colour
+            frame[i] = np.rint(frame[i] * (1 - opacity) + opacity * colour).astype(np.uint8)
+    crops.mattes, crops.unblends = [matte] * 6, [maps] * 6
+
+    plates = list(complete(crops, FrameRange(0, 6), quality="normal"))
+
+    for plate in plates:
+        luma = plate.masks[0][BOX]
+        assert not luma[:, :10].any()
+        assert luma[:, 16:].all()
+
+
 def test_unblend_maps_are_not_believed_in_a_fade() -> None:
     clean = pan(9, 0)
     crops = covered(clean, [4])

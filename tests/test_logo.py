@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import synth
 from autowipe.kinds import Found
+from autowipe.kinds._cover import Look, find_cover
 from autowipe.kinds._mark import side_by_side
 from autowipe.timing import FrameRange
 from finding import perceive
@@ -123,3 +124,21 @@ def test_every_part_of_an_upright_bar_has_a_surround():
 
     assert len(parts) > 1
     assert all(len(part) and len(surround) for part, surround in zip(parts, around, strict=True))
+
+
+@pytest.mark.parametrize(("shows_the_scene", "covered"), [(False, True), (True, False)])
+def test_a_part_of_the_scene_s_colour_is_covered_where_it_stays(shows_the_scene, covered):
+    """A bar with a patch in it that is as light as the scene on average: painted, or a hole."""
+    bar, patch = np.zeros((80, 140), bool), np.zeros((80, 140), bool)
+    bar[25:55, 30:110] = patch[35:45, 60:75] = True
+    luma = np.where(bar & ~patch, np.float32(170), np.float32(120))
+    mean = np.dstack([luma, np.full_like(luma, 128), np.full_like(luma, 128)])
+    spread = np.where(bar & ~(patch & shows_the_scene), np.float32(1), np.float32(25))
+    slope = np.stack([cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=1 / 8)])
+    edge = np.hypot(*slope)
+    look = Look(mean, spread, slope, edge, np.where(edge > 0, np.float32(1), np.float32(0.05)), 24)
+
+    _, cover = find_cover(look, edge > 0, reach=6, scale=1.0)
+
+    assert cover[bar & ~patch].all()
+    assert cover[38:42, 64:71].all() == covered and cover[38:42, 64:71].any() == covered

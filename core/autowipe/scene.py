@@ -10,6 +10,7 @@ import numpy as np
 
 from .completers import borrow
 from .completers.plate import Far
+from .faint import Faint
 from .hole import Hole, hole_of, shrink
 from .maps import Unblend
 from .match import spread
@@ -59,15 +60,22 @@ def unblended(crops: Crops, run: Callable[..., Iterable[Any]]) -> Scene:
     scene = Scene(volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [], np.ones((count, *shape), bool), [])
     noisy: dict[int, np.ndarray] = {}  # by what un-blends it: what is as noisy in any frame is borrowed in all
     changed: dict[int, list[np.ndarray]] = {}  # samples of each plane
+    faint: dict[int, Faint] = {}
     lost: list[np.ndarray | None] = []
     for t, matte in enumerate(crops.mattes):
         for volume, levels in zip(volumes, to_levels(crops.planes[t], crops.layout), strict=True):
             volume[t] = levels
         cover = None if matte is None else matte > COVERED
+        maps, gone = None if crops.fading[t] else crops.unblends[t], None
+        shown = np.ones(shape, bool)
+        if cover is not None and maps is not None:
+            if id(maps) not in faint:
+                faint[id(maps)] = Faint(maps)
+            shown = faint[id(maps)].shown([volume[t] for volume in volumes])
+            cover = cover & shown
         cover = cover if cover is not None and cover.any() else None
         scene.covers.append(scene.covers[-1] if t and cover is not None and _equal(cover, scene.covers[-1]) else cover)
-        maps, gone = crops.unblends[t], None
-        if cover is not None and maps is not None and not crops.fading[t]:
+        if cover is not None and maps is not None:
             key = id(maps)
             if key not in noisy:
                 noisy[key] = np.zeros(shape, bool)
@@ -77,6 +85,8 @@ def unblended(crops: Crops, run: Callable[..., Iterable[Any]]) -> Scene:
                 ]
             gone = np.zeros(shape, bool)
             for i, at in enumerate(changed[key]):
+                if not shown.all():
+                    at = at[np.take(shrink(shown, scene.shifts[i]), at)]
                 estimate, deviation = beneath_at(crops, t, i, at)
                 volumes[i][t].ravel()[at] = estimate
                 if i == 0:

@@ -18,6 +18,8 @@ import numpy as np
 VISIBLE = 10.0  # levels of change that count as much as none: the codec alone makes 3 to 6
 UNCHANGING = 4.0  # levels of deviation in time, up to which a pixel may be opaque
 DARKEST, BRIGHTEST = 16.0, 240.0  # of what is seen in limited range
+CAST = 5.0  # levels of mean change more than the scene's, that the strokes cast
+FEWEST_CAST = 20  # pixels that tell of it
 USABLE = 25.0  # median change of the surroundings from which two frames show different pictures
 
 
@@ -81,7 +83,7 @@ def find_strokes(look: EventLook) -> Strokes:
     odds -= np.where(_zone(look, 0.3, 0.12), 0, np.where(_zone(look, 0.6, 0.3), 0.7, 2.0)).astype(np.float32)
     core = _hysteresis(cv2.GaussianBlur(odds, (3, 3), 0.6), 1.0, 0.2, lines)
     panel = _find_panel(look, steps)
-    covered = _cast(look, core, change, ring)
+    covered = _cast(look, core, change)
     if panel is not None:
         x0, y0, x1, y1 = panel.corners
         covered = np.zeros_like(core)
@@ -309,27 +311,51 @@ def _reach(gains: np.ndarray) -> int:
     return int(np.cumsum(gains).argmax()) + 1 if len(gains) else 0
 
 
-def _cast(look: EventLook, core: np.ndarray, change: np.ndarray | None, ring: np.ndarray) -> np.ndarray:
+def _cast(look: EventLook, core: np.ndarray, change: np.ndarray | None) -> np.ndarray:
     """The strokes with what they cast: every offset at which the scene is changed on average is covered.
 
-    For an offset o, the mean change over all pixels that lie at o from a stroke and on none; the set of offsets
-    with more than the far ones have is the shape by which the strokes are grown.
+    For an offset o, the mean change over all pixels that lie at o from the stroke next to them, so that no other
+    stroke's outline is taken for this one's shadow; the set of offsets with more than the far ones have is the shape
+    by which the strokes are grown.
     """
     reach = int(np.clip(round(0.35 * look.height), 4, 24))
     if change is None or not core.any():
         side = 2 * max(2, round(0.09 * look.height)) + 1
         return cv2.dilate(core.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
-    free = (~core).astype(np.float32)
-    strokes = core.astype(np.float32)
-    padded = [cv2.copyMakeBorder(p, *[reach] * 4, cv2.BORDER_CONSTANT) for p in (change * free, free)]
-    total, number = (cv2.matchTemplate(p.astype(np.float32), strokes, cv2.TM_CCORR) for p in padded)
-    mean = total / np.maximum(number, 1)
+    side = 2 * reach + 1
+    distance, down, right, at = _offsets(core, reach)
+    change = change - _usual(change, distance > 0.6 * reach, reach)
+    place = (down + reach) * side + right + reach
+    number = np.bincount(place, minlength=side * side).reshape(side, side).astype(np.float32)
+    total = np.bincount(place, change.ravel()[at], minlength=side * side).reshape(side, side).astype(np.float32)
+    number, total = (cv2.blur(part, (3, 3)) for part in (number, total))
+    mean = np.where(number >= FEWEST_CAST / 9, total / np.maximum(number, 1e-3), 0)
     yy, xx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    distance = np.hypot(yy, xx)
-    far = float(np.median(mean[(distance > 0.8 * reach) & (distance <= reach)]))
-    shape = ((mean > far + 5.0) & (distance <= reach)) | (distance < 1.5)
+    length = np.hypot(yy, xx)
+    shape = ((mean > CAST) & (length <= reach)) | (length < 1.5)
     # an offset at which change was seen moves strokes there; cv2.dilate looks the other way
     return cv2.dilate(core.astype(np.uint8), _around_middle(shape.astype(np.uint8))[::-1, ::-1].copy()) > 0
+
+
+def _usual(change: np.ndarray, far: np.ndarray, reach: int) -> np.ndarray:
+    """(h, w): the mean of `change` where it is `far` from all strokes, around each pixel: what the scene changes by."""
+    size = (4 * reach + 1, 4 * reach + 1)
+    weight = cv2.blur(far.astype(np.float32), size)
+    return cv2.blur(np.where(far, change, np.float32(0)), size) / np.maximum(weight, np.float32(1e-3))
+
+
+def _offsets(core: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The pixels' distances (h, w) from the core; of those up to `reach` from it, how far down and right of its next
+    pixel they lie, and where, flattened."""
+    distance, label = cv2.distanceTransformWithLabels(
+        (~core).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    inside = np.flatnonzero(core)
+    pixel_of = np.zeros(int(label.max()) + 1, np.int64)
+    pixel_of[label.ravel()[inside]] = inside
+    at = np.flatnonzero((distance > 0) & (distance <= reach))
+    (y, x), (next_y, next_x) = (np.divmod(one, core.shape[1]) for one in (at, pixel_of[label.ravel()[at]]))
+    return distance, y - next_y, x - next_x, at
 
 
 def _around_middle(shape: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ SHARP_PX = 15  # over which an edge's contrast is measured
 SHARP = 0.42  # of that contrast crossed within 2 px: graphics 0.45 to 0.95, lens-made edges 0.1 to 0.35
 STEADY_SHARE = 0.75  # of the seeds' lock that the mark's other lines have
 SKIRT_PX = 2  # of the codec's ringing around what is covered
+STILL_SHARE = 0.8  # of a hole's px
 TRUSTED_FIT = 0.5  # quality of the fit of its opacity from which that says what the mark covers
 SHAKES, SHAKES_LEAST = 0.6, 6.0  # share of the surroundings' change over time, and levels, that are the scene's own
 MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
@@ -142,10 +143,22 @@ def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple
     lines &= broad | seeds  # edges of the scene that run into the mark are hair-thin: much of them moves
     lines = cv2.morphologyEx(lines.astype(np.uint8), cv2.MORPH_CLOSE, disc(1)) > 0
     error = _fill_error(look.mean, hull, reach)
-    calm = (look.spread < 0.5 * usual - 1) & (usual > 6) & (offset > 6)
-    areas = hull & (calm | (offset > max(12.0, 2.5 * error)))
+    calm = (look.spread < 0.5 * usual - 1) & (usual > 6)
+    areas = hull & (calm & (offset > 6) | (offset > max(12.0, 2.5 * error)))
     areas = cv2.morphologyEx(areas.astype(np.uint8), cv2.MORPH_OPEN, disc(1)) > 0
-    return lines, lines | connected(areas, cv2.dilate(lines.astype(np.uint8), disc(1)) > 0)
+    covered = lines | connected(areas, cv2.dilate(lines.astype(np.uint8), disc(1)) > 0)
+    return lines, covered | _still_holes(covered, calm)
+
+
+def _still_holes(covered: np.ndarray, calm: np.ndarray) -> np.ndarray:
+    """(H, W) bool: holes that stay while the scene moves: no picture shows there, but the scene's colour."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((~covered).astype(np.uint8), connectivity=4)
+    high, wide = covered.shape
+    left, top, width, height = stats[:, : cv2.CC_STAT_AREA].T
+    inside = (left > 0) & (top > 0) & (left + width < wide) & (top + height < high)
+    inside[0] = False
+    still = np.bincount(labels.ravel(), calm.ravel(), count) > STILL_SHARE * stats[:, cv2.CC_STAT_AREA]
+    return np.asarray((inside & still)[labels])
 
 
 def moves(look: Look, seeds: np.ndarray, reach: int, scale: float) -> np.ndarray:

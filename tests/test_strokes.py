@@ -1,0 +1,79 @@
+"""The matte of a text event, from made looks whose overlay is known."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from autowipe.strokes import EventLook, find_strokes
+
+HEIGHT, WIDTH = 160, 560
+LINE = (100, 50, 460, 100)  # x0, y0, x1, y1
+
+
+def scene(seed: int, contrast: float = 20) -> np.ndarray:
+    """(HEIGHT, WIDTH, 3) float32 levels: luma with texture, chroma even."""
+    noise = np.random.default_rng(seed).standard_normal((HEIGHT, WIDTH)).astype(np.float32)
+    texture = cv2.GaussianBlur(noise, (0, 0), 6)
+    luma = 120 + contrast * texture / texture.std()
+    return np.dstack([luma, np.full_like(luma, 128), np.full_like(luma, 128)])
+
+
+def letters(thickness: int, shift: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """(HEIGHT, WIDTH) float32 0..1: a line of letters."""
+    out = np.zeros((HEIGHT, WIDTH), np.uint8)
+    at = (105 + shift[0], 92 + shift[1])
+    cv2.putText(out, "Burnt in WORDS", at, cv2.FONT_HERSHEY_SIMPLEX, 1.45, 255, thickness, cv2.LINE_AA)
+    return out.astype(np.float32) / 255
+
+
+def look(layers: list[tuple[np.ndarray, float]], drift: float = 0.0) -> EventLook:
+    """Of a text made of layers (alpha, luma), over a scene that differs by `drift` levels before and after it."""
+    rng = np.random.default_rng(5)
+    pictures = []
+    for k in range(10):
+        picture = scene(1) + drift * scene(7 + k, 1) - drift * 120
+        picture[..., 0] += rng.normal(0, 1, (HEIGHT, WIDTH))
+        pictures.append(picture.astype(np.float32))
+    before, *inside, after = pictures
+    for picture in inside:
+        for alpha, luma in layers:
+            picture[..., 0] += alpha * (luma - picture[..., 0])
+    stack = np.stack(inside)
+    return EventLook(stack.mean(0), stack[..., 0].std(0), inside[0], inside[-1], before, after, len(inside), [LINE])
+
+
+def beyond(matte: np.ndarray, layers: list[tuple[np.ndarray, float]]) -> float:
+    """How far the matte reaches beyond what the layers cover, px."""
+    covered = np.max([alpha for alpha, _ in layers], 0) > 0.02
+    return float(cv2.distanceTransform((~covered).astype(np.uint8), cv2.DIST_L2, 5)[matte > 0].max())
+
+
+@pytest.mark.parametrize("drift", [0.0, 4.0])
+def test_an_outline_is_covered_and_little_beyond_it(drift: float) -> None:
+    layers = [(letters(11), 16.0), (letters(4), 235.0)]
+
+    matte = find_strokes(look(layers, drift)).matte
+
+    assert (matte[np.maximum(layers[0][0], layers[1][0]) > 0.1] == 1).all()
+    assert beyond(matte, layers) <= 6
+
+
+def test_a_shadow_is_covered_where_it_falls_and_nothing_on_the_other_side() -> None:
+    shadow = cv2.GaussianBlur(letters(4, (5, 5)), (0, 0), 1.5) * 0.6
+    layers = [(shadow, 16.0), (letters(4), 235.0)]
+
+    matte = find_strokes(look(layers)).matte
+
+    assert (matte[shadow > 0.2] == 1).all()
+    outside = np.cumsum(np.cumsum(letters(4) > 0.02, 0), 1) == 0  # nothing of the letters up and left of it
+    assert beyond(matte * outside, [(letters(4), 0.0)]) <= 7
+
+
+def test_a_soft_glow_is_covered() -> None:
+    glow = np.clip(cv2.GaussianBlur(letters(9), (0, 0), 4) * 1.2, 0, 1)
+    layers = [(glow, 16.0), (letters(4), 235.0)]
+
+    matte = find_strokes(look(layers)).matte
+
+    assert (matte[glow > 0.15] == 1).all()
