@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .behind import calibration, depth_in, grown
+from .behind import depth_in, grown
 from .evidence import clipped
 from .fill import predict
 from .job import Box
@@ -27,7 +27,7 @@ MOST_SAMPLES, MOST_FRAMES, FEWEST_FRAMES = 48_000_000, 32, 6  # of luma kept for
 CHUNK = 4_000_000  # samples filled at once
 ROUNDS = 3  # each narrows the hole to what the overlay covers, which betters the fill
 PROBES = (-0.5, -0.35, -0.2, 0.0, 0.2, 0.35, 0.5)  # of the pattern: shifts tried to find clean picture
-LEAST_PROBED = 200  # px
+LEAST_PROBED, MOST_PROBES = 200, 4  # px of one shift; shifts taken together
 CALIBRATION = (0.7, 1.2)  # what is believed of it
 MOST_ERROR, MOST_EXTRA = 16.0, 8.0  # variance of the codec's own error; levels by which it corrects the model
 
@@ -178,17 +178,22 @@ class VeilFit:
         """
         reach = self._lattice.cell((0, 0, *hole.shape[::-1]))[2:] if self._lattice else hole.shape[::-1]
         clean = ~grown(hole, RIM_PX)
-        best = np.zeros_like(hole)
-        for dy in PROBES:
-            for dx in PROBES:
-                other = np.roll(hole, (round(dy * reach[1]), round(dx * reach[0])), (0, 1)) & clean
-                best = other if other.sum() > best.sum() else best
-        stack = next(self._frames(self._lead))
-        if best.sum() < LEAST_PROBED:
+        shifts = [(round(dy * reach[1]), round(dx * reach[0])) for dy in PROBES for dx in PROBES]
+        shifts = sorted(shifts, key=lambda shift: np.count_nonzero(np.roll(hole, shift, (0, 1)) & clean))
+        stack = next(self._frames(self._lead))[..., ::MOST_PROBES]
+        guesses, truths = [], []
+        for shift in shifts[-MOST_PROBES:]:
+            probe = np.roll(hole, shift, (0, 1)) & clean
+            if np.count_nonzero(probe) >= LEAST_PROBED:
+                guesses.append(predict(stack, hole | probe)[probe])
+                truths.append(stack[probe])
+        if not guesses:
             return 1.0, 0.0
-        guess = predict(stack, hole | best)[best]
+        guess, truth = np.concatenate(guesses), np.concatenate(truths)
         middle = float(guess.mean())
-        kappa = calibration(guess, stack[best] - guess)
+        # by plain least squares, as the slopes over time are: outliers tell of both alike
+        off = guess - middle
+        kappa = float((off * truth).sum() / ((off * off).sum() + off.size * NOISE**2))
         return float(np.clip(kappa, *CALIBRATION)), middle
 
     def _maps(
