@@ -17,7 +17,7 @@ from .match import spread
 from .matte import VISIBLE, covered
 from .plan import Event, Overlay
 from .planes import Layout
-from .residue import slopes
+from .residue import BESIDE, slopes
 from .secondlook import CELL_PX, Part, Verdict, effect, look, verdict
 from .timing import FrameRange
 from .unblend import faded
@@ -151,20 +151,31 @@ def _placed(part: np.ndarray, was: Box, now: Box, away: float) -> np.ndarray:
 
 
 def _refitted(old: _Maps, *, views: Sequence[View], layout: Layout) -> _Maps | None:
+    """By the share that is left in each place, as far as it is more than what chance makes of the scene's edges there.
+
+    Chance is told beside the overlay's edges, as in residue.py. Shares that vary by s and chance by c are believed by
+    s^2 / (s^2 + c^2).
+    """
     x, y, w, h = old.box
-    left, whole = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
+    whole, *left = np.zeros((2 + len(BESIDE), h, w), np.float32)
     for part, after in views:
         if part.maps is None or after is None or not any(part.frame in span for span in old.ranges):
             continue
         (ex, ey), (ax, ay) = slopes(effect(part, after)), slopes(after)
         at = np.s_[y - part.box[1] : y - part.box[1] + h, x - part.box[0] : x - part.box[0] + w]
-        left += (ex * ax + ey * ay)[at]
         whole += (ex * ex + ey * ey)[at]
+        for total, (dy, dx) in zip(left, ((0, 0), *BESIDE), strict=True):
+            total += (ex * np.roll(ax, (-dy, -dx), (0, 1)) + ey * np.roll(ay, (-dy, -dx), (0, 1)))[at]
     if old.unblend is None or not whole.any():
         return None
-    left, whole = (cv2.GaussianBlur(total, (0, 0), CELL_PX / 2) for total in (left, whole))
+    whole, *left = (cv2.GaussianBlur(total, (0, 0), CELL_PX / 2) for total in (whole, *left))
     told = np.minimum(whole / (EVEN * whole.max()), 1)
-    (share,) = spread([np.where(told > 0, left / np.maximum(whole, 1e-6), 0)], told)
+    share, *beside = (np.where(told > 0, total / np.maximum(whole, 1e-6), 0) for total in left)
+    chance = np.mean(np.square(beside), 0)
+    known = float((whole * (share**2 - chance)).sum() / whole.sum())
+    if known <= 0:
+        return None
+    (share,) = spread([share * known / (known + chance)], told)
     strength = 1 + share.clip(-MOST_CHANGE, MOST_CHANGE)
     parts = []
     for k in range(len(layout.colour)):
