@@ -1,12 +1,13 @@
 """The detector finds lines of text and nothing else; the recogniser reads them; neither needs a network."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
 from autowipe import text
-from autowipe.text import find_text, lines_of, model_file, read_text
+from autowipe.text import find_text, lines_of, model_file, read_text, seen
 
 
 def page(words: str = "", *, size: tuple[int, int] = (360, 640)) -> np.ndarray:
@@ -39,6 +40,21 @@ def test_a_picture_without_text_has_no_lines():
 @pytest.mark.parametrize("size", [(33, 47), (90, 160), (361, 641)])
 def test_any_size_of_picture_is_taken(size):
     assert find_text(page(size=size)) == []
+
+
+def test_threads_that_look_at_once_see_what_one_does():
+    pages = [page(words, size=(384, 640)) for words in ("Where were you", "", "Where were you last night", "no")]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(find_text, pages * 2))
+    assert [[line.bounds for line in lines] for lines in found] == [
+        [line.bounds for line in find_text(one)] for one in pages * 2
+    ]
+
+
+def test_the_detector_sees_few_sizes_each_of_which_holds_the_picture():
+    sizes = {seen(side) for side in range(1, 641)}
+    assert len(sizes) < 10
+    assert all(seen(side) >= side and seen(side) % text.GRID == 0 for side in range(1, 2000))
 
 
 def test_a_box_over_most_of_the_picture_is_no_line():
@@ -75,7 +91,7 @@ def test_nothing_is_fetched(monkeypatch):
         raise AssertionError("the network was used")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    text._session.cache_clear()
+    text._network.cache_clear()
     assert find_text(page("Where were you last night"))
     assert model_file("det").is_file() and model_file("rec").is_file()
 
