@@ -51,6 +51,13 @@ def test_threads_that_look_at_once_see_what_one_does():
     ]
 
 
+def test_after_the_models_were_let_go_the_same_is_found():
+    picture = page("Where were you last night")
+    before = find_text(picture)
+    text.unload()
+    assert [line.bounds for line in find_text(picture)] == [line.bounds for line in before]
+
+
 def test_the_detector_sees_few_sizes_each_of_which_holds_the_picture():
     sizes = {seen(side) for side in range(1, 641)}
     assert len(sizes) < 10
@@ -91,7 +98,7 @@ def test_nothing_is_fetched(monkeypatch):
         raise AssertionError("the network was used")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    text._network.cache_clear()
+    text.unload()
     assert find_text(page("Where were you last night"))
     assert model_file("det").is_file() and model_file("rec").is_file()
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
+MOST_AT_ONCE = 4  # items worked on: each holds the interpreter for a part of its time
 
 
 class Crew:
@@ -68,3 +72,16 @@ def together(works: Sequence[Callable[[], T]]) -> list[T]:
     """What each of some functions returns, all of them called at once."""
     with ThreadPoolExecutor(max(1, len(works)), "crew") as pool:
         return [call.result() for call in [pool.submit(work) for work in works]]
+
+
+def each(work: Callable[[S], T], items: Iterable[S]) -> list[T]:
+    """What `work` returns for each of some items, in their order, a few of them worked on at a time.
+
+    It may be called in any thread, but not by a `work`.
+    """
+    return list(_workers().map(work, items))
+
+
+@cache
+def _workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(min(MOST_AT_ONCE, os.cpu_count() or 1), "each")

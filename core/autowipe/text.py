@@ -163,6 +163,11 @@ def _network(task: str) -> CompiledModel:
     return openvino.Core().compile_model(str(model_file(task)), "CPU", settings)
 
 
+def unload() -> None:
+    """Lets the models go, which hold some 200 MB with what they have seen; the next call loads what it needs."""
+    _network.cache_clear()
+
+
 def model_file(task: str) -> Path:
     """Where the wheel's model for "det" or "rec" lies. Raises WeightsError when there is none."""
     hint = "Install it again: pip install --force-reinstall rapidocr openvino."
