@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
@@ -75,13 +75,29 @@ def together(works: Sequence[Callable[[], T]]) -> list[T]:
 
 
 def each(work: Callable[[S], T], items: Iterable[S]) -> list[T]:
-    """What `work` returns for each of some items, in their order, a few of them worked on at a time.
+    """What `work` returns for each of some items, in their order; several are worked on at a time, here and elsewhere.
 
     It may be called in any thread, but not by a `work`.
     """
-    return list(_workers().map(work, items))
+    rows = list(enumerate(items))
+    out: dict[int, T] = {}
+    left = iter(rows)  # of a list: each row goes to one of those who ask
+
+    def take() -> None:
+        for k, item in left:
+            out[k] = work(item)
+
+    at_once = min(MOST_AT_ONCE, os.cpu_count() or 1, len(rows))
+    others = [_workers().submit(take) for _ in range(at_once - 1)]
+    try:
+        take()
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
+    return [out[k] for k, _ in rows]
 
 
 @cache
 def _workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(min(MOST_AT_ONCE, os.cpu_count() or 1), "each")
+    return ThreadPoolExecutor(MOST_AT_ONCE, "each")
