@@ -1,6 +1,9 @@
 """The detector finds lines of text and nothing else; the recogniser reads them; neither needs a network."""
 
+import os
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -101,6 +104,18 @@ def test_nothing_is_fetched(monkeypatch):
     text.unload()
     assert find_text(page("Where were you last night"))
     assert model_file("det").is_file() and model_file("rec").is_file()
+
+
+def test_nobody_is_told_that_text_is_looked_for(tmp_path):
+    script = (
+        "import sys, numpy as np\n"
+        "from autowipe.text import find_text\n"
+        "assert find_text(np.zeros((64, 64, 3), np.uint8)) == []\n"
+        "assert not [name for name in sys.modules if 'telemetry' in name]\n"
+    )
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, **home})
+    assert not list(tmp_path.iterdir())  # where OpenVINO's tools keep by which number they tell it
 
 
 def test_a_missing_model_is_told_with_the_mend(monkeypatch, tmp_path):

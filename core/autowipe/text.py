@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from .errors import WeightsError
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel
+    from openvino import CompiledModel, Core
 
 GRID = 32  # the detector halves the picture five times
 SIDES = (64, 128, 192, 256, 384, 512, 640)  # px that it sees: every new size costs 20 ms, and memory
@@ -136,9 +137,7 @@ def _clockwise(corners: np.ndarray) -> np.ndarray:
 @cache
 def _letters() -> list[str]:
     """What the recogniser's outputs stand for; the first is none, the last a space."""
-    import openvino
-
-    told = openvino.Core().read_model(str(model_file("rec"))).get_rt_info(["framework", "character"])
+    told = _core().read_model(str(model_file("rec"))).get_rt_info(["framework", "character"])
     return ["", *str(told.value).splitlines(), " "]
 
 
@@ -152,15 +151,22 @@ def _run(task: str, batch: np.ndarray) -> np.ndarray:
 @cache
 def _network(task: str) -> CompiledModel:
     """The model for "det" or "rec" from the wheel's folder; rapidocr itself is not run, as it might download one."""
-    import openvino
-
     settings = {
         "INFERENCE_NUM_THREADS": min(4, max(1, (os.cpu_count() or 1) // 2)),  # the finders want the others
         "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": "f32",  # else what is found depends on the machine's kind of processor
     }
-    return openvino.Core().compile_model(str(model_file(task)), "CPU", settings)
+    return _core().compile_model(str(model_file(task)), "CPU", settings)
+
+
+@cache
+def _core() -> Core:
+    """OpenVINO, without its tools: merely importing these tells its maker so, over the network."""
+    sys.modules["openvino.tools"] = None  # type: ignore[assignment]
+    import openvino
+
+    return openvino.Core()
 
 
 def unload() -> None:
