@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from autowipe.crew import Crew, together
+from autowipe.crew import Crew, each, together
 
 
 def test_every_worker_gets_its_items_in_order():
@@ -54,6 +54,20 @@ def test_who_stops_handing_out_does_not_wait_for_what_is_left():
         raise KeyboardInterrupt
 
     assert done == [0]
+
+
+def test_each_gives_results_in_order_to_callers_in_several_threads():
+    def squares(first: int) -> list[int]:
+        return each(lambda k: k * k, range(first, first + 50))
+
+    assert together([lambda first=first: squares(first) for first in (0, 50, 100)]) == [
+        [k * k for k in range(first, first + 50)] for first in (0, 50, 100)
+    ]
+
+
+def test_an_error_in_one_of_each_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        each(lambda k: 1 / k, [2, 1, 0])
 
 
 def test_together_gives_results_in_order():

@@ -11,6 +11,7 @@ import synth
 from autowipe.areas import AreaMask
 from autowipe.kinds import Found, dynamic
 from autowipe.kinds._cover import Look, moves
+from autowipe.kinds._showing import cut_out
 from autowipe.kinds._stays import StayFinder, link
 from autowipe.matte import Mattes
 from autowipe.overlays import resolve, to_plan
@@ -304,3 +305,24 @@ def test_a_part_that_moves_with_the_scene_is_no_part_of_an_opaque_overlay():
 
     assert scene[hair].all()
     assert not scene[seeds].any()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_a_window_between_pixels_shows_what_lies_there(kind):
+    y, x = np.mgrid[0:60, 0:90].astype(float)
+
+    def wave(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return 120 + 50 * np.sin(x / 6) + 40 * np.cos(y / 5)
+
+    window = cut_out(np.rint(wave(x, y)).astype(kind), 10.3, 20.75, (40, 30))
+
+    assert window.dtype == kind
+    assert np.abs(window - wave(x[:30, :40] + 10.3, y[:30, :40] + 20.75)).max() < 1.6
+
+
+def test_a_window_goes_on_beyond_the_edge():
+    ramp = np.arange(50, dtype=np.uint8)[None].repeat(20, 0)
+
+    window = cut_out(ramp, -4.5, -3, (12, 8))
+
+    assert (window[:, :3] == 0).all() and np.abs(window[:, 6:].astype(int) - np.arange(1, 7)).max() <= 1

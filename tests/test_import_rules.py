@@ -23,7 +23,7 @@ MEDIA = {"decode", "siting", "pixels", "encode", "encoders", "segments", "mux", 
 # The files that print, exit or read argv.
 SPEAKING = {"cli", "batchcli", "traincli", "watchcli", "__main__"}
 # Seconds to import: never while `autowipe --help` or a job's check waits for it.
-HEAVY = {"torch", "onnxruntime", "rapidocr"}
+HEAVY = {"torch", "openvino", "rapidocr"}
 # The engine uses no network, unpickles nothing, and runs in no host.
 NEVER = {"bpy", "DaVinciResolveScript", "plugin", "scipy", "socket", "ssl", "http", "requests", "ftplib"}
 NEVER |= {"urllib.request", "pickle", "shelve", "marshal", "train"}

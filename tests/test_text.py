@@ -1,12 +1,16 @@
 """The detector finds lines of text and nothing else; the recogniser reads them; neither needs a network."""
 
+import os
 import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
 from autowipe import text
-from autowipe.text import find_text, lines_of, model_file, read_text
+from autowipe.text import find_text, lines_of, model_file, read_text, seen
 
 
 def page(words: str = "", *, size: tuple[int, int] = (360, 640)) -> np.ndarray:
@@ -39,6 +43,28 @@ def test_a_picture_without_text_has_no_lines():
 @pytest.mark.parametrize("size", [(33, 47), (90, 160), (361, 641)])
 def test_any_size_of_picture_is_taken(size):
     assert find_text(page(size=size)) == []
+
+
+def test_threads_that_look_at_once_see_what_one_does():
+    pages = [page(words, size=(384, 640)) for words in ("Where were you", "", "Where were you last night", "no")]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(find_text, pages * 2))
+    assert [[line.bounds for line in lines] for lines in found] == [
+        [line.bounds for line in find_text(one)] for one in pages * 2
+    ]
+
+
+def test_after_the_models_were_let_go_the_same_is_found():
+    picture = page("Where were you last night")
+    before = find_text(picture)
+    text.unload()
+    assert [line.bounds for line in find_text(picture)] == [line.bounds for line in before]
+
+
+def test_the_detector_sees_few_sizes_each_of_which_holds_the_picture():
+    sizes = {seen(side) for side in range(1, 641)}
+    assert len(sizes) < 10
+    assert all(seen(side) >= side and seen(side) % text.GRID == 0 for side in range(1, 2000))
 
 
 def test_a_box_over_most_of_the_picture_is_no_line():
@@ -75,9 +101,21 @@ def test_nothing_is_fetched(monkeypatch):
         raise AssertionError("the network was used")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    text._session.cache_clear()
+    text.unload()
     assert find_text(page("Where were you last night"))
     assert model_file("det").is_file() and model_file("rec").is_file()
+
+
+def test_nobody_is_told_that_text_is_looked_for(tmp_path):
+    script = (
+        "import sys, numpy as np\n"
+        "from autowipe.text import find_text\n"
+        "assert find_text(np.zeros((64, 64, 3), np.uint8)) == []\n"
+        "assert not [name for name in sys.modules if 'telemetry' in name]\n"
+    )
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, **home})
+    assert not list(tmp_path.iterdir())  # where OpenVINO's tools keep by which number they tell it
 
 
 def test_a_missing_model_is_told_with_the_mend(monkeypatch, tmp_path):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from types import TracebackType
 from typing import Any, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
+MOST_AT_ONCE = 4  # items worked on: each holds the interpreter for a part of its time
 
 
 class Crew:
@@ -68,3 +72,32 @@ def together(works: Sequence[Callable[[], T]]) -> list[T]:
     """What each of some functions returns, all of them called at once."""
     with ThreadPoolExecutor(max(1, len(works)), "crew") as pool:
         return [call.result() for call in [pool.submit(work) for work in works]]
+
+
+def each(work: Callable[[S], T], items: Iterable[S]) -> list[T]:
+    """What `work` returns for each of some items, in their order; several are worked on at a time, here and elsewhere.
+
+    It may be called in any thread, but not by a `work`.
+    """
+    rows = list(enumerate(items))
+    out: dict[int, T] = {}
+    left = iter(rows)  # of a list: each row goes to one of those who ask
+
+    def take() -> None:
+        for k, item in left:
+            out[k] = work(item)
+
+    at_once = min(MOST_AT_ONCE, os.cpu_count() or 1, len(rows))
+    others = [_workers().submit(take) for _ in range(at_once - 1)]
+    try:
+        take()
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
+    return [out[k] for k, _ in rows]
+
+
+@cache
+def _workers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_AT_ONCE, "each")

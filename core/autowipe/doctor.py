@@ -30,7 +30,7 @@ PACKAGES = (  # what pyproject.toml depends on
     "filelock",
     "rapidocr",
     "pillow",
-    "onnxruntime",
+    "openvino",
 )
 OTHER_OPENCVS = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
 ENCODERS = ("libx264", "libx265", "libsvtav1", "libvpx-vp9", "mpeg2video", "prores_ks", "dnxhd", "ffv1", "aac")

@@ -35,6 +35,7 @@ from .segments import disk_fault
 from .shotplates import ShotPlates
 from .shots import ShotFinder
 from .sidefiles import SideFiles
+from .text import unload as unload_text
 from .textsearch import TextSearch
 from .timing import FrameRange, Window
 from .trial import settled
@@ -195,6 +196,7 @@ def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Pa
                 steps = _Step("look", 0, 2 * half, len(section)), _Step("measure", 0, 2 * half, len(section))
             _write_whole(file, _analyse(job, clip, section, steps, print_of, folder, maps, run))
         plans.append(Plan.from_json(file.read_text("utf-8"), str(file)))
+    unload_text()  # completing needs the memory
     return sections.joined(plans, whole) if len(plans) > 1 else plans[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,16 +16,17 @@ import numpy as np
 from .errors import WeightsError
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from openvino import CompiledModel, Core
 
 GRID = 32  # the detector halves the picture five times
+SIDES = (64, 128, 192, 256, 384, 512, 640)  # px that it sees: every new size costs 20 ms, and memory
 TEXT = 0.3  # probability from which a pixel belongs to the core of a text line
 LINE = 0.5  # mean probability from which such a core is a text line
 UNCLIP = 1.6  # the core is the line shrunk by area / perimeter * this, as the detector was trained
 MOST_AREA = 0.2  # of the longer side's square; a line of more is a misfire: letters never are so large
 MOST_HEIGHT = 0.2  # of the longer side, that letters are high
 READ_HEIGHT = 48  # px, what the recogniser was trained on
-READ_WIDTH = 1600  # px, of longer lines the recogniser loses the end
+READ_WIDTHS = (160, 320, 480, 640, 960, 1280, 1600)  # px that it sees; of longer lines it loses the end
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,22 @@ class TextLine:
 def find_text(picture: np.ndarray, longer: int = 0) -> list[TextLine]:
     """The text lines of a picture at the size it has: nothing is scaled, so letters of 8 to 60 px are found.
 
-    `picture`: (h, w) grey or (h, w, 3) blue, green, red; uint8. About 100 ms of one core for 640 x 360.
+    `picture`: (h, w) grey or (h, w, 3) blue, green, red; uint8. About 85 ms of one core for 640 x 384.
     `longer`: px of the longer side of the picture that it is a part of; 0: it is no part.
     Raises WeightsError when RapidOCR's models are not installed.
     """
     height, width = picture.shape[:2]
     colour = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture
-    below, right = -height % GRID, -width % GRID
+    below, right = seen(height) - height, seen(width) - width
     padded = cv2.copyMakeBorder(colour, 0, below, 0, right, cv2.BORDER_REPLICATE)
     batch = (padded.astype(np.float32) * np.float32(2 / 255) - 1).transpose(2, 0, 1)[None]
-    session = _session("det")
-    likely = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(batch)})[0][0, 0]
+    likely = _run("det", batch)[0]
     return lines_of(np.ascontiguousarray(likely[:height, :width]), longer)
+
+
+def seen(side: int) -> int:
+    """How many px of a picture's side the detector sees, at least `side`: what goes beyond the picture is made up."""
+    return next((most for most in SIDES if side <= most), side + -side % GRID)
 
 
 def lines_of(likely: np.ndarray, longer: int = 0) -> list[TextLine]:
@@ -108,11 +114,11 @@ def read_text(picture: np.ndarray) -> tuple[str, float]:
     colour = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture
     if colour.shape[0] > 1.5 * colour.shape[1]:
         colour = cv2.rotate(colour, cv2.ROTATE_90_COUNTERCLOCKWISE)
-    width = min(READ_WIDTH, max(16, round(colour.shape[1] * READ_HEIGHT / colour.shape[0])))
+    width = min(READ_WIDTHS[-1], max(16, round(colour.shape[1] * READ_HEIGHT / colour.shape[0])))
     scaled = cv2.resize(colour, (width, READ_HEIGHT), interpolation=cv2.INTER_LINEAR)
-    batch = (scaled.astype(np.float32) * np.float32(2 / 255) - 1).transpose(2, 0, 1)[None]
-    session = _session("rec")
-    chances = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(batch)})[0][0]
+    batch = np.zeros((1, 3, READ_HEIGHT, next(most for most in READ_WIDTHS if width <= most)), np.float32)
+    batch[0, ..., :width] = (scaled.astype(np.float32) * np.float32(2 / 255) - 1).transpose(2, 0, 1)
+    chances = _run("rec", batch)
     best, sure = chances.argmax(1), chances.max(1)
     first = np.concatenate(([True], best[1:] != best[:-1])) & (best > 0)  # CTC: repeats are one letter, 0 is none
     if not first.any():
@@ -131,27 +137,46 @@ def _clockwise(corners: np.ndarray) -> np.ndarray:
 @cache
 def _letters() -> list[str]:
     """What the recogniser's outputs stand for; the first is none, the last a space."""
-    listed = _session("rec").get_modelmeta().custom_metadata_map["character"].splitlines()
-    return ["", *listed, " "]
+    told = _core().read_model(str(model_file("rec"))).get_rt_info(["framework", "character"])
+    return ["", *str(told.value).splitlines(), " "]
+
+
+def _run(task: str, batch: np.ndarray) -> np.ndarray:
+    """What the model for "det" or "rec" says of one picture, (1, 3, h, w) float32; may be called from any thread."""
+    request = _network(task).create_infer_request()
+    request.infer([np.ascontiguousarray(batch)])
+    return np.array(request.get_output_tensor(0).data[0])
 
 
 @cache
-def _session(task: str) -> InferenceSession:
+def _network(task: str) -> CompiledModel:
     """The model for "det" or "rec" from the wheel's folder; rapidocr itself is not run, as it might download one."""
-    import onnxruntime
+    settings = {
+        "INFERENCE_NUM_THREADS": min(4, max(1, (os.cpu_count() or 1) // 2)),  # the finders want the others
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": "f32",  # else what is found depends on the machine's kind of processor
+    }
+    return _core().compile_model(str(model_file(task)), "CPU", settings)
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # fatal only
-    options.intra_op_num_threads = min(4, max(1, (os.cpu_count() or 1) // 2))  # the finders want the others
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # the arena never gives memory back
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(model_file(task)), options, providers=["CPUExecutionProvider"])
+
+@cache
+def _core() -> Core:
+    """OpenVINO, without its tools: merely importing these tells its maker so, over the network."""
+    sys.modules["openvino.tools"] = None  # type: ignore[assignment]
+    import openvino
+
+    return openvino.Core()
+
+
+def unload() -> None:
+    """Lets the models go, which hold some 200 MB with what they have seen; the next call loads what it needs."""
+    _network.cache_clear()
 
 
 def model_file(task: str) -> Path:
     """Where the wheel's model for "det" or "rec" lies. Raises WeightsError when there is none."""
-    hint = "Install it again: pip install --force-reinstall rapidocr onnxruntime."
+    hint = "Install it again: pip install --force-reinstall rapidocr openvino."
     spec = importlib.util.find_spec("rapidocr")
     if spec is None or not spec.submodule_search_locations:
         raise WeightsError("RapidOCR, which finds the text, is not installed", hint=hint)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from .behind import depth_in, grown
+from .crew import each
 from .evidence import clipped
 from .fill import predict
 from .job import Box
@@ -156,10 +157,10 @@ class VeilFit:
             sums["fill"] += guess @ one
             sums["both"] += np.einsum("ijk,ijk->ij", seen, guess)
             sums["spread"] += np.einsum("ijk,ijk->ij", guess, guess)
-            for frame in np.moveaxis(stack, -1, 0):
-                sums["rough"] += _roughness(frame, clean, sigma)
+            for rough in each(lambda frame: _roughness(frame, clean, sigma), np.moveaxis(stack, -1, 0)):
+                sums["rough"] += rough
         assert shift is not None
-        mean, fill, both, spread, rough = (part / count for part in sums.values())
+        mean, fill, both, spread, moving = (part / count for part in sums.values())
         still = _roughness(mean + shift, clean, sigma)
         return Moments(
             mean + shift,
@@ -167,7 +168,7 @@ class VeilFit:
             both - mean * fill,
             np.maximum(spread - fill * fill, 0),
             still,
-            np.maximum(rough - still, 0),
+            np.maximum(moving - still, 0),
             hole.astype(np.float32),
         )
 

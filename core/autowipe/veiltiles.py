@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .crew import each
 from .job import Box
 from .lattice import Lattice, moved
 
@@ -23,6 +24,7 @@ CAP = 25.0  # chi squared that a px of no colour costs
 LEAST_SHARE = 0.06  # of the strokes that a further colour explains
 LEAST_OPACITY = 0.012  # a change by less than this of the way to the overlay's colour is not seen
 SURE = 3.0  # standard deviations
+AT_ONCE = 100_000  # samples of all tiles: what is made of them on the way stays in the processor's cache
 FLAT = 0.012  # opacities that belong to one flat level differ by less
 
 
@@ -126,19 +128,34 @@ class _Rows:
         return self.yy + self.less_less - 2 * opacity * xy + opacity**2 * xx, opacity
 
 
+def _rows(shape: tuple[int, ...]) -> list[slice]:
+    """Rows of the pattern, a few at a time; `shape`: tiles, h, w."""
+    step = max(1, AT_ONCE // (shape[0] * shape[2]))
+    return [slice(y, y + step) for y in range(0, shape[1], step)]
+
+
 def _equations(seen: np.ndarray, there: np.ndarray, doubt: np.ndarray, opacity: np.ndarray, frames: int) -> _Rows:
-    mean, fill, both, spread, still, moving, _ = np.moveaxis(seen, -1, 0)
+    def sums(rows: slice) -> tuple[np.ndarray, ...]:
+        return _sums(seen[:, rows], there[:, rows] * doubt[:, rows], opacity[rows], frames)
+
+    parts = each(sums, _rows(there.shape))
+    return _Rows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+
+def _sums(seen: np.ndarray, doubt: np.ndarray, opacity: np.ndarray, frames: int) -> tuple[np.ndarray, ...]:
+    """What `_Rows` holds, of some rows."""
+    mean, fill, both, spread, still, moving, _ = np.ascontiguousarray(np.moveaxis(seen, -1, 0))
     a2 = (1 - opacity) ** 2
     looks = max(1.0, frames / ALIKE)
-    weight = there * doubt / (a2 * (still + moving / looks) + NOISE**2)
-    time_weight = there * doubt * looks / (a2 * moving + NOISE**2)
+    weight = doubt / (a2 * (still + moving / looks) + NOISE**2)
+    time_weight = doubt * looks / (a2 * moving + NOISE**2)
     spread = np.maximum(spread - NOISE**2, 0)
     y = mean - fill
     less = np.maximum(spread, both * 0) - both
     slope_less = less / np.maximum(spread, 1e-3)
     known = spread > NOISE**2
     time_weight = time_weight * known
-    return _Rows(
+    return (
         weight.sum(0),
         (weight * fill).sum(0),
         (weight * fill * fill).sum(0),
@@ -153,10 +170,14 @@ def _equations(seen: np.ndarray, there: np.ndarray, doubt: np.ndarray, opacity: 
 
 def _doubt(seen: np.ndarray, there: np.ndarray, opacity: np.ndarray, colour: np.ndarray, frames: int) -> np.ndarray:
     """Weight (tiles, h, w) of each tile's equations, less where they fit badly: an edge passes under the stroke."""
-    mean, fill, _, _, still, moving, _ = np.moveaxis(seen, -1, 0)
-    off = mean - fill - opacity * (colour - fill)
-    variance = (1 - opacity) ** 2 * (still + moving * ALIKE / frames) + NOISE**2
-    return there / (1 + off * off / (FAR * variance))
+
+    def weight(rows: slice) -> np.ndarray:
+        mean, fill, _, _, still, moving, _ = np.ascontiguousarray(np.moveaxis(seen[:, rows], -1, 0))
+        off = mean - fill - opacity[rows] * (colour[rows] - fill)
+        variance = (1 - opacity[rows]) ** 2 * (still + moving * ALIKE / frames) + NOISE**2
+        return there[:, rows] / (1 + off * off / (FAR * variance))
+
+    return np.concatenate(each(weight, _rows(there.shape)), axis=1)
 
 
 def _find_colours(rows: _Rows) -> tuple[list[float], np.ndarray]:

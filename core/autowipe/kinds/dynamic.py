@@ -12,6 +12,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from ..crew import each
 from ..job import Box
 from ..planes import Layout
 from ..text import find_text, read_text
@@ -131,33 +132,33 @@ class Finder:
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
         while self._coming and self._coming[-1].first <= frame:
             self._effects.append(self._coming.pop())
-        for effect in self._effects:
-            effect.add(frame, crops[0], self._place)
-        for effect in [e for e in self._effects if e.last <= frame + 1]:
-            self._effects.remove(effect)
-            self._settle(effect)
+        each(lambda effect: effect.add(frame, crops[0], self._place), self._effects)
+        over = [effect for effect in self._effects if effect.last <= frame + 1]
+        self._effects = [effect for effect in self._effects if effect.last > frame + 1]
+        self._settle(over)
         for band in {id(band): band for band in self._bands.values() if band.is_hopeless}.values():
             self._drop(band)
         while sum(effect.held for effect in self._effects) > self._most_held:
-            self._settle(max(self._effects, key=lambda effect: effect.held).part())
+            self._settle([max(self._effects, key=lambda effect: effect.held).part()])
 
     def finish(self) -> list[Found]:
-        for effect in self._effects:
-            self._settle(effect)
+        self._settle(self._effects)
         self._effects = []
         found = [find for find in self._found if not any(goes_along(find, band) for band in self._passing)]
         return join_styles(found) + self._passing
 
-    def _settle(self, effect: Effect) -> None:
-        band = self._bands.pop(id(effect), None)
-        if band is not None:
-            if band.add(effect.settle()):
-                self._passing += band.finish(_read)
-            return
-        for settled in effect.settle():
-            find = to_found(settled, self._layout, self._whole) if is_overlay(settled) else None
-            if find is not None:
-                self._found.append(find)
+    def _settle(self, effects: list[Effect]) -> None:
+        """Decides on what has been gathered of some effects, of which no more will come."""
+        for effect, seen in zip(effects, each(Effect.settle, effects), strict=True):
+            band = self._bands.pop(id(effect), None)
+            if band is not None:
+                if band.add(seen):
+                    self._passing += band.finish(_read)
+                continue
+            for settled in seen:
+                find = to_found(settled, self._layout, self._whole) if is_overlay(settled) else None
+                if find is not None:
+                    self._found.append(find)
 
     def _drop(self, band: Band) -> None:
         """What passes through a lane has turned out to be of the scene."""
