@@ -1,0 +1,143 @@
+"""One thing followed as it goes, turns and grows: its picture, and how steadily each px of that keeps with it.
+
+Each frame is fitted to the mean of those before by a similarity z -> a z + b of complex numbers x + i y, in steps of
+Gauss and Newton (inverse compositional: Baker and Matthews, Lucas-Kanade 20 Years On, 2004). What is drawn keeps its
+levels in that mean. The scene that lies in the same window does not, even where it stands still while the
+thing turns: so a px counts by one over its variance, and the scene, which may be most of the window, has little say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+POINTS = 500  # px that are compared
+NOISE = 4.0  # levels by which what is drawn differs from frame to frame, by its coding
+STRAY = 2.0  # times the usual difference, from which a px of one frame counts less
+STEPS, ENOUGH_PX = 10, 0.02  # of Gauss and Newton at most; a step that is too small for another one
+COARSE_PX = 2.0  # standard deviation of the blur with which it is fitted first, to be found from further away
+MEMORY = 24  # frames over which its picture is averaged
+INSIDE = 0.3  # share of the px that lie in the picture, to be fitted at all
+DAMPED = 1e-3  # of the normal equations
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something lies: `turn` z + `middle`, z in px from the middle of its own picture."""
+
+    turn: complex  # size and, clockwise, turn
+    middle: complex  # px of the frame
+
+    def ahead(self, before: Place) -> Place:
+        """Where it is next if it goes on as it came from `before`."""
+        return Place(self.turn * self.turn / before.turn, 2 * self.middle - before.middle)
+
+    def apart(self, other: Place, reach: float) -> float:
+        """Px by which what lies `reach` px from the middle has moved, or the middle itself has, whichever is more."""
+        return max(abs(self.turn - other.turn) * reach, abs(self.middle - other.middle))
+
+
+class Follower:
+    """Gets frames in the order in which they are to be followed, forth or back."""
+
+    def __init__(self, inner: np.ndarray, points: int = POINTS) -> None:
+        """`inner`: (h, w) bool, which px of its picture may be its own."""
+        self.size = inner.shape[::-1]
+        self.inner, self._points = inner, points
+        self._mean = np.zeros(inner.shape, np.float32)
+        self._spread = np.full(inner.shape, NOISE**2, np.float32)
+        self.count = 0
+        self._levels: list[tuple[np.ndarray, ...]] | None = None
+
+    @property
+    def reach(self) -> float:
+        """Px from its middle to its end."""
+        return max(self.size) / 2
+
+    def window(self, luma: np.ndarray, place: Place, how: int = cv2.INTER_LINEAR) -> np.ndarray:
+        """(h, w) float32: what lies there."""
+        w, h = self.size
+        a, c = place.turn, place.middle - place.turn * complex((w - 1) / 2, (h - 1) / 2)
+        move = np.array([[a.real, -a.imag, c.real], [a.imag, a.real, c.imag]])
+        flags = how | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(luma, move, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+
+    def learn(self, luma: np.ndarray, place: Place) -> None:
+        """Takes in what lies at a place."""
+        self.count += 1
+        share = 1 / min(self.count, MEMORY)
+        off = self.window(luma, place) - self._mean
+        self._mean += share * off
+        if self.count > 1:
+            self._spread += share * ((1 - share) * off**2 - self._spread)
+        self._levels = None
+
+    def fit(self, luma: np.ndarray, near: Place) -> tuple[Place, float]:
+        """Where it lies in a frame, and how like its picture that is (correlation, -1..1); `near`: where about."""
+        if self._levels is None:
+            self._levels = [self._level(COARSE_PX), self._level(0)]
+        x, y, part = self._part(luma, near)
+        place = Place(near.turn, near.middle - complex(x, y))
+        like = -1.0
+        for level, blur in zip(self._levels, (COARSE_PX, 0), strict=True):
+            picture = cv2.GaussianBlur(part, (0, 0), blur) if blur else part
+            place, like = _fitted(level, picture, place, self.reach)
+        return Place(place.turn, place.middle + complex(x, y)), like
+
+    def _part(self, luma: np.ndarray, near: Place) -> tuple[int, int, np.ndarray]:
+        """The part of a frame in which it is looked for, and where that begins."""
+        far = np.hypot(*self.size) / 2 * abs(near.turn) + 4 * COARSE_PX + 4
+        x0, y0 = max(0, int(near.middle.real - far)), max(0, int(near.middle.imag - far))
+        x1, y1 = max(x0 + 1, int(near.middle.real + far)), max(y0 + 1, int(near.middle.imag + far))
+        return x0, y0, luma[y0:y1, x0:x1]
+
+    def _level(self, blur: float) -> tuple[np.ndarray, ...]:
+        """Of the px that are compared: where they lie, their levels and gradients, and how much they count."""
+        mean = cv2.GaussianBlur(self._mean, (0, 0), blur) if blur else self._mean
+        gradient = np.stack([cv2.Sobel(mean, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1))])
+        weight = self.inner * (NOISE**2 / (NOISE**2 + self._spread))
+        say = (weight * (gradient**2).sum(0)).ravel()
+        least = 0.1 * np.partition(say, -max(1, len(say) // 20))[-max(1, len(say) // 20)]
+        strong = np.flatnonzero(say > least)
+        at = strong[:: max(1, len(strong) // self._points)]
+        w, h = self.size
+        spots = (at % w - (w - 1) / 2) + 1j * (at // w - (h - 1) / 2)
+        gx, gy = (part.ravel()[at] for part in gradient)
+        slope = gx - 1j * gy
+        jacobian = np.stack([(slope * spots).real, -(slope * spots).imag, gx, gy], 1).astype(np.float64)
+        return spots, mean.ravel()[at], jacobian, weight.ravel()[at]
+
+
+def _fitted(level: tuple[np.ndarray, ...], luma: np.ndarray, place: Place, reach: float) -> tuple[Place, float]:
+    """Steps from a place to where the picture fits; as it was, and -1, where too little of it is in the frame."""
+    spots, mean, jacobian, weight = level
+    a, b = place.turn, place.middle
+    h, w = luma.shape
+    like = -1.0
+    for step in range(STEPS + 1):
+        at = a * spots + b
+        inside = (at.real >= 0) & (at.imag >= 0) & (at.real <= w - 1) & (at.imag <= h - 1)
+        if len(spots) < 8 or inside.mean() < INSIDE:
+            return place, -1.0
+        x, y = (part.astype(np.float32)[None] for part in (at.real, at.imag))
+        seen = cv2.remap(luma, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0].astype(np.float32)
+        off = seen - mean
+        own = weight * inside
+        usual = max(NOISE, 1.5 * float(np.median(np.abs(off[inside]))))
+        trust = own / (1 + (off / (STRAY * usual)) ** 2)
+        if step == STEPS:
+            break
+        scaled = jacobian * trust[:, None]
+        normal = scaled.T @ jacobian
+        s, t, u, v = np.linalg.solve(normal + DAMPED * np.diag(np.diag(normal) + 1e-6), scaled.T @ off)
+        grown = 1 + complex(s, t)
+        a, b = a / grown, b - a * complex(u, v) / grown
+        if abs(complex(s, t)) * reach + abs(complex(u, v)) < ENOUGH_PX:
+            break
+    total = max(float(own.sum()), 1e-6)
+    one, two = seen - float((own * seen).sum()) / total, mean - float((own * mean).sum()) / total
+    power = float((own * one**2).sum()) * float((own * two**2).sum())
+    like = float((own * one * two).sum()) / np.sqrt(max(power, 1e-6))
+    return Place(complex(a), complex(b)), like

@@ -1,0 +1,142 @@
+"""One appearance of something that turns, grows and wobbles on its way, gathered upright and at one size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from .. import planes
+from ..job import Box
+from ..planes import Layout
+from ._follow import Follower, Place
+from ._showing import HOPELESS, Showing, Sighting, Travelling
+
+HALF = 0.5 + 0.5j
+POINTS = 1500  # px by which it is fitted
+LIKE = 0.6  # correlation with its picture from which a frame shows it
+SMALL = 0.8  # of its usual size, below which it is not looked at closely: it grows in or goes
+LEAST_SWAY = 10  # frames by which it is told how it sways
+BACK_PX = 1.0  # px of the survey by which its end goes back, to have turned back
+TURNS_BACK, OFF_ITS_WAY = 2, 0.7  # times, and px of the survey: what wobbles about a point of its own
+SLACK = 4.0  # analysis px by which it may lie elsewhere than expected
+
+
+class Turning(Travelling):
+    """Gathers something on its way, each frame fitted by place, size and turn to what was learnt from those before."""
+
+    def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:
+        super().__init__(sighting, layout, scale, rate)
+        x, y, *_ = sighting.box
+        w, h = self.box[2] // self._reduced, self.box[3] // self._reduced
+        inner = np.ones(sighting.edges.shape, bool) if sighting.inner is None else sighting.inner
+        step = self._reduced / scale  # analysis px for one of the follower's
+        move = np.array([[step, 0, self.box[0] / scale - x], [0, step, self.box[1] / scale - y]])
+        how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+        self._follower = Follower(cv2.warpAffine(inner.astype(np.uint8), move, (w, h), flags=how) > 0, POINTS)
+        self._at: dict[int, Place] = {}  # in source px
+
+    def _expected(self, frame: int) -> Place:
+        """Where it is by the survey; source px."""
+        (x, y), (size, turn) = Showing.place(self, frame), Showing.pose(self, frame)
+        w, h = self.box[2:]
+        return Place(complex(size * np.exp(1j * np.radians(turn))), complex(x + (w - 1) / 2, y + (h - 1) / 2))
+
+    def _now(self, frame: int) -> Place:
+        """Where it is as far as is known."""
+        if frame in self._at or not self._at:
+            return self._at.get(frame) or self._expected(frame)
+        last = min(self._at, key=lambda t: abs(t - frame))
+        found, before, now = self._at[last], self._expected(last), self._expected(frame)
+        return Place(now.turn / before.turn * found.turn, found.middle + now.middle - before.middle)
+
+    def place(self, frame: int) -> tuple[float, float]:
+        middle, (w, h) = self._now(frame).middle, self.box[2:]
+        return middle.real - (w - 1) / 2, middle.imag - (h - 1) / 2
+
+    def pose(self, frame: int) -> tuple[float, float]:
+        """Its turn goes on beyond half a turn, as it did before."""
+        turn, expected = self._now(frame).turn, Showing.pose(self, frame)[1]
+        return abs(turn), expected + float(np.degrees(np.angle(turn * np.exp(-1j * np.radians(expected)))))
+
+    def corner(self, frame: int) -> tuple[float, float]:
+        return self.place(frame)
+
+    def sway(self) -> tuple[int, float]:
+        """How often it turns back, or grows after it shrank, and px of the survey by which it leaves an even way.
+
+        What is drawn wobbles about a point of its own, which stands still or goes evenly: m + a c = p + v t, with a the
+        turn and m the middle in frame t. What is held in a hand does not.
+        """
+        frames = np.array([t for t in sorted(self._at) if abs(self._at[t].turn) >= SMALL])
+        if len(frames) < LEAST_SWAY:
+            return 0, np.inf
+        turns = np.array([self._at[t].turn for t in frames])
+        middles = np.array([self._at[t].middle for t in frames])
+        reach, span = max(self.box[2:]) / 2, (frames - frames[0]) / np.ptp(frames)
+        terms = np.stack([np.ones(len(frames)), span, turns.mean() - turns], 1)
+        fit = np.linalg.lstsq(terms, middles, rcond=None)[0]
+        if abs(fit[2]) > reach:
+            terms = terms[:, :2]
+            fit = np.linalg.lstsq(terms, middles, rcond=None)[0]
+        off = np.sqrt((np.abs(terms @ fit - middles) ** 2).mean()) / self._scale
+        ways = reach / self._scale * np.stack([np.unwrap(np.angle(turns)), np.abs(turns)])
+        return max(_reversals(way) for way in ways), float(off)
+
+    def _judge(self, least: float) -> None:
+        """Its edges soften as it is brought upright, and it is followed anyway: it has time to show how it sways."""
+        if self.count == max(HOPELESS) and not self.sways:
+            super()._judge(least)
+
+    @property
+    def sways(self) -> bool:
+        """Whether it wobbles about a point of its own, as nothing in a scene does for long."""
+        back, off = self.sway()
+        return back >= TURNS_BACK and off <= OFF_ITS_WAY
+
+    def _is_sample(self, frame: int) -> bool:
+        return frame in self._at and super()._is_sample(frame) and abs(self._at[frame].turn) >= SMALL
+
+    def _fit(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
+        near, by = self._now(frame), self._reduced
+        part, (x, y) = self._part(near, crop, place)
+        if part is None:
+            return
+        corner = complex(x, y) + HALF * (by - 1)  # the middle of the first px
+        own = Place(near.turn, (near.middle - corner) / by)
+        if self._follower.count:
+            own, like = self._follower.fit(part, own)
+            if like < LIKE:
+                return
+        self._follower.learn(part, own)
+        self._at[frame] = Place(own.turn, own.middle * by + corner)
+
+    def _part(self, near: Place, crop: list[np.ndarray], place: Box) -> tuple[np.ndarray | None, tuple[int, int]]:
+        """The luma around it, and where that begins; None where it is out of sight."""
+        far = np.hypot(*self.box[2:]) / 2 * abs(near.turn) + SLACK * self._scale
+        spots = (near.middle.real - place[0], near.middle.imag - place[1])
+        (x0, x1), (y0, y1) = (
+            (max(0, int(v - far)) // by * by, min(most, int(v + far)) // by * by)
+            for v, most, by in zip(spots, place[2:], (2 * self._reduced,) * 2, strict=True)
+        )
+        if min(x1 - x0, y1 - y0) < 16 * self._reduced:
+            return None, (0, 0)
+        parts = [
+            part[y0 >> p.shift_y : y1 >> p.shift_y, x0 >> p.shift_x : x1 >> p.shift_x]
+            for part, p in zip(crop[: self._fit_by], self._picture.colour, strict=False)
+        ]
+        layout = replace(self._picture, width=x1 - x0, height=y1 - y0)
+        return planes.small(parts, layout, (x1 - x0) // self._reduced)[0], (x0 + place[0], y0 + place[1])
+
+
+def _reversals(way: np.ndarray) -> int:
+    """How often a value over time turns back by more than `BACK_PX`."""
+    count, low, high, up = 0, way[0], way[0], 0
+    for value in way[1:]:
+        low, high = min(low, value), max(high, value)
+        if up <= 0 and value > low + BACK_PX:
+            count, up, high = count + (up < 0), 1, value
+        elif up >= 0 and value < high - BACK_PX:
+            count, up, low = count + (up > 0), -1, value
+    return count
