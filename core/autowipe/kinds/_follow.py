@@ -18,6 +18,7 @@ NOISE = 4.0  # levels by which what is drawn differs from frame to frame, by its
 STRAY = 2.0  # times the usual difference, from which a px of one frame counts less
 STEPS, ENOUGH_PX = 10, 0.02  # of Gauss and Newton at most; a step that is too small for another one
 COARSE_PX = 2.0  # standard deviation of the blur with which it is fitted first, to be found from further away
+BLURS = (COARSE_PX, 0.0)
 MEMORY = 24  # frames over which its picture is averaged
 INSIDE = 0.3  # share of the px that lie in the picture, to be fitted at all
 DAMPED = 1e-3  # of the normal equations
@@ -42,12 +43,12 @@ class Place:
 class Follower:
     """Gets frames in the order in which they are to be followed, forth or back."""
 
-    def __init__(self, inner: np.ndarray, points: int = POINTS) -> None:
-        """`inner`: (h, w) bool, which px of its picture may be its own."""
-        self.size = inner.shape[::-1]
-        self.inner, self._points = inner, points
-        self._mean = np.zeros(inner.shape, np.float32)
-        self._spread = np.full(inner.shape, NOISE**2, np.float32)
+    def __init__(self, own: np.ndarray, points: int = POINTS) -> None:
+        """`own`: (h, w) float32, how surely each px of its picture is its own, as far as is known before; 0..1."""
+        self.size = own.shape[::-1]
+        self._own, self._points = own, points
+        self._mean = np.zeros(own.shape, np.float32)
+        self._spread = np.full(own.shape, NOISE**2, np.float32)
         self.count = 0
         self._levels: list[tuple[np.ndarray, ...]] | None = None
 
@@ -55,6 +56,11 @@ class Follower:
     def reach(self) -> float:
         """Px from its middle to its end."""
         return max(self.size) / 2
+
+    @property
+    def steadiness(self) -> np.ndarray:
+        """(h, w) float32, 0..1: how surely each px is its own, by how steadily it has kept with it."""
+        return self._own * (NOISE**2 / (NOISE**2 + self._spread))
 
     def window(self, luma: np.ndarray, place: Place, how: int = cv2.INTER_LINEAR) -> np.ndarray:
         """(h, w) float32: what lies there."""
@@ -77,11 +83,11 @@ class Follower:
     def fit(self, luma: np.ndarray, near: Place) -> tuple[Place, float]:
         """Where it lies in a frame, and how like its picture that is (correlation, -1..1); `near`: where about."""
         if self._levels is None:
-            self._levels = [self._level(COARSE_PX), self._level(0)]
+            self._levels = [self._level(blur) for blur in BLURS]
         x, y, part = self._part(luma, near)
         place = Place(near.turn, near.middle - complex(x, y))
         like = -1.0
-        for level, blur in zip(self._levels, (COARSE_PX, 0), strict=True):
+        for level, blur in zip(self._levels, BLURS, strict=True):
             picture = cv2.GaussianBlur(part, (0, 0), blur) if blur else part
             place, like = _fitted(level, picture, place, self.reach)
         return Place(place.turn, place.middle + complex(x, y)), like
@@ -97,7 +103,7 @@ class Follower:
         """Of the px that are compared: where they lie, their levels and gradients, and how much they count."""
         mean = cv2.GaussianBlur(self._mean, (0, 0), blur) if blur else self._mean
         gradient = np.stack([cv2.Sobel(mean, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1))])
-        weight = self.inner * (NOISE**2 / (NOISE**2 + self._spread))
+        weight = self.steadiness
         say = (weight * (gradient**2).sum(0)).ravel()
         least = 0.1 * np.partition(say, -max(1, len(say) // 20))[-max(1, len(say) // 20)]
         strong = np.flatnonzero(say > least)

@@ -36,7 +36,8 @@ class Sighting:
     edges: np.ndarray  # (h, w) bool over the box: edges that belong to it
     path: np.ndarray | None = None  # (stop - start, 2) float32: how far it has moved since `start`; None: not at all
     poses: np.ndarray | None = None  # (stop - start, 2) float32: size and turn, degrees clockwise; None: 1 and 0
-    inner: np.ndarray | None = None  # (h, w) bool over the box: where what was followed of it lies; None: anywhere
+    own: np.ndarray | None = None  # (h, w) float32 over the box, 0..1: how surely each px is its own; None: not known
+    is_exact: bool = False  # followed by its picture in every frame
 
 
 class Showing:

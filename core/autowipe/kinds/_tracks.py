@@ -41,7 +41,8 @@ class Travel:
     path: np.ndarray  # (stop - start, 2) float32: how far the middle of its box has gone since `start`
     points: int
     poses: np.ndarray | None = None  # (stop - start, 2) float32: size, 1 at `start`, and turn, degrees; None: neither
-    inner: np.ndarray | None = None  # (h, w) bool over the box: where its points or strokes lie; None: not known
+    own: np.ndarray | None = None  # (h, w) float32 over the box, 0..1: how surely each px is its own; None: not known
+    is_exact: bool = False  # followed by its picture in every frame, not by its corners in some
 
 
 @dataclass(eq=False)
@@ -197,8 +198,16 @@ class TrackFinder:
                 smooth(path).astype(np.float32),
                 len(group.ids),
                 None if stands else poses.astype(np.float32),
+                None if stands else _hull(spots - [x0, y0], (x1 - x0, y1 - y0)),
             )
         )
+
+
+def _hull(spots: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) float32: 1 around and between points (n, 2) px, over a box of `size` (w, h)."""
+    out = np.zeros(size[::-1], np.float32)
+    cv2.fillConvexPoly(out, cv2.convexHull(np.rint(spots).astype(np.int32)), 1.0)
+    return cv2.dilate(out, np.ones((2 * PAD + 1,) * 2, np.uint8))
 
 
 def prolonged(travel: Travel, other: Travel) -> Travel:
@@ -217,7 +226,7 @@ def prolonged(travel: Travel, other: Travel) -> Travel:
     path = np.stack([(way - way[0]).real, (way - way[0]).imag], 1).astype(np.float32)
     moved = way[0] - middle[0]
     box = (travel.box[0] + round(moved.real), travel.box[1] + round(moved.imag), *travel.box[2:])
-    return Travel(box, start, stop, path, travel.points, np.stack([sizes, angles], 1).astype(np.float32))
+    return Travel(box, start, stop, path, travel.points, np.stack([sizes, angles], 1).astype(np.float32), travel.own)
 
 
 def motion(travel: Travel) -> tuple[np.ndarray, np.ndarray]:

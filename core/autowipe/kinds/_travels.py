@@ -25,7 +25,7 @@ def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> lis
 
 
 def _goes_far(travel: Travel) -> bool:
-    return travel.inner is not None or changes(travel) or bool(np.hypot(*np.ptp(travel.path, axis=0)) >= LEAST_WAY)
+    return travel.own is not None or changes(travel) or bool(np.hypot(*np.ptp(travel.path, axis=0)) >= LEAST_WAY)
 
 
 def changes(travel: Travel) -> bool:

@@ -20,22 +20,29 @@ SMALL = 0.8  # of its usual size, below which it is not looked at closely: it gr
 LEAST_SWAY = 10  # frames by which it is told how it sways
 BACK_PX = 1.0  # px of the survey by which its end goes back, to have turned back
 TURNS_BACK, OFF_ITS_WAY = 2, 0.7  # times, and px of the survey: what wobbles about a point of its own
-SLACK = 4.0  # analysis px by which it may lie elsewhere than expected
+LEARNT = 6  # frames whose places are those of the survey, until it is known which px are its own
+SLACK = 4.0  # analysis px by which it may lie elsewhere than by the survey
 
 
 class Turning(Travelling):
-    """Gathers something on its way, each frame fitted by place, size and turn to what was learnt from those before."""
+    """Gathers something on its way, each frame fitted by place, size and turn to what was learnt from those before.
+
+    Where the survey has followed it by its picture already, in every frame, that is exact enough.
+    """
 
     def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:
         super().__init__(sighting, layout, scale, rate)
-        x, y, *_ = sighting.box
-        w, h = self.box[2] // self._reduced, self.box[3] // self._reduced
-        inner = np.ones(sighting.edges.shape, bool) if sighting.inner is None else sighting.inner
-        step = self._reduced / scale  # analysis px for one of the follower's
-        move = np.array([[step, 0, self.box[0] / scale - x], [0, step, self.box[1] / scale - y]])
-        how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-        self._follower = Follower(cv2.warpAffine(inner.astype(np.uint8), move, (w, h), flags=how) > 0, POINTS)
+        self._follower = None if sighting.is_exact else Follower(self._shrunk(sighting), POINTS)
         self._at: dict[int, Place] = {}  # in source px
+
+    def _shrunk(self, sighting: Sighting) -> np.ndarray:
+        """(h, w) float32: how surely each px is its own, at the size at which it is fitted."""
+        own = np.ones(sighting.edges.shape, np.float32) if sighting.own is None else sighting.own
+        step = self._reduced / self._scale  # analysis px for one of the follower's
+        x, y = (at / self._scale - its for at, its in zip(self.box[:2], sighting.box[:2], strict=True))
+        size = (self.box[2] // self._reduced, self.box[3] // self._reduced)
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(own, np.array([[step, 0, x], [0, step, y]]), size, flags=how)
 
     def _expected(self, frame: int) -> Place:
         """Where it is by the survey; source px."""
@@ -100,12 +107,15 @@ class Turning(Travelling):
 
     def _fit(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         near, by = self._now(frame), self._reduced
+        if self._follower is None:
+            self._at[frame] = near
+            return
         part, (x, y) = self._part(near, crop, place)
         if part is None:
             return
         corner = complex(x, y) + HALF * (by - 1)  # the middle of the first px
         own = Place(near.turn, (near.middle - corner) / by)
-        if self._follower.count:
+        if self._follower.count >= LEARNT:
             own, like = self._follower.fit(part, own)
             if like < LIKE:
                 return

@@ -218,7 +218,7 @@ class WordFinder:
         way = middles - middles[0]
         path = np.stack([np.interp(every, frames, part) for part in (way.real, way.imag)], 1)
         usual = turns[np.argsort(np.abs(turns))[len(turns) // 2]]  # it may have been small as it came
-        box, inner = _box_of(word, Place(complex(usual), word.places[0].middle))
+        box, own = _box_of(word, Place(complex(usual), word.places[0].middle))
         poses = None
         if is_turning:
             turns = turns / usual
@@ -227,7 +227,7 @@ class WordFinder:
         else:
             path = smooth(path)
         start, stop = word.frames[0], word.frames[-1] + 1
-        self.travels.append(Travel(box, start, stop, path.astype(np.float32), len(frames), poses, inner))
+        self.travels.append(Travel(box, start, stop, path.astype(np.float32), len(frames), poses, own, True))
 
 
 def _begun(line: TextLine, small: Small) -> _Word:
@@ -241,7 +241,7 @@ def _begun(line: TextLine, small: Small) -> _Word:
     own = quad - middle + complex((w - 1) / 2, (h - 1) / 2)
     inner = np.zeros((h, w), np.uint8)
     cv2.fillConvexPoly(inner, np.rint(np.stack([own.real, own.imag], 1)).astype(np.int32), 1)
-    follower = Follower(cv2.dilate(inner, np.ones((2 * room + 1,) * 2)) > 0)
+    follower = Follower(cv2.dilate(inner, np.ones((2 * room + 1,) * 2)).astype(np.float32))
     place = Place(1 + 0j, middle)
     follower.learn(small.luma, place)
     return _Word(line, follower, [small.frame], [place])
@@ -265,7 +265,7 @@ def _turns_own_way(word: _Word) -> bool:
 
 
 def _box_of(word: _Word, first: Place) -> tuple[Box, np.ndarray]:
-    """A box around it as it lies at a place, with what may belong to it; and where in it its line is."""
+    """A box around it as it lies at a place, with what may belong to it; and how surely each px there is its own."""
     w, h = word.follower.size
     quad = word.line.quad.astype(np.float64) @ AS_COMPLEX
     pad = PAD * min(abs(quad[1] - quad[0]), abs(quad[3] - quad[0])) + 2
@@ -274,5 +274,4 @@ def _box_of(word: _Word, first: Place) -> tuple[Box, np.ndarray]:
     box = (round(first.middle.real) - wide, round(first.middle.imag) - high, 2 * wide, 2 * high)
     move = np.array([[first.turn.real, -first.turn.imag, wide], [first.turn.imag, first.turn.real, high]])
     move[:, 2] -= move[:, :2] @ [(w - 1) / 2, (h - 1) / 2]
-    inner = cv2.warpAffine(word.follower.inner.astype(np.uint8), move, (2 * wide, 2 * high), flags=cv2.INTER_NEAREST)
-    return box, inner > 0
+    return box, cv2.warpAffine(word.follower.steadiness, move, (2 * wide, 2 * high), flags=cv2.INTER_LINEAR)

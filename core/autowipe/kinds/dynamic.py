@@ -99,12 +99,17 @@ class Finder:
                 for stay in group
             ]
             effects.append(Effect(showings, self._layout, self._scale, shots, may_be_drawn))
-        plain = [replace(t, poses=None) for t in self._tracks.travels if not changes(t) and self._is_small(t, LARGEST)]
+        plain = [
+            replace(t, poses=None, own=None)
+            for t in self._tracks.travels
+            if not changes(t) and self._is_small(t, LARGEST)
+        ]
         turning = [t for t in self._tracks.travels if changes(t) and self._is_small(t, LARGEST_TURNING)]
         lists = (choose_travels(travels, self._whole, self._rate) for travels in (plain, self._words.travels, turning))
         for travel in all_travels(*lists):
-            edges = np.ones(travel.box[:1:-1], bool) if travel.inner is None else _near(travel.inner)
-            sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path, travel.poses, travel.inner)
+            edges = np.ones(travel.box[:1:-1], bool) if travel.own is None else _near(travel.own)
+            known = (travel.path, travel.poses, travel.own, travel.is_exact)
+            sighting = Sighting(travel.box, travel.start, travel.stop, edges, *known)
             gather = Travelling if travel.poses is None else Turning
             showing = gather(sighting, self._layout, self._scale, self._rate)
             effects.append(Effect([showing], self._layout, self._scale, shots, may_be_drawn))
@@ -169,10 +174,11 @@ class Finder:
         self._bands = {key: other for key, other in self._bands.items() if key not in gone}
 
 
-def _near(inner: np.ndarray) -> np.ndarray:
-    """(h, w) bool: what may belong to a thing whose strokes or corners lie so."""
-    high = int(inner.sum() / max(1, inner.any(0).sum()))
-    return cv2.dilate(inner.astype(np.uint8), disc(max(3, round(NEAR * high)))) > 0
+def _near(own: np.ndarray) -> np.ndarray:
+    """(h, w) bool: what may belong to a thing that lies so, (h, w) 0..1."""
+    seen = own > 0
+    high = seen.sum() / max(1, seen.any(0).sum())
+    return cv2.dilate(seen.astype(np.uint8), disc(max(3, round(NEAR * high)))) > 0
 
 
 def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, rate: float) -> list[Stay]:
