@@ -8,6 +8,7 @@ thing turns: so a px counts by one over its variance, and the scene, which may b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +23,12 @@ BLURS = (COARSE_PX, 0.0)
 MEMORY = 24  # frames over which its picture is averaged
 INSIDE = 0.3  # share of the px that lie in the picture, to be fitted at all
 DAMPED = 1e-3  # of the normal equations
+
+
+SMALL = 0.8  # of its usual size, below which how it sways is not looked at: it grows in or goes
+LEAST_SWAY = 10  # frames by which that is told
+BACK_PX = 1.0  # px by which its end goes back, to have turned back
+TURNS_BACK, OFF_ITS_WAY = 2, 0.7  # times, and px: what wobbles about a point of its own
 
 
 @dataclass(frozen=True)
@@ -147,3 +154,42 @@ def _fitted(level: tuple[np.ndarray, ...], luma: np.ndarray, place: Place, reach
     power = float((own * one**2).sum()) * float((own * two**2).sum())
     like = float((own * one * two).sum()) / np.sqrt(max(power, 1e-6))
     return Place(complex(a), complex(b)), like
+
+
+def sway(frames: np.ndarray, places: Sequence[Place], reach: float) -> tuple[int, float]:
+    """How often something turns back, or grows after it shrank, and px by which it leaves an even way.
+
+    What is drawn wobbles about a point of its own, which stands still or goes evenly: m + a c = p + v t, with a the
+    turn and m the middle in frame t. What is held in a hand does not. `reach`: px from its middle to its end.
+    """
+    turns, middles = np.array([place.turn for place in places]), np.array([place.middle for place in places])
+    large = np.abs(turns) >= SMALL * np.median(np.abs(turns))
+    frames, turns, middles = frames[large], turns[large], middles[large]
+    if len(frames) < LEAST_SWAY:
+        return 0, np.inf
+    terms = np.stack([np.ones(len(frames)), (frames - frames[0]) / np.ptp(frames), turns.mean() - turns], 1)
+    fit = np.linalg.lstsq(terms, middles, rcond=None)[0]
+    if abs(fit[2]) > reach:  # it turns so little that this could be anywhere
+        terms = terms[:, :2]
+        fit = np.linalg.lstsq(terms, middles, rcond=None)[0]
+    off = np.sqrt((np.abs(terms @ fit - middles) ** 2).mean())
+    ways = np.stack([np.unwrap(np.angle(turns)), np.abs(turns)]) * reach
+    return max(_reversals(way) for way in ways), float(off)
+
+
+def sways(frames: np.ndarray, places: Sequence[Place], reach: float) -> bool:
+    """Whether something wobbles about a point of its own, as nothing in a scene does for long."""
+    back, off = sway(frames, places, reach)
+    return back >= TURNS_BACK and off <= OFF_ITS_WAY
+
+
+def _reversals(way: np.ndarray) -> int:
+    """How often a value over time turns back by more than `BACK_PX`."""
+    count, low, high, up = 0, way[0], way[0], 0
+    for value in way[1:]:
+        low, high = min(low, value), max(high, value)
+        if up <= 0 and value > low + BACK_PX:
+            count, up, high = count + (up < 0), 1, value
+        elif up >= 0 and value < high - BACK_PX:
+            count, up, low = count + (up > 0), -1, value
+    return count

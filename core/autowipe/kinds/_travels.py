@@ -25,7 +25,7 @@ def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> lis
 
 
 def _goes_far(travel: Travel) -> bool:
-    return travel.own is not None or changes(travel) or bool(np.hypot(*np.ptp(travel.path, axis=0)) >= LEAST_WAY)
+    return travel.is_exact or changes(travel) or bool(np.hypot(*np.ptp(travel.path, axis=0)) >= LEAST_WAY)
 
 
 def changes(travel: Travel) -> bool:
@@ -33,24 +33,25 @@ def changes(travel: Travel) -> bool:
     return travel.poses is not None and bool((np.ptp(travel.poses, axis=0) >= LEAST_POSE).any())
 
 
-def all_travels(points: list[Travel], words: list[Travel], turning: list[Travel]) -> list[Travel]:
-    """What travels, each thing once: points and lines of text that go one way, lines that turn or grow, and points
-    that do so.
+def all_travels(
+    points: list[Travel], words: list[Travel], turning: list[Travel], wobbling: list[Travel]
+) -> list[Travel]:
+    """What travels, each thing once: points and lines of text that go one way, points that turn or grow, and lines
+    that wobble.
 
-    A line that was followed as it turned is told best by itself, as a whole; one that was not by its corners, if these
-    are seen for long enough.
+    A line that wobbles is told best by itself, as a whole; one that turns otherwise by its corners, if these are seen
+    for long enough.
     """
-    posed: list[Travel] = []
-    for word in sorted((word for word in words if word.poses is not None), key=lambda t: t.start - t.stop):
-        posed += [] if any(_goes_with(word, other) for other in posed) else [word]
-    plain = [word for word in words if word.poses is None]
-    kept = [t for t in once(points + plain) if not any(_goes_with(t, word) for word in posed)]
-    corners = [t for t in once(turning) if not any(_goes_with(t, word) for word in posed)]
+    swaying: list[Travel] = []
+    for word in sorted(wobbling, key=lambda t: t.start - t.stop):
+        swaying += [] if any(_goes_with(word, other) for other in swaying) else [word]
+    kept = [t for t in once(points + words) if not any(_goes_with(t, word) for word in swaying)]
+    corners = [t for t in once(turning) if not any(_goes_with(t, word) for word in swaying)]
     for travel in corners[:MOST_TURNING]:
         same = [other for other in kept if _is_along(travel, other, MOST_OF)]
-        if all(any(other is word for word in plain) and _lasts(travel, other) for other in same):
+        if all(any(other is word for word in words) and _lasts(travel, other) for other in same):
             kept = [other for other in kept if not any(other is one for one in same)] + [travel]
-    return sorted(kept + posed, key=lambda t: t.start)
+    return sorted(kept + swaying, key=lambda t: t.start)
 
 
 def _goes_with(travel: Travel, other: Travel) -> bool:

@@ -10,16 +10,12 @@ import numpy as np
 from .. import planes
 from ..job import Box
 from ..planes import Layout
-from ._follow import Follower, Place
+from ._follow import OFF_ITS_WAY, SMALL, TURNS_BACK, Follower, Place, sway
 from ._showing import HOPELESS, Showing, Sighting, Travelling
 
 HALF = 0.5 + 0.5j
 POINTS = 1500  # px by which it is fitted
 LIKE = 0.6  # correlation with its picture from which a frame shows it
-SMALL = 0.8  # of its usual size, below which it is not looked at closely: it grows in or goes
-LEAST_SWAY = 10  # frames by which it is told how it sways
-BACK_PX = 1.0  # px of the survey by which its end goes back, to have turned back
-TURNS_BACK, OFF_ITS_WAY = 2, 0.7  # times, and px of the survey: what wobbles about a point of its own
 LEARNT = 6  # frames whose places are those of the survey, until it is known which px are its own
 SLACK = 4.0  # analysis px by which it may lie elsewhere than by the survey
 
@@ -71,25 +67,10 @@ class Turning(Travelling):
         return self.place(frame)
 
     def sway(self) -> tuple[int, float]:
-        """How often it turns back, or grows after it shrank, and px of the survey by which it leaves an even way.
-
-        What is drawn wobbles about a point of its own, which stands still or goes evenly: m + a c = p + v t, with a the
-        turn and m the middle in frame t. What is held in a hand does not.
-        """
-        frames = np.array([t for t in sorted(self._at) if abs(self._at[t].turn) >= SMALL])
-        if len(frames) < LEAST_SWAY:
-            return 0, np.inf
-        turns = np.array([self._at[t].turn for t in frames])
-        middles = np.array([self._at[t].middle for t in frames])
-        reach, span = max(self.box[2:]) / 2, (frames - frames[0]) / np.ptp(frames)
-        terms = np.stack([np.ones(len(frames)), span, turns.mean() - turns], 1)
-        fit = np.linalg.lstsq(terms, middles, rcond=None)[0]
-        if abs(fit[2]) > reach:
-            terms = terms[:, :2]
-            fit = np.linalg.lstsq(terms, middles, rcond=None)[0]
-        off = np.sqrt((np.abs(terms @ fit - middles) ** 2).mean()) / self._scale
-        ways = reach / self._scale * np.stack([np.unwrap(np.angle(turns)), np.abs(turns)])
-        return max(_reversals(way) for way in ways), float(off)
+        """As `_follow.sway`, in px of the survey."""
+        frames = np.array(sorted(self._at), int)
+        places = [Place(self._at[t].turn, self._at[t].middle / self._scale) for t in frames]
+        return sway(frames, places, max(self.box[2:]) / 2 / self._scale) if places else (0, np.inf)
 
     def _judge(self, least: float) -> None:
         """Its edges soften as it is brought upright, and it is followed anyway: it has time to show how it sways."""
@@ -138,15 +119,3 @@ class Turning(Travelling):
         ]
         layout = replace(self._picture, width=x1 - x0, height=y1 - y0)
         return planes.small(parts, layout, (x1 - x0) // self._reduced)[0], (x0 + place[0], y0 + place[1])
-
-
-def _reversals(way: np.ndarray) -> int:
-    """How often a value over time turns back by more than `BACK_PX`."""
-    count, low, high, up = 0, way[0], way[0], 0
-    for value in way[1:]:
-        low, high = min(low, value), max(high, value)
-        if up <= 0 and value > low + BACK_PX:
-            count, up, high = count + (up < 0), 1, value
-        elif up >= 0 and value < high - BACK_PX:
-            count, up, low = count + (up > 0), -1, value
-    return count

@@ -27,6 +27,7 @@ from ._stays import Stay, StayFinder, link
 from ._tracks import TrackFinder, Travel, keys_of
 from ._travels import LEAST_WAY, all_travels, changes, choose_travels
 from ._turning import Turning
+from ._wobbles import WobbleFinder
 from ._words import WordFinder
 
 STEPS_A_SECOND = 15  # of what travels
@@ -63,7 +64,7 @@ class Finder:
         self._step = max(1, round(rate / LOOKS_A_SECOND))
         self._stride = max(1, round(rate / STEPS_A_SECOND))
         self._stays, self._tracks, self._lanes = StayFinder(), TrackFinder(), LaneFinder()
-        self._words = WordFinder(look_step(rate) // self._step)
+        self._words, self._wobbles = (finder(look_step(rate) // self._step) for finder in (WordFinder, WobbleFinder))
         self._scale = 1.0
         self._coming: list[Effect] = []  # the next one last
         self._spans: list[FrameRange] = []  # in which there is something to measure
@@ -79,6 +80,7 @@ class Finder:
         if (small.frame - self._whole.start) % self._step == 0:
             self._stays.add(small.frame, small.luma)
             self._words.add(small)
+            self._wobbles.add(small)
             most = max(STAYS_KEPT, round(KEPT_TIMES * MOST_A_SECOND * (small.frame - self._whole.start) / self._rate))
             if len(self._stays.stays) > 2 * most:
                 self._stays.stays = likeliest(self._stays.stays)[:most]
@@ -91,6 +93,7 @@ class Finder:
         self._tracks.close()
         self._lanes.close()
         self._words.close()
+        self._wobbles.close()
         stays = choose(self._stays.stays, shots, self._whole, self._rate)
         effects = []
         for group in link(stays, round(LINKED_S * self._rate)):
@@ -105,7 +108,10 @@ class Finder:
             if not changes(t) and self._is_small(t, LARGEST)
         ]
         turning = [t for t in self._tracks.travels if changes(t) and self._is_small(t, LARGEST_TURNING)]
-        lists = (choose_travels(travels, self._whole, self._rate) for travels in (plain, self._words.travels, turning))
+        lists = (
+            choose_travels(travels, self._whole, self._rate)
+            for travels in (plain, self._words.travels, turning, self._wobbles.travels)
+        )
         for travel in all_travels(*lists):
             edges = np.ones(travel.box[:1:-1], bool) if travel.own is None else _near(travel.own)
             known = (travel.path, travel.poses, travel.own, travel.is_exact)
@@ -117,7 +123,7 @@ class Finder:
             band = Band(lane, self._layout, self._whole, self._scale, self._rate, shots)
             self._bands |= {id(effect): band for effect in band.effects}
             effects += band.effects
-        del self._stays, self._tracks, self._words, self._lanes
+        del self._stays, self._tracks, self._words, self._wobbles, self._lanes
         if not effects:
             return []
         boxes = [showing.reach() for effect in effects for showing in effect.showings]
