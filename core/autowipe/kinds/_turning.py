@@ -16,7 +16,6 @@ from ._showing import HOPELESS, Showing, Sighting, Travelling
 HALF = 0.5 + 0.5j
 POINTS = 1500  # px by which it is fitted
 LIKE = 0.6  # correlation with its picture from which a frame shows it
-LEARNT = 6  # frames whose places are those of the survey, until it is known which px are its own
 SLACK = 4.0  # analysis px by which it may lie elsewhere than by the survey
 
 
@@ -96,7 +95,7 @@ class Turning(Travelling):
             return
         corner = complex(x, y) + HALF * (by - 1)  # the middle of the first px
         own = Place(near.turn, (near.middle - corner) / by)
-        if self._follower.count >= LEARNT:
+        if self._follower.count:
             own, like = self._follower.fit(part, own)
             if like < LIKE:
                 return
