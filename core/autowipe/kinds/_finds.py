@@ -14,8 +14,8 @@ MOST_OF, COVERED = 0.5, 0.6  # of a find's time and px, that lie on another one 
 
 
 def without_pieces(found: list[Found]) -> list[Found]:
-    """Without what is but a part of something that turns or grows, where this was all but at rest for a while."""
-    whole = sorted((f for f in found if "turns back" in f.evidence), key=lambda f: -_extent(f))
+    """Without what is but a part of something that wobbles, where this was all but at rest for a while."""
+    whole = sorted((f for f in found if f.evidence.get("sways") == 1.0), key=lambda f: -_extent(f))
     dropped: list[int] = []
     for find in whole:
         for other in found:
@@ -39,7 +39,7 @@ def _covered(find: Found, event: FoundEvent) -> np.ndarray:
 
 
 def _lies_on(find: Found, event: FoundEvent, other: Found) -> bool:
-    """Whether an event is there for the most part where and while something that turns is there as well."""
+    """Whether an event is there for the most part where and while something else is there as well."""
     frames = np.array([t for t in event.range if any(t in e.range for e in other.events)])
     spots = _covered(find, event)
     if len(frames) < MOST_OF * len(event.range) or not len(spots) or other.matte is None:
