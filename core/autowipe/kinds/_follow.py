@@ -21,6 +21,7 @@ STEPS, ENOUGH_PX = 10, 0.02  # of Gauss and Newton at most; a step that is too s
 COARSE_PX = 2.0  # standard deviation of the blur with which it is fitted first, to be found from further away
 BLURS = (COARSE_PX, 0.0)
 MEMORY = 24  # frames over which its picture is averaged
+RENEWED = 3  # frames after which what it is fitted to is made anew, once it is known well
 INSIDE = 0.3  # share of the px that lie in the picture, to be fitted at all
 DAMPED = 1e-3  # of the normal equations
 
@@ -85,7 +86,8 @@ class Follower:
         self._mean += share * off
         if self.count > 1:
             self._spread += share * ((1 - share) * off**2 - self._spread)
-        self._levels = None
+        if self.count <= MEMORY // 2 or self.count % RENEWED == 0:
+            self._levels = None
 
     def fit(self, luma: np.ndarray, near: Place) -> tuple[Place, float]:
         """Where it lies in a frame, and how like its picture that is (correlation, -1..1); `near`: where about."""

@@ -30,6 +30,7 @@ BACK = 40  # pictures that are kept, through which a word is followed back to wh
 FEWEST = 6  # corners by which the scene is followed
 RING = 0.9  # of a word's height: so far around it the scene is followed
 OWN_WAY = 3.0  # analysis px by which its ends have left the scene around it, to be no part of that
+TRIED, OWN_TRIED = 8, 1.0  # steps after which it is dropped, till it is seen again, that has left it by less px
 OWN_SHARE = 0.5  # the same as a share of its way
 MOSTLY = 0.8  # share of the steps in which the scene around it can be followed, for this to be known
 REST, PAUSE, RESTING = 5, 20, 0.5  # steps within which a word has gone no further than so many px: until it does, looks
@@ -111,6 +112,7 @@ class WobbleFinder:
             self._look(small, small.text.lines)
         for word in [w for w in self._open if w.misses >= MISSES or self._is_none(w)]:
             self._end(word)
+        self._open = [word for word in self._open if len(word.places) != TRIED or _own_way(word)[0] >= OWN_TRIED]
         self._count += 1
 
     def close(self) -> None:
@@ -206,19 +208,20 @@ class WobbleFinder:
         if word.known < MOSTLY * (len(word.places) - word.early - 1):
             return
         frames, places = np.array(word.frames), word.places
-        if not sways(frames, places, word.follower.reach) or not _goes_own_way(word):
+        own, way = _own_way(word)
+        if not sways(frames, places, word.follower.reach) or own < max(OWN_WAY, OWN_SHARE * way):
             return
         turns = np.array([place.turn for place in places])
         middles = np.array([place.middle for place in places])
         usual = turns[np.argsort(np.abs(turns))[len(turns) // 2]]  # it may have been small as it came
-        box, own = _box_of(word, Place(complex(usual), middles[0]))
+        box, sure = _box_of(word, Place(complex(usual), middles[0]))
         every = np.arange(frames[0], frames[-1] + 1)
         turns, way = turns / usual, middles - middles[0]
         path, poses = (
             np.stack([np.interp(every, frames, part) for part in parts], 1).astype(np.float32)
             for parts in ((way.real, way.imag), (np.abs(turns), np.degrees(np.unwrap(np.angle(turns)))))
         )
-        self.travels.append(Travel(box, int(frames[0]), int(frames[-1]) + 1, path, len(frames), poses, own, True))
+        self.travels.append(Travel(box, int(frames[0]), int(frames[-1]) + 1, path, len(frames), poses, sure, True))
 
 
 def _begun(line: TextLine, small: Small) -> _Word:
@@ -238,14 +241,13 @@ def _begun(line: TextLine, small: Small) -> _Word:
     return _Word(line, follower, [small.frame], [place])
 
 
-def _goes_own_way(word: _Word) -> bool:
-    """Whether its ends have left the scene around it, for a while at least."""
+def _own_way(word: _Word) -> tuple[float, float]:
+    """Px by which its ends have left the scene around it at most, and by which they have gone."""
     places, (w, h) = word.places[word.early :], word.follower.size
     ends = np.array([complex(x, y) for x in (-w / 2, w / 2) for y in (-h / 2, h / 2)])
     spots = np.array([place.turn * ends + place.middle for place in places])
     scene = np.array([drift.turn * spots[0] + drift.middle for drift in word.scenes])
-    own, ways = np.abs(spots - scene).mean(1).max(), np.abs(spots - spots[0]).mean(1).max()
-    return bool(own >= max(OWN_WAY, OWN_SHARE * ways))
+    return float(np.abs(spots - scene).mean(1).max()), float(np.abs(spots - spots[0]).mean(1).max())
 
 
 def _box_of(word: _Word, first: Place) -> tuple[Box, np.ndarray]:
