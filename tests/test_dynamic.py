@@ -11,8 +11,11 @@ import synth
 from autowipe.areas import AreaMask
 from autowipe.kinds import Found, dynamic
 from autowipe.kinds._cover import Look, moves
+from autowipe.kinds._follow import Place, sways
 from autowipe.kinds._showing import cut_out
 from autowipe.kinds._stays import StayFinder, link
+from autowipe.kinds._tracks import Travel
+from autowipe.kinds._travels import all_travels
 from autowipe.matte import Mattes
 from autowipe.overlays import resolve, to_plan
 from autowipe.planes import layout_of
@@ -142,6 +145,43 @@ def test_a_mark_that_swings_in_its_place_is_followed(tmp_path):
     turns = [key[4] for key in drawn.found[0].trajectory]
     assert abs(np.ptp(turns) - 30) < 2
     covers(drawn, (4, 20, 40, 60, 68))
+
+
+@pytest.mark.parametrize("pan", [0.0, 1.0])
+def test_a_word_that_wobbles_is_found_whole_with_one_trajectory(tmp_path, pan):
+    def wobbles(t):
+        return 0.0, 0.3 * t, 1 + 0.05 * np.sin(t / 2), 6 * np.sin(t / 4)
+
+    words = synth.text("HURRY UP", 38, colour=(255, 60, 140), outline=3)
+    drawn = Drawn(tmp_path, [Burnt(words, (120, 60), 6, 66, way=wobbles)], pan=pan)
+
+    assert len(drawn.found) == 1
+    assert near(drawn.events(), [(6, 66)], frames=2)
+    keys = np.array(drawn.found[0].trajectory)
+    assert abs(np.ptp(keys[:, 3]) / np.median(keys[:, 3]) - 0.1) < 0.02
+    assert abs(np.ptp(keys[:, 4]) - 12) < 1
+    covers(drawn, (8, 20, 35, 50, 64))
+
+
+def test_a_track_that_shares_but_a_moment_does_not_hide_what_turns():
+    def travel(start, stop, turn):
+        count = stop - start
+        poses = np.stack([np.ones(count), np.linspace(0, turn, count)], 1) if turn else None
+        return Travel((100, 100, 120, 40), start, stop, np.zeros((count, 2)), 9, poses)
+
+    other, turning = travel(0, 20, 0), travel(18, 74, 9)
+
+    assert any(kept is turning for kept in all_travels([other], [], [turning], []))
+
+
+def test_what_wobbles_about_a_point_of_its_own_is_told_from_what_is_held_in_a_hand():
+    frames = np.arange(50)
+    turns, pin = np.exp(1j * np.radians(5 * np.sin(frames / 4))), 20 + 10j
+    drawn = 100 + 0.4 * frames - turns * pin
+    shaken = drawn + np.cumsum(np.random.default_rng(1).normal(0, 0.6, (50, 2)) @ [1, 1j])
+
+    assert sways(frames, [Place(*place) for place in zip(turns, drawn, strict=True)], 80)
+    assert not sways(frames, [Place(*place) for place in zip(turns, shaken, strict=True)], 80)
 
 
 def test_a_mark_that_drifts_and_grows_is_followed(tmp_path):

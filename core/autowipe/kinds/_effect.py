@@ -14,6 +14,7 @@ from ..timing import FrameRange
 from . import _part
 from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, moves, sharpness
 from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
+from ._turning import Turning
 
 ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
 PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two words may share most of their letters
@@ -153,6 +154,9 @@ class Effect:
             (self._evidence(its, showing.seeds) for showing, its, _ in alike),
             key=lambda e: min(float(e["edge lock"]), float(e["edge sharpness"])),
         )
+        if isinstance(ref, Turning):
+            evidence["sways"] = float(ref.sways)
+            evidence["turns back"], evidence["off its way, px"] = map(float, ref.sway())
         if not self._may_be_drawn(evidence, isinstance(ref, Travelling)):
             return None
         template = Template.shrunk(look.slope, lines, ref.views.shape)

@@ -22,8 +22,6 @@ AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 TRIED = 6  # samples from which it is no longer on trial
 HOPELESS = {3: 0.36, TRIED: 0.4, 12: 0.45}  # by samples, sharpness below which it is the scene's: marks have 0.6 and up
-TURNED_MORE = 0.1  # that what turns or grows needs, which costs more to follow
-TURN_STEP, SIZE_STEP = 0.7, 0.012  # degrees and share by which what turns and grows is fitted
 FITTED_PX = 60_000  # of a crop at the size at which it is fitted: a larger one tells its place as well when smaller
 CUBIC = -0.75  # bend of the cubic that samples in between are told by
 REGISTER = 2.0  # analysis px by which two appearances may be placed wrongly against each other
@@ -39,6 +37,8 @@ class Sighting:
     edges: np.ndarray  # (h, w) bool over the box: edges that belong to it
     path: np.ndarray | None = None  # (stop - start, 2) float32: how far it has moved since `start`; None: not at all
     poses: np.ndarray | None = None  # (stop - start, 2) float32: size and turn, degrees clockwise; None: 1 and 0
+    own: np.ndarray | None = None  # (h, w) float32 over the box, 0..1: how surely each px is its own; None: not known
+    is_exact: bool = False  # followed by its picture in every frame
 
 
 class Showing:
@@ -140,7 +140,6 @@ class Showing:
     def _judge(self, least: float) -> None:
         """Where most of what the survey saw belongs to the scene nothing more is gathered. `least`: sharpness."""
         look = self._sum.look()
-        least += 0 if self.sighting.poses is None else TURNED_MORE
         if sharpness(look, graphic_edges(look, self.seeds)) < least:
             self.is_hopeless = True
             self.kept = []
@@ -205,7 +204,6 @@ class Travelling(Showing):
         self._settled = range(self.start, self.stop)
         self._step = 1 if len(self._settled) < 2 * SAMPLES else self._step
         self._found: dict[int, tuple[float, float]] = {}
-        self._posed: dict[int, tuple[float, float]] = {}
         self._field = np.zeros((2, 0, 0), np.float32)
         self._fitted = 0
         self._fit_by = None if layout.is_rgb else 1  # planes
@@ -221,16 +219,6 @@ class Travelling(Showing):
             x, y = x + self._found[last][0] - before[0], y + self._found[last][1] - before[1]
         return x, y
 
-    def pose(self, frame: int) -> tuple[float, float]:
-        if frame in self._posed:
-            return self._posed[frame]
-        size, turn = super().pose(frame)
-        if self._posed and frame > self.start:
-            last = max(self._posed)
-            before, found = super().pose(last), self._posed[last]
-            size, turn = size * found[0] / before[0], turn + found[1] - before[1]
-        return size, turn
-
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         if self.start <= frame < self.stop and not self.is_hopeless:
             self._fit(frame, crop, place)
@@ -244,7 +232,7 @@ class Travelling(Showing):
     def _fit(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         """Finds where it is in a frame."""
         near = self.place(frame)
-        if self._fitted and self._reduced > 1 and self.sighting.poses is None:
+        if self._fitted and self._reduced > 1:
             near = (float(round(near[0])), float(round(near[1])))  # a whole px is little there, and cut at once
         only = self._cut(frame, crop, place, self._fit_by, near)
         if only is None:
@@ -257,32 +245,12 @@ class Travelling(Showing):
         else:
             self._field = np.zeros_like(field)
         self._found[frame] = (near[0] + dx * self._reduced, near[1] + dy * self._reduced)
-        if self.sighting.poses is None:
-            field = _shifted(field, dx, dy)
-        elif self._fitted:
-            self._posed[frame] = self._fit_pose(frame, crop, place)
-            only = self._cut(frame, crop, place, self._fit_by)
-            field = field if only is None else self._slopes(only)
+        field = _shifted(field, dx, dy)
         self._fitted += 1
         self._field += (field - self._field) / min(self._fitted, 2 * SAMPLES)
 
     def _slopes(self, part: list[np.ndarray]) -> np.ndarray:
         return slopes(planes.small(part, self.layout, self.box[2] // self._reduced)[0])
-
-    def _fit_pose(self, frame: int, crop: list[np.ndarray], place: Box) -> tuple[float, float]:
-        """Its size and turn as they fit best, one after the other: the survey's corners tell them to a percent."""
-        best = list(self.pose(frame))
-        for k, step in ((1, TURN_STEP), (0, SIZE_STEP)):
-            scores = []
-            for by in (-step, 0.0, step):
-                self._posed[frame] = (best[0] + by * (k == 0), best[1] + by * (k == 1))
-                part = self._cut(frame, crop, place, self._fit_by)
-                field = self._field if part is None else self._slopes(part)
-                scores.append(register(self._field, self._inner, field, 1)[2])
-            at = int(np.argmax(scores))
-            best[k] += step * (at - 1 + (peak(np.array(scores), at) if at == 1 else 0))
-        del self._posed[frame]
-        return best[0], best[1]
 
     @cached_property
     def _inner(self) -> np.ndarray:

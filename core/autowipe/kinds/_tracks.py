@@ -41,6 +41,8 @@ class Travel:
     path: np.ndarray  # (stop - start, 2) float32: how far the middle of its box has gone since `start`
     points: int
     poses: np.ndarray | None = None  # (stop - start, 2) float32: size, 1 at `start`, and turn, degrees; None: neither
+    own: np.ndarray | None = None  # (h, w) float32 over the box, 0..1: how surely each px is its own; None: not known
+    is_exact: bool = False  # followed by its picture in every frame, not by its corners in some
 
 
 @dataclass(eq=False)
@@ -196,14 +198,22 @@ class TrackFinder:
                 smooth(path).astype(np.float32),
                 len(group.ids),
                 None if stands else poses.astype(np.float32),
+                None if stands else _hull(spots - [x0, y0], (x1 - x0, y1 - y0)),
             )
         )
+
+
+def _hull(spots: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(h, w) float32: 1 around and between points (n, 2) px, over a box of `size` (w, h)."""
+    out = np.zeros(size[::-1], np.float32)
+    cv2.fillConvexPoly(out, cv2.convexHull(np.rint(spots).astype(np.int32)), 1.0)
+    return cv2.dilate(out, np.ones((2 * PAD + 1,) * 2, np.uint8))
 
 
 def prolonged(travel: Travel, other: Travel) -> Travel:
     """A travel that goes on, before and after, as another one does that shows the same thing."""
     start, stop = min(travel.start, other.start), max(travel.stop, other.stop)
-    (turn, middle), (its_turn, its) = _motion(travel), _motion(other)
+    (turn, middle), (its_turn, its) = motion(travel), motion(other)
     turns, way = np.zeros(stop - start, complex), np.zeros(stop - start, complex)
     turns[travel.start - start : travel.stop - start], way[travel.start - start : travel.stop - start] = turn, middle
     for t in (*range(travel.start - 1, start - 1, -1), *range(travel.stop, stop)):
@@ -216,14 +226,15 @@ def prolonged(travel: Travel, other: Travel) -> Travel:
     path = np.stack([(way - way[0]).real, (way - way[0]).imag], 1).astype(np.float32)
     moved = way[0] - middle[0]
     box = (travel.box[0] + round(moved.real), travel.box[1] + round(moved.imag), *travel.box[2:])
-    return Travel(box, start, stop, path, travel.points, np.stack([sizes, angles], 1).astype(np.float32))
+    return Travel(box, start, stop, path, travel.points, np.stack([sizes, angles], 1).astype(np.float32), travel.own)
 
 
-def _motion(travel: Travel) -> tuple[np.ndarray, np.ndarray]:
+def motion(travel: Travel) -> tuple[np.ndarray, np.ndarray]:
     """(n,) complex each: how a travel is turned and grown in each frame, and where the middle of its box is."""
-    assert travel.poses is not None
     x, y, w, h = travel.box
     middle = x + w / 2 + travel.path[:, 0] + 1j * (y + h / 2 + travel.path[:, 1])
+    if travel.poses is None:
+        return np.ones(len(middle), complex), middle
     return travel.poses[:, 0] * np.exp(1j * np.radians(travel.poses[:, 1])), middle
 
 
@@ -240,7 +251,7 @@ def _turning(spots: np.ndarray, left: np.ndarray, reach: float) -> list[tuple[np
             for slack in (4, 2, 1, 1):  # all around it first, then those that go along
                 if len(chosen) < LEAST_TURNED:
                     break
-                a, b = _similarity(spots[:, chosen])
+                a, b = similarity(spots[:, chosen])
                 middle = spots[0, chosen].mean()
                 off = np.sqrt((np.abs(a[:, None] * spots[:1, left] + b[:, None] - spots[:, left]) ** 2).mean(0))
                 arc = np.abs(a - 1).max() * np.abs(spots[0, left] - middle)
@@ -258,7 +269,7 @@ def _turning(spots: np.ndarray, left: np.ndarray, reach: float) -> list[tuple[np
     return out
 
 
-def _similarity(spots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def similarity(spots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """a and b, (looks,) complex, of the similarities from the first look of some points to each; robust."""
     weight = np.ones(spots.shape[1])
     for _ in range(5):

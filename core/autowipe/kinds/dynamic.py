@@ -18,20 +18,22 @@ from ..planes import Layout
 from ..text import find_text, read_text
 from ..textsearch import LOOKS_A_SECOND, look_step
 from ..timing import FrameRange
-from . import Found, FoundEvent, Look, Small, appears
+from . import Found, FoundEvent, Look, Small
+from ._cover import disc
 from ._effect import Appearance, Effect, Settled
+from ._finds import goes_along, join_styles, without_pieces
 from ._lanes import Band, LaneFinder
 from ._showing import Showing, Sighting, Travelling
 from ._stays import Stay, StayFinder, link
-from ._tracks import TrackFinder, Travel, keys_of, prolonged
+from ._tracks import TrackFinder, Travel, keys_of
+from ._travels import LEAST_WAY, all_travels, changes, choose_travels
+from ._turning import Turning
+from ._wobbles import WobbleFinder
 from ._words import WordFinder
 
 STEPS_A_SECOND = 15  # of what travels
-LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
 LARGEST = 0.5  # of the picture that the box around what travels takes, which is wider than it: parallax takes more
-MOST_TURNING, LARGEST_TURNING = 2, 0.25  # the same of those that turn or grow, of which the longest are looked at
-SEEN_FOR = 0.5  # of the time in which it was followed as a whole, for what turns or grows to be told by its corners
-LEAST_POSE = np.array([0.06, 4.0])  # size and degrees by which something that stays in its place changes
+LARGEST_TURNING = 0.25  # the same of what turns or grows by its corners
 MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
 SHARP, AGAIN_SHARP = 0.67, 0.6  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
 LOCKED, AGAIN_LOCKED = 0.85, 0.75
@@ -41,15 +43,15 @@ CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
     0.5,
     0.8,
 )  # the background passes beneath, which shakes the edges of translucent marks
+SWAYING_SHARP = 0.3  # thin letters that are scaled and coded anew
 TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
 READ = 0.6  # how sure the recogniser is that a small find is text
 LONG, SURELY_LINE = 3.0, 0.85  # length over height, and how sure the detector is, of a line in a script not read here
-ALONG, ALONG_SHARE = 4.0, 0.2  # analysis px, and of a way, by which those of one thing differ that was followed twice
 ELSEWHERE = 1.0  # of its size, from which an appearance is in another place: what is in the scene moves by less
-LEAST_STEP = 4.0  # px that something goes
+NEAR = 0.35  # of the height of what was followed, around it, that may be a part of the same thing
 STAYS_KEPT, KEPT_TIMES = 200, 4  # stays of the first look, at least, and for each one worth a second look
 LINKED_S = 120  # s of a long clip over which appearances are linked
 HELD, HELD_PER_PX = 16e6, 24  # bytes, and bytes a px of the picture, of appearances that wait for others
@@ -63,7 +65,7 @@ class Finder:
         self._step = max(1, round(rate / LOOKS_A_SECOND))
         self._stride = max(1, round(rate / STEPS_A_SECOND))
         self._stays, self._tracks, self._lanes = StayFinder(), TrackFinder(), LaneFinder()
-        self._words = WordFinder(look_step(rate) // self._step)
+        self._words, self._wobbles = (finder(look_step(rate) // self._step) for finder in (WordFinder, WobbleFinder))
         self._scale = 1.0
         self._coming: list[Effect] = []  # the next one last
         self._spans: list[FrameRange] = []  # in which there is something to measure
@@ -79,6 +81,7 @@ class Finder:
         if (small.frame - self._whole.start) % self._step == 0:
             self._stays.add(small.frame, small.luma)
             self._words.add(small)
+            self._wobbles.add(small)
             most = max(STAYS_KEPT, round(KEPT_TIMES * MOST_A_SECOND * (small.frame - self._whole.start) / self._rate))
             if len(self._stays.stays) > 2 * most:
                 self._stays.stays = likeliest(self._stays.stays)[:most]
@@ -91,6 +94,7 @@ class Finder:
         self._tracks.close()
         self._lanes.close()
         self._words.close()
+        self._wobbles.close()
         stays = choose(self._stays.stays, shots, self._whole, self._rate)
         effects = []
         for group in link(stays, round(LINKED_S * self._rate)):
@@ -99,19 +103,28 @@ class Finder:
                 for stay in group
             ]
             effects.append(Effect(showings, self._layout, self._scale, shots, may_be_drawn))
-        plain = [replace(t, poses=None) for t in self._tracks.travels if not _changes(t) and self._is_small(t, LARGEST)]
-        turning = [t for t in self._tracks.travels if _changes(t) and self._is_small(t, LARGEST_TURNING)]
-        lists = (choose_travels(travels, self._whole, self._rate) for travels in (plain, self._words.travels, turning))
+        plain = [
+            replace(t, poses=None, own=None)
+            for t in self._tracks.travels
+            if not changes(t) and self._is_small(t, LARGEST)
+        ]
+        turning = [t for t in self._tracks.travels if changes(t) and self._is_small(t, LARGEST_TURNING)]
+        lists = (
+            choose_travels(travels, self._whole, self._rate)
+            for travels in (plain, self._words.travels, turning, self._wobbles.travels)
+        )
         for travel in all_travels(*lists):
-            edges = np.ones(travel.box[:1:-1], bool)
-            sighting = Sighting(travel.box, travel.start, travel.stop, edges, travel.path, travel.poses)
-            showing = Travelling(sighting, self._layout, self._scale, self._rate)
+            edges = np.ones(travel.box[:1:-1], bool) if travel.own is None else _near(travel.own)
+            known = (travel.path, travel.poses, travel.own, travel.is_exact)
+            sighting = Sighting(travel.box, travel.start, travel.stop, edges, *known)
+            gather = Travelling if travel.poses is None else Turning
+            showing = gather(sighting, self._layout, self._scale, self._rate)
             effects.append(Effect([showing], self._layout, self._scale, shots, may_be_drawn))
         for lane in self._lanes.lanes:
             band = Band(lane, self._layout, self._whole, self._scale, self._rate, shots)
             self._bands |= {id(effect): band for effect in band.effects}
             effects += band.effects
-        del self._stays, self._tracks, self._words, self._lanes
+        del self._stays, self._tracks, self._words, self._wobbles, self._lanes
         if not effects:
             return []
         boxes = [showing.reach() for effect in effects for showing in effect.showings]
@@ -145,7 +158,7 @@ class Finder:
         self._settle(self._effects)
         self._effects = []
         found = [find for find in self._found if not any(goes_along(find, band) for band in self._passing)]
-        return join_styles(found) + self._passing
+        return join_styles(without_pieces(found)) + self._passing
 
     def _settle(self, effects: list[Effect]) -> None:
         """Decides on what has been gathered of some effects, of which no more will come."""
@@ -168,6 +181,13 @@ class Finder:
         self._bands = {key: other for key, other in self._bands.items() if key not in gone}
 
 
+def _near(own: np.ndarray) -> np.ndarray:
+    """(h, w) bool: what may belong to a thing that lies so, (h, w) 0..1."""
+    seen = own > 0
+    high = seen.sum() / max(1, seen.any(0).sum())
+    return cv2.dilate(seen.astype(np.uint8), disc(max(3, round(NEAR * high)))) > 0
+
+
 def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, rate: float) -> list[Stay]:
     """The stays worth a second look: those that come or go within a shot, the densest and largest."""
     cuts = {whole.start, whole.stop, *(shot.start for shot in shots)}
@@ -183,80 +203,16 @@ def likeliest(stays: list[Stay]) -> list[Stay]:
     return sorted(good, key=lambda s: -(s.edges.mean() ** 1.5) * np.sqrt(s.edges.sum()) * s.alone**0.25)
 
 
-def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> list[Travel]:
-    """What travels worth a second look: what goes far for long, with many points."""
-    far = [t for t in travels if t.stop - t.start >= LEAST_S * rate and _goes_far(t)]
-    most = max(4, round(MOST_A_SECOND * len(whole) / rate / 2))
-    far.sort(key=lambda t: -t.points * (t.stop - t.start))
-    return sorted(far[:most], key=lambda t: t.start)
-
-
-def _goes_far(travel: Travel) -> bool:
-    return _changes(travel) or bool(np.hypot(*np.ptp(travel.path, axis=0)) >= LEAST_WAY)
-
-
-def _changes(travel: Travel) -> bool:
-    """Whether it turns or grows."""
-    return travel.poses is not None and bool((np.ptp(travel.poses, axis=0) >= LEAST_POSE).any())
-
-
-def all_travels(points: list[Travel], words: list[Travel], turning: list[Travel]) -> list[Travel]:
-    """What travels, each thing once: points and lines of text that go one way, and points that turn or grow on it.
-
-    A line that turns is followed worse as a whole than by its corners, if these are seen for long enough.
-    """
-    kept = once(points + words)
-    for travel in once(turning)[:MOST_TURNING]:
-        same = [other for other in kept if _is_along(travel, other)]
-        if all(any(other is word for word in words) and _lasts(travel, other) for other in same):
-            kept = [other for other in kept if not any(other is one for one in same)] + [travel]
-    return sorted(kept, key=lambda t: t.start)
-
-
-def _lasts(travel: Travel, other: Travel) -> bool:
-    return travel.stop - travel.start >= SEEN_FOR * (other.stop - other.start)
-
-
-def once(travels: list[Travel]) -> list[Travel]:
-    """Of those that go the same way in the same place at the same time the one that does so longest.
-
-    What turns or grows is seen in pieces: there the others tell how it goes on.
-    """
-    kept: list[Travel] = []
-    for travel in sorted(travels, key=lambda t: t.start - t.stop):
-        same = next((k for k, other in enumerate(kept) if _is_along(travel, other)), None)
-        if same is None:
-            kept.append(travel)
-        elif travel.poses is not None:
-            kept[same] = prolonged(kept[same], travel)
-    return kept
-
-
-def _is_along(travel: Travel, other: Travel) -> bool:
-    """Whether both show the same thing for most of the shorter one's time."""
-    first, stop = max(travel.start, other.start), min(travel.stop, other.stop)
-    least = 0.5 if travel.poses is None else 0  # what turns is seen in pieces, which share a look
-    if stop - first < max(1, least * min(travel.stop - travel.start, other.stop - other.start)):
-        return False
-    ways = [t.path[first - t.start : stop - t.start] for t in (travel, other)]
-    one, two = (way - way[0] for way in ways)
-    if np.abs(one - two).max() > max(ALONG, ALONG_SHARE * np.hypot(*np.ptp(one, axis=0))):
-        return False
-    (ax, ay), (bx, by) = (np.array(t.box[:2]) + way[0] for t, way in zip((travel, other), ways, strict=True))
-    (aw, ah), (bw, bh) = travel.box[2:], other.box[2:]
-    across, down = min(ax + aw, bx + bw) - max(ax, bx), min(ay + ah, by + bh) - max(ay, by)
-    return bool(across > 0 and down > 0 and across * down > 0.5 * min(aw * ah, bw * bh))
-
-
 def may_be_drawn(evidence: dict[str, float | str], travels: bool) -> bool:
     """Whether what is known of a thing so far leaves it open that it is an overlay."""
     e = {name: float(value) for name, value in evidence.items()}
     sharp, locked = (CARRIED_SHARP, CARRIED_LOCKED) if travels else (AGAIN_SHARP, AGAIN_LOCKED)
+    sharp = SWAYING_SHARP if e.get("sways", 0) > 0 else sharp
     is_thing = e["edge pixels"] >= LEAST_EDGES and e["one direction"] <= ONE_WAY
     if not is_thing or e["edge sharpness"] < sharp or e["edge lock"] < locked:
         return False
-    if "turns, degrees" in e:
-        return e["edge sharpness"] >= TURNED_SHARP
+    if "sways" in e:
+        return e["sways"] > 0 or e["edge sharpness"] >= TURNED_SHARP
     if "travels, px" in e:
         return e["travels, px"] >= LEAST_WAY  # else letters of a subtitle whose corners were taken for others
     return travels or e.get("pops", POPS) >= POPS
@@ -282,7 +238,9 @@ def is_carried(settled: Settled) -> bool:
         return False
     e = {name: float(value) for name, value in settled.evidence.items()}
     is_sure = e["edge sharpness"] >= SURE_SHARP and e["edge lock"] >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES
-    return is_sure or _read(settled.picture)[1] >= SURE_READ
+    return (
+        is_sure or (e.get("sways", 0) > 0 and e["edge pixels"] >= PLAIN_EDGES) or _read(settled.picture)[1] >= SURE_READ
+    )
 
 
 def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | None:
@@ -373,58 +331,3 @@ def _read(picture: np.ndarray) -> tuple[str, float]:
         texts.append(text if score >= READ else "")
         sure.append(max(score, line.score if is_line else 0.0))
     return " ".join(text for text in texts if text), max(sure, default=0.0)
-
-
-def goes_along(find: Found, band: Found) -> bool:
-    """Whether something that travels is but a part of what passes through a lane."""
-    if not find.trajectory:
-        return False
-    axis = int(band.box[3] > band.box[2])
-    way = np.ptp([key[1:3] for key in find.trajectory], axis=0)
-    low, high = find.box[1 - axis], find.box[1 - axis] + find.box[3 - axis]
-    inside = min(high, band.box[1 - axis] + band.box[3 - axis]) - max(low, band.box[1 - axis])
-    return bool(way[axis] > LEAST_STEP and way[axis] > 5 * way[1 - axis] and inside > 0.5 * (high - low))
-
-
-def join_styles(found: list[Found]) -> list[Found]:
-    """Things that show one after the other in one place and size, such as words, become events of one overlay."""
-    out: list[Found] = []
-    for find in sorted(found, key=lambda f: f.events[0].range.start):
-        model = next((o for o in out if _is_next(o, find)), None)
-        if model is None:
-            out.append(find)
-            continue
-        if model.matte is not None:
-            _own(model)
-        _own(find)
-        model.events += find.events
-        keys = {key[0]: key for key in (*model.trajectory, *find.trajectory)}
-        model.trajectory = tuple(keys[t] for t in sorted(keys))
-        x0, y0 = min(model.box[0], find.box[0]), min(model.box[1], find.box[1])
-        x1 = max(model.box[0] + model.box[2], find.box[0] + find.box[2])
-        y1 = max(model.box[1] + model.box[3], find.box[1] + find.box[3])
-        model.box = (x0, y0, x1 - x0, y1 - y0)
-        model.confidence = max(model.confidence, find.confidence)
-    return out
-
-
-def _own(find: Found) -> None:
-    """Gives the events of a find their maps."""
-    for event in find.events:
-        event.box, event.matte = find.box, find.matte if event.matte is None else event.matte
-    find.matte = None
-    if not find.trajectory:
-        ends = (find.events[0].range.start, find.events[-1].range.stop - 1)
-        find.trajectory = tuple((float(t), 0.0, 0.0, 1.0, 0.0) for t in sorted(set(ends)))
-
-
-def _is_next(model: Found, find: Found) -> bool:
-    if appears(find) > 1 or (model.matte is not None and appears(model) > 1):
-        return False
-    last = max(model.events, key=lambda e: e.range.stop)
-    if find.events[0].range.start < last.range.stop:
-        return False
-    one, other = last.box or model.box, find.box
-    high = max(one[3], other[3])
-    level = abs(one[1] + one[3] / 2 - other[1] - other[3] / 2) < 0.35 * high and min(one[3], other[3]) > 0.6 * high
-    return level and (abs(one[0] + one[2] / 2 - other[0] - other[2] / 2) < high or abs(one[0] - other[0]) < high)
