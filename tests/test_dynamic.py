@@ -11,7 +11,7 @@ import synth
 from autowipe.areas import AreaMask
 from autowipe.kinds import Found, dynamic
 from autowipe.kinds._cover import Look, moves
-from autowipe.kinds._follow import Place, sways
+from autowipe.kinds._follow import Place, sway, wobbles
 from autowipe.kinds._showing import cut_out
 from autowipe.kinds._stays import StayFinder, link
 from autowipe.kinds._tracks import Travel
@@ -180,8 +180,8 @@ def test_what_wobbles_about_a_point_of_its_own_is_told_from_what_is_held_in_a_ha
     drawn = 100 + 0.4 * frames - turns * pin
     shaken = drawn + np.cumsum(np.random.default_rng(1).normal(0, 0.6, (50, 2)) @ [1, 1j])
 
-    assert sways(frames, [Place(*place) for place in zip(turns, drawn, strict=True)], 80)
-    assert not sways(frames, [Place(*place) for place in zip(turns, shaken, strict=True)], 80)
+    assert wobbles(*sway(frames, [Place(*place) for place in zip(turns, drawn, strict=True)], 80))
+    assert not wobbles(*sway(frames, [Place(*place) for place in zip(turns, shaken, strict=True)], 80))
 
 
 def test_a_mark_that_drifts_and_grows_is_followed(tmp_path):

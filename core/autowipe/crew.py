@@ -92,8 +92,11 @@ def each(work: Callable[[S], T], items: Iterable[S]) -> list[T]:
     try:
         take()
     finally:
-        wait(others)
-    for other in others:
+        for _ in left:  # after an error nobody goes on
+            pass
+        busy = [other for other in others if not other.cancel()]
+        wait(busy)
+    for other in busy:
         other.result()
     return [out[k] for k, _ in rows]
 

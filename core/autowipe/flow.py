@@ -49,7 +49,7 @@ class Motion:
         assert flow is not None
         across, along = flow.shape[1] / self.shape[1], flow.shape[0] / self.shape[0]
         moved = points(flow, (x + 0.5) * across - 0.5, (y + 0.5) * along - 0.5, cv2.INTER_LINEAR)
-        return moved[:, 0], moved[:, 1], moved[:, 2]
+        return moved[:, 0], moved[:, 1], moved[:, 2].copy()  # which is kept, for all frames
 
 
 def follow(

@@ -18,7 +18,7 @@ from .matte import VISIBLE, covered
 from .plan import Event, Overlay
 from .planes import Layout
 from .residue import BESIDE, slopes
-from .secondlook import CELL_PX, Part, Verdict, effect, look, verdict
+from .secondlook import CELL_PX, REACH, Part, Verdict, effect, look, verdict
 from .timing import FrameRange
 from .unblend import faded
 
@@ -162,6 +162,8 @@ def _refitted(old: _Maps, *, views: Sequence[View], layout: Layout) -> _Maps | N
         if part.maps is None or after is None or not any(part.frame in span for span in old.ranges):
             continue
         (ex, ey), (ax, ay) = slopes(effect(part, after)), slopes(after)
+        for one in (ex, ey):  # what is beside lies beyond the part there
+            one[:REACH], one[-REACH:], one[:, :REACH], one[:, -REACH:] = 0, 0, 0, 0
         at = np.s_[y - part.box[1] : y - part.box[1] + h, x - part.box[0] : x - part.box[0] + w]
         whole += (ex * ex + ey * ey)[at]
         for total, (dy, dx) in zip(left, ((0, 0), *BESIDE), strict=True):

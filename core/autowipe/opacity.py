@@ -28,7 +28,7 @@ SHADE_PX = 6.0  # deviation of the blur that keeps what changes slowly across a 
 LEAST_ALIKE = 0.35  # correlation of both sides; without it they are not one picture
 LINE_DOUBT, BORDER_DOUBT = (3.0, 0.01), (1.0, 0.02)  # times its error, and of the value, by which each estimate is off
 DRAWN_IN = (235.0, 16.0)  # levels: white and black, which most marks are drawn in
-SURE_COLOUR, NEAR_COLOUR = 15.0, 2.5  # levels; deviations within which a colour is one of these
+SURE_COLOUR, NEAR_COLOUR, MOST_OFF = 15.0, 2.5, 12.0  # levels; deviations, and levels, within which it is one of them
 TELLING = 30.0  # levels from a colour, from which the picture tells how much of the colour is added
 
 
@@ -132,32 +132,43 @@ def tightened(stack: np.ndarray, label: np.ndarray, levels: list[Level], legal: 
     vary is the transmission, however little they have to do with each other (the slope of the reduced major axis).
     Both estimates are taken together, and a colour that comes out close to white or black is taken for it.
     """
+    border = _Border.of(stack, label != 0)
     return [
-        level if level.a < LEAST_TRANSMISSION else _by_border(level, *_across(stack, label == k, label != 0), legal)
+        level if level.a < LEAST_TRANSMISSION else _by_border(level, *border.across(stack, label == k), legal)
         for k, level in enumerate(levels, 1)
     ]
 
 
-def _across(stack: np.ndarray, own: np.ndarray, covered: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pixels just inside a level's border: (N,) place along it, (N, T) what is seen there and beyond the border."""
-    beyond = ~grown(covered, SOFT_PX)
-    far, nearest = cv2.distanceTransformWithLabels(
-        (~beyond).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    spots = np.zeros((int(nearest.max()) + 1, 2), np.int64)
-    spots[nearest[beyond]] = np.argwhere(beyond)
-    at = np.argwhere(shrunk(own) & (far <= BORDER_PX + SOFT_PX))
-    at = at[:: max(1, len(at) // MOST_PAIRS)]
-    there = tuple(spots[nearest[at[:, 0], at[:, 1]]].T)
-    here = tuple(at.T)
-    _, place = np.unique(at // CELL_PX @ (stack.shape[1], 1), return_inverse=True)
-    # What is beyond lies farther out, where a slow change has gone on: so much is taken back.
-    moved = np.empty((len(at), stack.shape[2]), np.float32)
-    fill = predict(stack, ~beyond)
-    for t in range(stack.shape[2]):
-        shade = cv2.GaussianBlur(np.ascontiguousarray(fill[..., t]), (0, 0), SHADE_PX)
-        moved[:, t] = shade[here] - shade[there]
-    return place, stack[here], stack[there] + moved
+@dataclass
+class _Border:
+    """What lies beyond an overlay, and next to which of its pixels."""
+
+    far: np.ndarray  # (H, W) px to what is beyond
+    next_to: np.ndarray  # (H, W, 2) int: the nearest pixel of that
+    shade: np.ndarray  # (H, W, T) what changes slowly, of the picture that is spread over the overlay
+
+    @classmethod
+    def of(cls, stack: np.ndarray, covered: np.ndarray) -> _Border:
+        beyond = ~grown(covered, SOFT_PX)
+        far, label = cv2.distanceTransformWithLabels(
+            (~beyond).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        spots = np.zeros((int(label.max()) + 1, 2), np.int64)
+        spots[label[beyond]] = np.argwhere(beyond)
+        shade = predict(stack, ~beyond)
+        for t in range(shade.shape[2]):
+            shade[..., t] = cv2.GaussianBlur(np.ascontiguousarray(shade[..., t]), (0, 0), SHADE_PX)
+        return cls(far, spots[label], shade)
+
+    def across(self, stack: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pixels just inside a level's border: (N,) place along it, (N, T) what is seen there and beyond the border."""
+        at = np.argwhere(shrunk(own) & (self.far <= BORDER_PX + SOFT_PX))
+        at = at[:: max(1, len(at) // MOST_PAIRS)]
+        _, place = np.unique(at // CELL_PX @ (stack.shape[1], 1), return_inverse=True)
+        here = tuple(at.T)
+        there = tuple(self.next_to[here].T)
+        # What is beyond lies farther out, where a slow change has gone on: so much is taken back.
+        return place, stack[here], stack[there] + self.shade[here] - self.shade[there]
 
 
 def _by_border(
@@ -180,13 +191,18 @@ def _by_border(
     error = float(1 / np.sqrt(sum(weights)))
     colour = (inner - a * outer) / (1 - a)
     off = error * abs(outer - colour) / (1 - a)
-    for drawn in (*legal, *DRAWN_IN):
-        outside = colour < legal[0] if drawn == legal[0] else colour > legal[1] if drawn == legal[1] else False
-        if (outside or (off < SURE_COLOUR and abs(colour - drawn) < NEAR_COLOUR * off)) and abs(
-            outer - drawn
-        ) > TELLING:
-            return Level(float(np.clip((inner - drawn) / (outer - drawn), 0, 0.97)), drawn, error)
-    return Level(a, float(np.clip(colour, *legal)), error)
+    drawn = _drawn_in(colour, off, legal)
+    if drawn is not None and abs(outer - drawn) > TELLING:
+        a, colour = (inner - drawn) / (outer - drawn), drawn
+    return Level(a, float(np.clip(colour, *legal)), error) if 0 < a < MOST_TRANSMISSION else level
+
+
+def _drawn_in(colour: float, off: float, legal: tuple[float, float]) -> float | None:
+    """The colour that a mark is drawn in, where one that may be `off` so much is but measured wrongly."""
+    if not legal[0] <= colour <= legal[1]:
+        return float(np.clip(colour, *legal))
+    near = min(NEAR_COLOUR * off, MOST_OFF) if off < SURE_COLOUR else 0.0
+    return next((drawn for drawn in (*legal, *DRAWN_IN) if abs(colour - drawn) < near), None)
 
 
 def _spread_ratio(inside: np.ndarray, beyond: np.ndarray) -> tuple[float, float, float, float]:

@@ -60,19 +60,20 @@ def unblended(crops: Crops, run: Callable[..., Iterable[Any]]) -> Scene:
     scene = Scene(volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [], np.ones((count, *shape), bool), [])
     noisy: dict[int, np.ndarray] = {}  # by what un-blends it: what is as noisy in any frame is borrowed in all
     changed: dict[int, list[np.ndarray]] = {}  # samples of each plane
-    faint: dict[int, Faint] = {}
+    last, faint = None, None
     lost: list[np.ndarray | None] = []
     for t, matte in enumerate(crops.mattes):
         for volume, levels in zip(volumes, to_levels(crops.planes[t], crops.layout), strict=True):
             volume[t] = levels
         cover = None if matte is None else matte > COVERED
         maps, gone = None if crops.fading[t] else crops.unblends[t], None
-        shown = np.ones(shape, bool)
+        shown = None
         if cover is not None and maps is not None:
-            if id(maps) not in faint:
-                faint[id(maps)] = Faint(maps)
-            shown = faint[id(maps)].shown([volume[t] for volume in volumes])
-            cover = cover & shown
+            if faint is None or maps is not last:
+                last, faint = maps, Faint(maps)
+            shown = faint.shown([volume[t] for volume in volumes])
+            shown = None if shown.all() else shown
+            cover = cover if shown is None else cover & shown
         cover = cover if cover is not None and cover.any() else None
         scene.covers.append(scene.covers[-1] if t and cover is not None and _equal(cover, scene.covers[-1]) else cover)
         if cover is not None and maps is not None:
@@ -85,7 +86,7 @@ def unblended(crops: Crops, run: Callable[..., Iterable[Any]]) -> Scene:
                 ]
             gone = np.zeros(shape, bool)
             for i, at in enumerate(changed[key]):
-                if not shown.all():
+                if shown is not None:
                     at = at[np.take(shrink(shown, scene.shifts[i]), at)]
                 estimate, deviation = beneath_at(crops, t, i, at)
                 volumes[i][t].ravel()[at] = estimate

@@ -111,6 +111,7 @@ def _fit(stacks: list[np.ndarray], means: list[np.ndarray], support: np.ndarray,
         covered, alien = label != CLEAN, label == ALIEN
     levels = tightened(lead, label, levels, legal)
     label, a = label_pixels(lead.mean(-1), view, levels, legal)
+    covered = label != CLEAN
     redrawn = _redrawn(lead, view, support, a) & (label != ALIEN)
     label[grown(redrawn, 1) & filled(label > CLEAN)] = ALIEN
     reason, quality = _verdict(lead.mean(-1), view, levels, label)

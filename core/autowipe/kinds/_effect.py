@@ -13,6 +13,7 @@ from ..planes import Layout
 from ..timing import FrameRange
 from . import _part
 from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, moves, sharpness
+from ._follow import wobbles
 from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 from ._turning import Turning
 
@@ -155,8 +156,9 @@ class Effect:
             key=lambda e: min(float(e["edge lock"]), float(e["edge sharpness"])),
         )
         if isinstance(ref, Turning):
-            evidence["sways"] = float(ref.sways)
-            evidence["turns back"], evidence["off its way, px"] = map(float, ref.sway())
+            back, off = ref.sway()
+            evidence |= {"sways": float(wobbles(back, off)), "turns back": float(back)}
+            evidence |= {"off its way, px": off} if np.isfinite(off) else {}
         if not self._may_be_drawn(evidence, isinstance(ref, Travelling)):
             return None
         template = Template.shrunk(look.slope, lines, ref.views.shape)

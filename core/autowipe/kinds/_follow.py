@@ -70,12 +70,12 @@ class Follower:
         """(h, w) float32, 0..1: how surely each px is its own, by how steadily it has kept with it."""
         return self._own * (NOISE**2 / (NOISE**2 + self._spread))
 
-    def window(self, luma: np.ndarray, place: Place, how: int = cv2.INTER_LINEAR) -> np.ndarray:
+    def window(self, luma: np.ndarray, place: Place) -> np.ndarray:
         """(h, w) float32: what lies there."""
         w, h = self.size
         a, c = place.turn, place.middle - place.turn * complex((w - 1) / 2, (h - 1) / 2)
         move = np.array([[a.real, -a.imag, c.real], [a.imag, a.real, c.imag]])
-        flags = how | cv2.WARP_INVERSE_MAP
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpAffine(luma, move, (w, h), flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
 
     def learn(self, luma: np.ndarray, place: Place) -> None:
@@ -94,6 +94,8 @@ class Follower:
         if self._levels is None:
             self._levels = [self._level(blur) for blur in BLURS]
         x, y, part = self._part(luma, near)
+        if not part.size:
+            return near, -1.0
         place = Place(near.turn, near.middle - complex(x, y))
         like = -1.0
         for level, blur in zip(self._levels, BLURS, strict=True):
@@ -179,9 +181,8 @@ def sway(frames: np.ndarray, places: Sequence[Place], reach: float) -> tuple[int
     return max(_reversals(way) for way in ways), float(off)
 
 
-def sways(frames: np.ndarray, places: Sequence[Place], reach: float) -> bool:
-    """Whether something wobbles about a point of its own, as nothing in a scene does for long."""
-    back, off = sway(frames, places, reach)
+def wobbles(back: int, off: float) -> bool:
+    """Whether what has swayed so wobbles about a point of its own, as nothing in a scene does for long."""
     return back >= TURNS_BACK and off <= OFF_ITS_WAY
 
 

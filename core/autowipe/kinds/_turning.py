@@ -10,7 +10,7 @@ import numpy as np
 from .. import planes
 from ..job import Box
 from ..planes import Layout
-from ._follow import OFF_ITS_WAY, SMALL, TURNS_BACK, Follower, Place, sway
+from ._follow import SMALL, Follower, Place, sway, wobbles
 from ._showing import HOPELESS, Showing, Sighting, Travelling
 
 HALF = 0.5 + 0.5j
@@ -79,8 +79,7 @@ class Turning(Travelling):
     @property
     def sways(self) -> bool:
         """Whether it wobbles about a point of its own, as nothing in a scene does for long."""
-        back, off = self.sway()
-        return back >= TURNS_BACK and off <= OFF_ITS_WAY
+        return wobbles(*self.sway())
 
     def _is_sample(self, frame: int) -> bool:
         return frame in self._at and super()._is_sample(frame) and abs(self._at[frame].turn) >= SMALL

@@ -17,7 +17,7 @@ from ..boxes import alike, corners
 from ..job import Box
 from ..text import TextLine
 from . import Small
-from ._follow import Follower, Place, sways
+from ._follow import Follower, Place, sway, wobbles
 from ._tracks import Travel, similarity
 
 MOST = 16  # words that are followed at once, the surest first
@@ -112,7 +112,9 @@ class WobbleFinder:
             self._look(small, small.text.lines)
         for word in [w for w in self._open if w.misses >= MISSES or self._is_none(w)]:
             self._end(word)
-        self._open = [word for word in self._open if len(word.places) != TRIED or _own_way(word)[0] >= OWN_TRIED]
+        self._open = [
+            word for word in self._open if len(word.places) - word.early != TRIED or _own_way(word)[0] >= OWN_TRIED
+        ]
         self._count += 1
 
     def close(self) -> None:
@@ -195,9 +197,11 @@ class WobbleFinder:
         left, top = max(0, int(x) - reach), max(0, int(y) - reach)
         part = last[top : max(0, int(y + h) + reach), left : max(0, int(x + w) + reach)]
         ring = np.full(part.shape, 255, np.uint8)
-        ring[
-            max(0, int(y) - 2 - top) : max(0, int(y + h) + 3 - top), max(0, int(x) - 2 - left) : int(x + w) + 3 - left
-        ] = 0
+        rows, columns = (
+            slice(max(0, int(start) - 2 - first), max(0, int(start + size) + 3 - first))
+            for start, size, first in ((y, h, top), (x, w, left))
+        )
+        ring[rows, columns] = 0
         spots = cv2.goodFeaturesToTrack(part, 40, 0.02, 4, mask=ring, blockSize=3) if part.size else None
         if spots is None:
             return np.zeros((0, 2), np.float32)
@@ -209,7 +213,7 @@ class WobbleFinder:
             return
         frames, places = np.array(word.frames), word.places
         own, way = _own_way(word)
-        if not sways(frames, places, word.follower.reach) or own < max(OWN_WAY, OWN_SHARE * way):
+        if not wobbles(*sway(frames, places, word.follower.reach)) or own < max(OWN_WAY, OWN_SHARE * way):
             return
         turns = np.array([place.turn for place in places])
         middles = np.array([place.middle for place in places])

@@ -180,7 +180,11 @@ class WordFinder:
         left, top = max(0, int(x) - reach), max(0, int(y) - reach)
         part = self._last[top : int(y) + h + reach, left : int(x) + w + reach]
         ring = np.full(part.shape, 255, np.uint8)
-        ring[max(0, int(y) - 2 - top) : int(y) + h + 3 - top, max(0, int(x) - 2 - left) : int(x) + w + 3 - left] = 0
+        rows, columns = (
+            slice(max(0, int(start) - 2 - first), max(0, int(start + size) + 3 - first))
+            for start, size, first in ((y, h, top), (x, w, left))
+        )
+        ring[rows, columns] = 0
         spots = cv2.goodFeaturesToTrack(part, 40, 0.02, 4, mask=ring, blockSize=3) if part.size else None
         if spots is None:
             return np.zeros((0, 2), np.float32)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from ..crew import each
+from ..crew import MOST_AT_ONCE, each
 from ..job import Box
 from ..planes import Layout
 from ..text import find_text, read_text
@@ -162,6 +162,10 @@ class Finder:
 
     def _settle(self, effects: list[Effect]) -> None:
         """Decides on what has been gathered of some effects, of which no more will come."""
+        for first in range(0, len(effects), MOST_AT_ONCE):
+            self._take(effects[first : first + MOST_AT_ONCE])
+
+    def _take(self, effects: list[Effect]) -> None:
         for effect, seen in zip(effects, each(Effect.settle, effects), strict=True):
             band = self._bands.pop(id(effect), None)
             if band is not None:
@@ -237,10 +241,10 @@ def is_carried(settled: Settled) -> bool:
     if not may_be_drawn(settled.evidence, True):
         return False
     e = {name: float(value) for name, value in settled.evidence.items()}
-    is_sure = e["edge sharpness"] >= SURE_SHARP and e["edge lock"] >= SURE_LOCKED and e["edge pixels"] >= PLAIN_EDGES
-    return (
-        is_sure or (e.get("sways", 0) > 0 and e["edge pixels"] >= PLAIN_EDGES) or _read(settled.picture)[1] >= SURE_READ
-    )
+    sways = e.get("sways", 0) > 0  # people who walk do as well, but less sharply
+    sharp, locked = (SHARP, AGAIN_LOCKED) if sways else (SURE_SHARP, SURE_LOCKED)
+    is_sure = e["edge sharpness"] >= sharp and e["edge lock"] >= locked and e["edge pixels"] >= PLAIN_EDGES
+    return is_sure or _read(settled.picture)[1] >= SURE_READ
 
 
 def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | None:
