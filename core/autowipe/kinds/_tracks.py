@@ -40,7 +40,7 @@ class Travel:
     stop: int  # one past the last
     path: np.ndarray  # (stop - start, 2) float32: how far the middle of its box has gone since `start`
     points: int
-    poses: np.ndarray | None = None  # (stop - start, 2) float32: size, 1 at `start` or as it usually is, and turn, degrees; None: neither
+    poses: np.ndarray | None = None  # (stop - start, 2) float32: size, 1 at `start` or as usual, and turn, degrees
     own: np.ndarray | None = None  # (h, w) float32 over the box, 0..1: how surely each px is its own; None: not known
     is_exact: bool = False  # followed by its picture in every frame, not by its corners in some
 
