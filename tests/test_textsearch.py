@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from autowipe import textsearch
 from autowipe.kinds import Small
-from autowipe.text import SIDES, TextLine
+from autowipe.text import TextLine
 from autowipe.textsearch import LOOKS_A_SECOND, TextSearch, look_step
 
 WIDTH, HEIGHT, RATE = 640, 360, 25.0
@@ -103,12 +103,3 @@ def test_looks_fall_on_frames_that_every_finder_looks_at(rate):
 
     assert step % (2 * max(1, round(rate / LOOKS_A_SECOND))) == 0
     assert 0.1 < step / rate < 0.7
-
-
-def test_the_detector_is_shown_the_picture_around_a_part_and_not_something_made_up(monkeypatch):
-    detector = Detector(monkeypatch)
-
-    search(75, 0.0, range(20, 60))
-
-    parts = [area for area in detector.areas if area < WIDTH * HEIGHT]
-    assert parts and all(area in {a * b for a in SIDES for b in (*SIDES, HEIGHT)} for area in parts)

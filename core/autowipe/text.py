@@ -18,8 +18,8 @@ from .errors import WeightsError
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core
 
-GRID = 32  # the detector halves the picture five times
-SIDES = (64, 128, 192, 256, 384, 512, 640)  # px that it sees: every new size costs 20 ms, and memory
+GRID = 32  # the detector halves the picture five times; what is made up beyond that changes what it finds
+MOST_SIZES = 24  # of pictures that a model has seen, before it is loaded anew: each costs 4 MB that are kept
 TEXT = 0.3  # probability from which a pixel belongs to the core of a text line
 LINE = 0.5  # mean probability from which such a core is a text line
 UNCLIP = 1.6  # the core is the line shrunk by area / perimeter * this, as the detector was trained
@@ -64,16 +64,11 @@ def find_text(picture: np.ndarray, longer: int = 0) -> list[TextLine]:
     """
     height, width = picture.shape[:2]
     colour = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture
-    below, right = seen(height) - height, seen(width) - width
+    below, right = -height % GRID, -width % GRID
     padded = cv2.copyMakeBorder(colour, 0, below, 0, right, cv2.BORDER_REPLICATE)
     batch = (padded.astype(np.float32) * np.float32(2 / 255) - 1).transpose(2, 0, 1)[None]
     likely = _run("det", batch)[0]
     return lines_of(np.ascontiguousarray(likely[:height, :width]), longer)
-
-
-def seen(side: int) -> int:
-    """How many px of a picture's side the detector sees, at least `side`: what goes beyond the picture is made up."""
-    return next((most for most in SIDES if side <= most), side + -side % GRID)
 
 
 def lines_of(likely: np.ndarray, longer: int = 0) -> list[TextLine]:
@@ -143,9 +138,17 @@ def _letters() -> list[str]:
 
 def _run(task: str, batch: np.ndarray) -> np.ndarray:
     """What the model for "det" or "rec" says of one picture, (1, 3, h, w) float32; may be called from any thread."""
+    known = _sizes.setdefault(task, set())
+    if batch.shape not in known and len(known) >= MOST_SIZES:
+        known.clear()
+        unload()
+    known.add(batch.shape)
     request = _network(task).create_infer_request()
     request.infer([np.ascontiguousarray(batch)])
     return np.array(request.get_output_tensor(0).data[0])
+
+
+_sizes: dict[str, set[tuple[int, ...]]] = {}
 
 
 @cache

@@ -14,7 +14,7 @@ import numpy as np
 
 from .evidence import gradients
 from .kinds import Small, Text
-from .text import TextLine, find_text, seen
+from .text import TextLine, find_text
 
 LOOK_S, FEWEST, MOST = 0.32, 5, 20  # from one look to the next: s, and frames at least and at most
 LOOKS_A_SECOND = 30  # pictures that finders look at: the detector's are among them
@@ -96,8 +96,8 @@ class TextSearch:
 
     @staticmethod
     def _find(small: Small, window: Window) -> list[TextLine]:
+        x0, y0, x1, y1 = window
         height, width = small.luma.shape
-        x0, y0, x1, y1 = _grown(window, (width, height))
         part = np.dstack([small.luma[y0:y1, x0:x1], small.chroma[y0:y1, x0:x1, ::-1]])
         lines = find_text(cv2.cvtColor(part, cv2.COLOR_YCrCb2BGR), max(width, height))
         lines = [line.moved(x0, y0) for line in lines]
@@ -214,16 +214,6 @@ def _roomy(window: Window, size: tuple[int, int], room: int) -> Window:
     for low, high, most in ((window[0], window[2], size[0]), (window[1], window[3], size[1])):
         wide = max(room, (LEAST_SIDE - (high - low) + 1) // 2)
         out.append((max(0, low - wide), min(most, high + wide)))
-    return (out[0][0], out[1][0], out[0][1], out[1][1])
-
-
-def _grown(window: Window, size: tuple[int, int]) -> Window:
-    """A window grown inside the picture to what the detector sees anyway."""
-    out = []
-    for low, high, most in ((window[0], window[2], size[0]), (window[1], window[3], size[1])):
-        long = min(most, seen(high - low))
-        first = min(max(0, (low + high - long) // 2), most - long)
-        out.append((first, first + long))
     return (out[0][0], out[1][0], out[0][1], out[1][1])
 
 
