@@ -17,7 +17,8 @@ from ..match import spread
 
 DETAIL_PX = 4.0  # deviation of the blur that parts texture from structure
 TEXTURE, STRUCTURE = 0.8, 0.35  # of what the patches have of each
-DEEP_PX = 5.0  # from the hole's edge; nearer, what is smooth errs less
+VARIETY_PX = 15  # window over which a texture's variety is measured
+SHALLOW_PX, DEEP_PX = 2.0, 5.0  # from the hole's edge; nearer, what is smooth errs less
 REACH = 3  # px: patches are 7 x 7
 MOST_PIXELS = 6_000  # of a hole at the finest size at which patches are searched anew; above, they are taken over
 FEWEST_PATCHES = 64  # in the surround, to choose from
@@ -41,12 +42,19 @@ def fill(planes: list[np.ndarray], holes: list[np.ndarray]) -> list[np.ndarray]:
     if not hole.any() or hole.all():
         return planes
     picture = np.dstack([_full_size(plane, part, size) for plane, part in zip(planes, holes, strict=True)])
-    patched = _complete(picture, hole)
+    patched, source = _complete(picture, hole)
     smooth = predict(picture, hole)
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3)[..., None]
-    more = (patched - smooth) * np.minimum(depth / DEEP_PX, 1)
-    coarse = cv2.GaussianBlur(more, (0, 0), DETAIL_PX).reshape(more.shape)
-    done = smooth + TEXTURE * (more - coarse) + STRUCTURE * coarse
+
+    def ramp(width: float) -> np.ndarray:
+        return np.minimum(depth / width, 1)
+
+    more = patched - smooth
+    structure = _blurred(more)
+    detail = picture - _blurred(smooth)
+    copied = detail.reshape(-1, detail.shape[2])[source.ravel()].reshape(detail.shape)
+    texture = _as_lively(more - structure, copied)
+    done = smooth + TEXTURE * ramp(SHALLOW_PX) * texture + STRUCTURE * ramp(DEEP_PX) * structure
     out = []
     for k, (plane, part) in enumerate(zip(planes, holes, strict=True)):
         new = np.ascontiguousarray(done[..., k])
@@ -56,6 +64,21 @@ def fill(planes: list[np.ndarray], holes: list[np.ndarray]) -> list[np.ndarray]:
     return out
 
 
+def _as_lively(mean: np.ndarray, copied: np.ndarray) -> np.ndarray:
+    """The mean of what patches say, with so much of one of them that it varies as much as that one does.
+
+    Where they agree, as on an edge, the mean is kept; where they do not, as on grass, it would be a blur.
+    """
+    window = (VARIETY_PX, VARIETY_PX)
+    own, full = (cv2.blur((part**2).sum(2), window) for part in (mean, copied))
+    lack = np.sqrt(np.maximum(1 - own / np.maximum(full, 1e-6), 0))
+    return mean + lack[..., None] * copied
+
+
+def _blurred(picture: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(picture, (0, 0), DETAIL_PX).reshape(picture.shape)
+
+
 def _full_size(plane: np.ndarray, hole: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if plane.shape == size[::-1]:
         return plane.astype(np.float32)
@@ -63,8 +86,8 @@ def _full_size(plane: np.ndarray, hole: np.ndarray, size: tuple[int, int]) -> np
     return cv2.resize(spread_over, size, interpolation=cv2.INTER_LINEAR)
 
 
-def _complete(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """(H, W, C) float32 with the hole (H, W) filled."""
+def _complete(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, C) float32 with the hole (H, W) filled, and (H, W) int: where in it each pixel's likeliest patch lies."""
     pictures, holes = [picture], [hole]
     while (
         len(pictures) < MOST_LEVELS
@@ -76,6 +99,7 @@ def _complete(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         holes.append(hole)
     rng = np.random.default_rng(0)
     guess: np.ndarray | None = None
+    source = np.arange(hole.size).reshape(hole.shape)
     match: np.ndarray | None = None
     for picture, hole in zip(pictures[::-1], holes[::-1], strict=True):
         if guess is None:
@@ -94,9 +118,9 @@ def _complete(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
             for _ in range(1 if is_large else SWEEPS):
                 search.sweep(where, None if is_large else rng)
             search.vote(where)
-        guess, match = search.picture, search.field(where)
+        guess, match, source = search.picture, search.field(where), search.likeliest(where)
     assert guess is not None
-    return guess
+    return guess, source
 
 
 def _halved(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,11 +206,7 @@ class _Search:
 
     def vote(self, where: np.ndarray) -> None:
         """Every pixel of the hole becomes the mean of what the patches over it say, the likely ones before others."""
-        count = self.hole.size
-        cost = self._cost(self._patches(self.inside), where)
-        # patches that hold more of what is seen know better
-        depth = cv2.distanceTransform(self.hole.astype(np.uint8), cv2.DIST_L2, 3).ravel()[self.inside]
-        weight = np.exp(-np.minimum(cost / TOLERANCE, 20)) * 1.3**-depth + 1e-9
+        count, weight = self.hole.size, self._weights(where)
         flat = self.picture.reshape(count, -1)
         mass, total = np.zeros(count), np.zeros((flat.shape[1], count))
         for step in self.steps:
@@ -197,6 +217,23 @@ class _Search:
         new = flat.copy()
         new[hole] = (total[:, hole] / mass[hole]).T
         self.picture = new.reshape(self.picture.shape)
+
+    def _weights(self, where: np.ndarray) -> np.ndarray:
+        """(n,) how far each patch is to be believed: by how well it fits, and by how much of it is seen."""
+        cost = self._cost(self._patches(self.inside), where)
+        depth = cv2.distanceTransform(self.hole.astype(np.uint8), cv2.DIST_L2, 3).ravel()[self.inside]
+        return np.exp(-np.minimum(cost / TOLERANCE, 20)) * 1.3**-depth + 1e-9
+
+    def likeliest(self, where: np.ndarray) -> np.ndarray:
+        """(h, w) flat indices: of each pixel of the hole, where the patch over it that fits best has it from."""
+        h, w = self.hole.shape
+        weight = self._weights(where)
+        out, best = np.arange(h * w), np.zeros(h * w)
+        for step in self.steps:
+            at = self.inside + step
+            better = (weight > best[at]) & self.hole.ravel()[at]
+            out[at[better]], best[at[better]] = where[better] + step, weight[better]
+        return out.reshape(h, w)
 
     def _patches(self, at: np.ndarray) -> np.ndarray:
         flat = self.picture.reshape(self.hole.size, -1)
