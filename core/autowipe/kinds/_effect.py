@@ -27,6 +27,7 @@ FULL = 0.92  # of its usual strength
 SCALES = tuple(float(f) for f in 1.07 ** np.arange(-16, 5))  # at which it is looked for as it grows in or leaves
 GROWTH = 1.9  # times by which it may grow from one frame to the next
 CHANGED = 8  # levels by which what is covered changes as it comes or goes
+AROUND_PX = (2, 6)  # analysis px from the lines of a thing, between which its surroundings are looked at
 SMALLEST = 0.12  # scale below which nothing is left of it
 
 Judge = Callable[[dict[str, float | str], bool], bool]  # by the evidence of a thing, and whether it travels
@@ -187,13 +188,15 @@ class Effect:
         """What speaks for something drawn, from one appearance."""
         lines = graphic_edges(look, seeds) & (look.edge > 1.5)
         if lines.sum() < 12:
-            return {"edge pixels": 0.0, "edge lock": 0.0, "edge sharpness": 0.0, "one direction": 1.0}
+            names = ("edge pixels", "edge lock", "edge sharpness", "changes around, levels")
+            return {**dict.fromkeys(names, 0.0), "one direction": 1.0}
         turn = np.exp(2j * np.arctan2(look.slope[1][lines], look.slope[0][lines]))
         return {
             "edge pixels": float(lines.sum() / self._scale**2),
             "edge lock": float(np.median(look.lock[lines])),
             "edge sharpness": sharpness(look, lines),
             "one direction": float(np.abs(turn.mean())),
+            "changes around, levels": _spread_around(look, lines, self._scale),
         }
 
     def _appearance(
@@ -367,6 +370,12 @@ def _is_own(near: np.ndarray, appearances: list[Appearance]) -> tuple[np.ndarray
         own = np.quantile(changes, 0.25, axis=0) > CHANGED
     own = cv2.morphologyEx(own.astype(np.uint8), cv2.MORPH_CLOSE, disc(2)) > 0
     return np.asarray(own), bool(calm)
+
+
+def _spread_around(look: Look, lines: np.ndarray, scale: float) -> float:
+    """How much the picture close around the lines (H, W) changes, levels: next to nothing where they are printed."""
+    near, far = (cv2.dilate(lines.astype(np.uint8), disc(round(px * scale))) > 0 for px in AROUND_PX)
+    return float(np.median(look.spread[far & ~near])) if (far & ~near).any() else 0.0
 
 
 def _go_on(scales: dict[int, float], edge: int, way: int) -> dict[int, float]:

@@ -29,6 +29,8 @@ LEAST_SAMPLES = 4
 SURE_NATS = 8.0  # of an edge; with less, the mark has to be there all the time and very steady
 LEAST_NATS = 3.0  # the chance of an edge of the scene to do as well is exp(-3)
 STEADY = 0.1  # deviation of the presence: marks 0.001 to 0.09, scene 0.05 to 0.4
+PROVEN_NATS, PROVEN_SHARP, PROVEN_WAY = 24.0, 0.6, 0.5  # of a mark beyond doubt; the scene's edges reach 16 nats
+WAVERING = 2.0  # times STEADY that such a one may be unsteady: what shines through makes it so
 LOCKED = 0.65
 KEPT_FRAMES, KEPT_SAMPLES = 48, 4_000_000  # of the crops, for the fit of its opacity at the end
 TIMED_S = 15.0  # a line that is there for less and comes and goes by itself is text to be read, not a mark
@@ -190,11 +192,18 @@ def _is_mark(evidence: dict) -> bool:
         return False  # bonnets, rails and lens hoods, which move with the camera, come in from the edge
     return (
         e["edge sharpness"] >= SHARP
-        and e["unsteadiness"] <= STEADY
+        and e["unsteadiness"] <= _steady(e)
         and e["edge lock"] >= LOCKED
         and e["one direction"] <= ONE_WAY
         and (e["stays while the scene moves, nats"] >= SURE_NATS or is_constant)
     )
+
+
+def _steady(e: dict) -> float:
+    """How unsteady the presence may be."""
+    is_proven = e["stays while the scene moves, nats"] >= PROVEN_NATS and e["frames with it"] >= 0.9
+    is_proven &= e["edge sharpness"] >= PROVEN_SHARP and e["one direction"] <= PROVEN_WAY
+    return STEADY * (WAVERING if is_proven else 1)
 
 
 def _confidence(evidence: dict) -> float:
@@ -202,7 +211,7 @@ def _confidence(evidence: dict) -> float:
     e = evidence
     margins = (
         e["edge sharpness"] / SHARP - 1,
-        1 - e["unsteadiness"] / STEADY,
+        1 - e["unsteadiness"] / _steady(e),
         (e["edge lock"] - LOCKED) / (1 - LOCKED),
         e["stays while the scene moves, nats"] / LEAST_NATS - 1,
         1 - e["one direction"] / ONE_WAY,

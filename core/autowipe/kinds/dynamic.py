@@ -43,6 +43,7 @@ CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
     0.5,
     0.8,
 )  # the background passes beneath, which shakes the edges of translucent marks
+SOFT_SHARP, PASSES = 0.45, 10.0  # of soft shadows, and levels by which what passes beneath changes: print, by 3 to 6
 SWAYING_SHARP = 0.3  # thin letters that are scaled and coded anew
 TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
@@ -211,6 +212,8 @@ def may_be_drawn(evidence: dict[str, float | str], travels: bool) -> bool:
     """Whether what is known of a thing so far leaves it open that it is an overlay."""
     e = {name: float(value) for name, value in evidence.items()}
     sharp, locked = (CARRIED_SHARP, CARRIED_LOCKED) if travels else (AGAIN_SHARP, AGAIN_LOCKED)
+    if travels and e["edge lock"] >= AGAIN_LOCKED and e["changes around, levels"] >= PASSES:
+        sharp = SOFT_SHARP  # it still has to be read
     sharp = SWAYING_SHARP if e.get("sways", 0) > 0 else sharp
     is_thing = e["edge pixels"] >= LEAST_EDGES and e["one direction"] <= ONE_WAY
     if not is_thing or e["edge sharpness"] < sharp or e["edge lock"] < locked:
