@@ -14,8 +14,9 @@ from .areas import AreaMask
 from .boxes import around, meet
 from .job import Box
 from .maps import Unblend, read_matte, read_unblend
+from .masks import subsampled
 from .plan import Event, Overlay
-from .planes import Layout, Plane
+from .planes import Layout
 from .timing import FrameRange
 
 VISIBLE = 0.02  # matte from which a sample belongs to an overlay; below is rounding of its 8-bit file
@@ -164,7 +165,7 @@ class Mattes:
         """Puts one more overlay over those that `maps` holds: J = a2 (a1 I + b1) + b2."""
         for k, plane in enumerate(self._layout.colour):
             if unblend is None:
-                over = 1 - covered(matte > VISIBLE, plane).astype(np.float32)
+                over = 1 - subsampled(matte > VISIBLE, plane.shift).astype(np.float32)
                 add = np.zeros_like(over)
             else:
                 own_part, part = self._layout.plane_box(own, plane), self._layout.plane_box(box, plane)
@@ -182,17 +183,6 @@ class Mattes:
                 maps.doubt[k] = np.hypot(maps.doubt[k], own_doubt * maps.transmission[k])
             maps.contribution[k] = maps.contribution[k] * over + add
             maps.transmission[k] = maps.transmission[k] * over
-
-
-def covered(mask: np.ndarray, plane: Plane) -> np.ndarray:
-    """A luma-size mask at a plane's own size: True where any luma sample of the footprint is. mask: (H, W) bool."""
-    if not plane.shift_x and not plane.shift_y:
-        return mask
-    sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
-    high, wide = mask.shape
-    padded = np.pad(mask, ((0, -high % sy), (0, -wide % sx)))
-    tiles = padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx)
-    return np.asarray(tiles.any((1, 3)))
 
 
 def pose_at(overlay: Overlay, frame: int) -> Pose:

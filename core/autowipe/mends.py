@@ -13,8 +13,9 @@ import numpy as np
 
 from .job import Box
 from .maps import Unblend, read_matte, read_unblend, write_matte, write_unblend
+from .masks import disc, subsampled
 from .match import spread
-from .matte import VISIBLE, covered
+from .matte import VISIBLE
 from .plan import Event, Overlay
 from .planes import Layout
 from .residue import BESIDE, slopes
@@ -123,13 +124,13 @@ def _widened(old: _Maps, *, px: int, layout: Layout) -> _Maps:
     x1, y1 = min(layout.width, x + w + px), min(layout.height, y + h + px)
     box = layout.align((x0, y0, x1 - x0, y1 - y0))
     matte = _placed(old.matte, old.box, box, 0.0)
-    wide = cv2.dilate(matte, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * px + 1, 2 * px + 1)))
+    wide = cv2.dilate(matte, disc(px))
     if old.unblend is None:
         return replace(old, box=box, matte=wide)
     rim = (wide > VISIBLE) & (matte <= VISIBLE)
     planes = []
     for k, plane in enumerate(layout.colour):
-        was, now, hidden = layout.plane_box(old.box, plane), layout.plane_box(box, plane), covered(rim, plane)
+        was, now, hidden = layout.plane_box(old.box, plane), layout.plane_box(box, plane), subsampled(rim, plane.shift)
         planes.append(
             [
                 np.where(hidden, np.float32(0), _placed(values[k], was, now, away))

@@ -18,6 +18,7 @@ from . import planes
 from .areas import AreaMask
 from .job import Box
 from .maps import Unblend
+from .masks import nearest
 from .matte import VISIBLE, Mattes
 from .opacity import LEAST_TRANSMISSION
 from .plan import Overlay
@@ -226,13 +227,9 @@ def _beyond(before: np.ndarray, hole: np.ndarray, other: np.ndarray) -> tuple[tu
     if not hole.any():
         return nothing
     height, width = hole.shape
-    distance, label = cv2.distanceTransformWithLabels(
-        (~hole).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    spots = np.zeros((int(label.max()) + 1, 2), np.float32)
-    spots[label[hole]] = np.argwhere(hole)
+    distance, next_to = nearest(hole)
     at = np.argwhere(np.abs(distance - OUT_PX) <= 0.5)
-    border = spots[label[at[:, 0], at[:, 1]]]
+    border = np.stack(np.divmod(next_to[tuple(at.T)], width), -1).astype(np.float32)
     way = (at - border) / OUT_PX
     far = np.rint(border + 2 * OUT_PX * way).astype(int)
     inside = ((far >= 0) & (far < (height, width))).all(1)

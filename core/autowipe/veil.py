@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .behind import depth_in, grown
 from .crew import each
 from .evidence import clipped
 from .fill import predict
 from .job import Box
 from .lattice import Lattice, refine
 from .maps import Unblend
+from .masks import averaged, depth_in, grown
 from .planes import Layout, to_levels
 from .veilshape import OUTSIDE, RIM_PX, balanced, shape_of, shaped
 from .veiltiles import LEAST_OPACITY, NOISE, SURE, Moments, fit, flat_level
@@ -218,7 +218,7 @@ class VeilFit:
         for i, total in enumerate(self._sums):
             plane = self._layout.colour[i]
             mean = (total * 2.0 ** (8 - plane.bits - plane.low) / self._count).astype(np.float32)
-            parts = [_to_plane(share, mean.shape) for share in shares]
+            parts = [averaged(share, mean.shape) for share in shares]
             through = 1 - np.sum(parts, 0)
             hole = grown(through < 1 - LEAST_OPACITY / 2, RIM_PX)
             fill = predict(mean[..., None], hole)[..., 0]
@@ -269,12 +269,3 @@ def _roughness(picture: np.ndarray, clean: np.ndarray, sigma: float) -> np.ndarr
     off = (picture - mean) * clean
     wide = (2 * size + 1, 2 * size + 1)
     return cv2.blur(off * off, wide) / np.maximum(cv2.blur(clean, wide), 1e-3)
-
-
-def _to_plane(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A luma-size map at a plane's size: the mean over the luma px of each sample."""
-    if values.shape == size:
-        return values
-    fy, fx = -(-values.shape[0] // size[0]), -(-values.shape[1] // size[1])
-    padded = np.pad(values, ((0, size[0] * fy - values.shape[0]), (0, size[1] * fx - values.shape[1])), "edge")
-    return padded.reshape(size[0], fy, size[1], fx).mean((1, 3))

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 
 from ..job import Box
+from ..masks import connected, disc
 from ..planes import Layout
 from ..timing import FrameRange
 from . import _part
-from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, moves, sharpness
+from ._cover import Look, LookSum, find_cover, graphic_edges, moves, sharpness, with_ringing
 from ._follow import wobbles
 from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 from ._turning import Turning
@@ -180,8 +181,8 @@ class Effect:
         if is_all:
             covered |= connected(own, lines)
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
-        parts = {part.range: grown(_part.cover(covered, part)) for a in appearances for part in a.parts}
-        return Settled(ref.box, grown(covered), parts, appearances, evidence, picture)
+        parts = {part.range: with_ringing(_part.cover(covered, part)) for a in appearances for part in a.parts}
+        return Settled(ref.box, with_ringing(covered), parts, appearances, evidence, picture)
 
     def _evidence(self, look: Look, seeds: np.ndarray) -> dict[str, float | str]:
         """What speaks for something drawn, from one appearance."""

@@ -11,10 +11,11 @@ import numpy as np
 from .. import planes
 from ..evidence import Still, gradients
 from ..job import Box
+from ..masks import disc
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import SHARP, Look, LookSum, disc, find_cover, graphic_edges, grown, settle, sharpness
+from ._cover import SHARP, Look, LookSum, find_cover, graphic_edges, settle, sharpness, with_ringing
 
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 PRESENT = 0.5  # share of the template's gradient from which the mark is there
@@ -118,7 +119,7 @@ class Mark:
             self.box,
             events,
             _confidence(evidence),
-            grown(covered),
+            with_ringing(covered),
             unblend,
             {**evidence, **figures},
         )

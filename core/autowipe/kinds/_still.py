@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 
 from ..job import Box
+from ..masks import disc
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, Samples, disc, find_cover, grown, peaks, settle
+from ._cover import Look, Samples, find_cover, peaks, settle, with_ringing
 
 BAND = 0.3  # of the picture's height, at the top and at the bottom: where marks are put
 CONTRAST = 25.0  # levels over which edges are judged
@@ -110,7 +111,7 @@ class StillBand:
             **figures,
         }
         confidence = float(np.clip(0.5 + 1.5 * (sharp - usual - AHEAD), 0.5, 0.8))
-        return Found("logo", box, [FoundEvent(self._whole)], confidence, grown(covered), unblend, evidence)
+        return Found("logo", box, [FoundEvent(self._whole)], confidence, with_ringing(covered), unblend, evidence)
 
     def _cut(self, crop: list[np.ndarray], box: Box) -> list[np.ndarray]:
         """A part of a crop of the band; `box` in px of the band, which lies on the chroma grid as the band does."""

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 
 from ..job import Box
+from ..masks import disc
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, Samples, disc, find_cover, grown, peaks, settle
+from ._cover import Look, Samples, find_cover, peaks, settle, with_ringing
 from ._mark import resampled
 
 TOLD = 0.5  # probability from which a px is part of a mark
@@ -75,7 +76,7 @@ class ToldMark:
         )
         confidence = float(np.clip(0.5 + evidence["network, of its pixels"] - SURE, 0.5, 0.7))
         whole = [FoundEvent(self._whole)]
-        return Found("logo", self.box, whole, confidence, grown(covered), unblend, {**evidence, **figures})
+        return Found("logo", self.box, whole, confidence, with_ringing(covered), unblend, {**evidence, **figures})
 
     def _evidence(self, look: Look, ratio: np.ndarray, edges: np.ndarray, scene: np.ndarray) -> dict[str, float]:
         turn = np.exp(2j * np.arctan2(look.slope[1][edges], look.slope[0][edges]))

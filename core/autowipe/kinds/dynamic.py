@@ -14,12 +14,12 @@ import numpy as np
 
 from ..crew import MOST_AT_ONCE, each
 from ..job import Box
+from ..masks import disc
 from ..planes import Layout
 from ..text import find_text, read_text
 from ..textsearch import LOOKS_A_SECOND, look_step
 from ..timing import FrameRange
 from . import Found, FoundEvent, Look, Small
-from ._cover import disc
 from ._effect import Appearance, Effect, Settled
 from ._finds import goes_along, join_styles, without_pieces
 from ._lanes import Band, LaneFinder

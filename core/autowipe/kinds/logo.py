@@ -15,6 +15,7 @@ import numpy as np
 
 from ..evidence import Still, StillEdges, frame_lines
 from ..job import Box
+from ..masks import connected
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, Look, Small
@@ -104,7 +105,7 @@ def find_places(still: Still) -> list[Place]:
     """Groups the edges that stay to places worth a second look, the surest first."""
     enough = max(LEAST_NATS, SHARE_OF_MOST * still.moved)
     score = np.where(frame_lines(still.light), np.float32(0), still.score)
-    seeds = _joined(score >= enough, score >= 0.6 * enough)
+    seeds = connected(score >= 0.6 * enough, score >= enough, 3, 0.25)
     height, width = seeds.shape
     reach = max(3, round(JOIN * width))
     near = cv2.dilate(seeds.astype(np.uint8), np.ones((reach, reach), np.uint8))
@@ -123,13 +124,3 @@ def find_places(still: Still) -> list[Place]:
         places.append(Place(box, part, float(np.median(inside))))
     places.sort(key=lambda p: -p.nats * np.sqrt(p.seeds.sum()))
     return places[:MOST_PLACES]
-
-
-def _joined(strong: np.ndarray, weak: np.ndarray) -> np.ndarray:
-    """Pixels of `weak` in patches that touch enough of `strong` (hysteresis)."""
-    count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
-    hits = np.bincount(labels[strong], minlength=count)
-    sizes = np.bincount(labels.reshape(-1), minlength=count)
-    good = (hits >= 3) & (hits >= 0.25 * sizes)
-    good[0] = False
-    return good[labels]

@@ -16,11 +16,12 @@ from .. import planes
 from ..evidence import Steady, SteadyField, clipped, frame_lines
 from ..job import Box
 from ..lattice import Lattice, find_lattice, moved
+from ..masks import connected, disc
 from ..planes import Layout
 from ..timing import FrameRange
 from ..veil import Veil, VeilFit
 from . import Found, Look, Small
-from ._cover import LookSum, disc, graphic_edges, peaks, sharpness
+from ._cover import LookSum, graphic_edges, peaks, sharpness
 from ._mark import PRESENT, appearances, resampled
 
 SAMPLES_A_SECOND = 6
@@ -182,11 +183,7 @@ def find_large(steady: Steady) -> Pattern | None:
     weak = clear & (stays > np.maximum(0.7 * STAYS, 1.6 * usual_of)) & (length > LEAST_STEP)
     strong = weak & (stays > np.maximum(STAYS, 2.2 * usual_of)) & (length > 2 * LEAST_STEP)
     height, width = clear.shape
-    count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
-    sizes, hits = (np.bincount(labels[part], minlength=count) for part in (weak, strong))
-    good = (hits >= 3) & (hits >= 0.25 * sizes)
-    good[0] = False
-    edges = good[labels]
+    edges = connected(weak, strong, 3, 0.25)
     reach = max(3, round(TOGETHER * width))
     count, labels = cv2.connectedComponents(cv2.dilate(edges.astype(np.uint8), disc(reach)), connectivity=8)
     best = None
