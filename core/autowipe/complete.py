@@ -181,7 +181,7 @@ def _invent(
         invented = _both_ways(scene, seen, motion, keys)
         hole = scene.holes[key]
         assert hole is not None
-        invented[key] = [Places(np.full(len(hole.x), key, np.int16), hole.x, hole.y, np.zeros_like(hole.x))] * 2
+        invented[key] = [Places(np.full(len(hole.x), key, np.int16), hole.x, hole.y)] * 2
         for t, hole in enumerate(scene.holes):
             if hole is not None and missing[t].any():
                 missing[t] = _nowhere(missing[t], hole, invented[t])
