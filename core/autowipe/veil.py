@@ -28,7 +28,8 @@ MOST_SAMPLES, MOST_FRAMES, FEWEST_FRAMES = 48_000_000, 32, 6  # of luma kept for
 CHUNK = 4_000_000  # samples filled at once
 ROUNDS = 3  # each narrows the hole to what the overlay covers, which betters the fill
 PROBES = (-0.5, -0.35, -0.2, 0.0, 0.2, 0.35, 0.5)  # of the pattern: shifts tried to find clean picture
-LEAST_PROBED, MOST_PROBES = 200, 4  # px of one shift; shifts taken together
+LEAST_PROBED, MOST_PROBED = 200, 4  # px of one shift; shifts taken together
+PROBED_EVERY = 4  # of the frames kept
 CALIBRATION = (0.7, 1.2)  # what is believed of it
 MOST_ERROR, MOST_EXTRA = 16.0, 8.0  # variance of the codec's own error; levels by which it corrects the model
 
@@ -181,9 +182,9 @@ class VeilFit:
         clean = ~grown(hole, RIM_PX)
         shifts = [(round(dy * reach[1]), round(dx * reach[0])) for dy in PROBES for dx in PROBES]
         shifts = sorted(shifts, key=lambda shift: np.count_nonzero(np.roll(hole, shift, (0, 1)) & clean))
-        stack = next(self._frames(self._lead))[..., ::MOST_PROBES]
+        stack = next(self._frames(self._lead))[..., ::PROBED_EVERY]
         guesses, truths = [], []
-        for shift in shifts[-MOST_PROBES:]:
+        for shift in shifts[-MOST_PROBED:]:
             probe = np.roll(hole, shift, (0, 1)) & clean
             if np.count_nonzero(probe) >= LEAST_PROBED:
                 guesses.append(predict(stack, hole | probe)[probe])

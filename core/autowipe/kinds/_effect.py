@@ -204,7 +204,7 @@ class Effect:
         lumas = views.lumas
         core = range(showing.start, showing.stop)
         travels = isinstance(showing, Travelling)
-        slack = round(Travelling.SLACK * self._scale / views.step) if travels else 1
+        slack = round(Travelling.SURVEY_OFF * self._scale / views.step) if travels else 1
         by = (shift[0] / views.step, shift[1] / views.step)
         moments = {t: template.moment(t, lumas[t], by, 1.0) for t in lumas if t in core}
         for frames, inner in (

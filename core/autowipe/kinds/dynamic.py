@@ -34,7 +34,7 @@ from ._words import WordFinder
 STEPS_A_SECOND = 15  # of what travels
 LARGEST = 0.5  # of the picture that the box around what travels takes, which is wider than it: parallax takes more
 LARGEST_TURNING = 0.25  # the same of what turns or grows by its corners
-MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
+STAYS_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
 SHARP, AGAIN_SHARP = 0.67, 0.6  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
 LOCKED, AGAIN_LOCKED = 0.85, 0.75
 SURE_SHARP, SURE_LOCKED = 0.75, 0.92  # of what travels, to need no reading
@@ -82,7 +82,7 @@ class Finder:
             self._stays.add(small.frame, small.luma)
             self._words.add(small)
             self._wobbles.add(small)
-            most = max(STAYS_KEPT, round(KEPT_TIMES * MOST_A_SECOND * (small.frame - self._whole.start) / self._rate))
+            most = max(STAYS_KEPT, round(KEPT_TIMES * STAYS_A_SECOND * (small.frame - self._whole.start) / self._rate))
             if len(self._stays.stays) > 2 * most:
                 self._stays.stays = likeliest(self._stays.stays)[:most]
         if (small.frame - self._whole.start) % self._stride == 0:
@@ -197,7 +197,7 @@ def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, 
     cuts = {whole.start, whole.stop, *(shot.start for shot in shots)}
     near = {frame + k for frame in cuts for k in range(-2, 3)}
     inner = [s for s in stays if s.start not in near or s.stop not in near]
-    most = max(20, round(MOST_A_SECOND * len(whole) / rate))
+    most = max(20, round(STAYS_A_SECOND * len(whole) / rate))
     return sorted(likeliest(inner)[:most], key=lambda s: s.start)
 
 
