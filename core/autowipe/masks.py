@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from .job import Box
+
 
 def disc(radius: int) -> np.ndarray:
     """A round kernel: (2 `radius` + 1, the same) uint8."""
@@ -35,6 +37,12 @@ def connected(weak: np.ndarray, strong: np.ndarray, least: int = 1, share: float
     good = (hits >= least) & (hits >= share * sizes)
     good[0] = False
     return good[labels]
+
+
+def extent(mask: np.ndarray, corner: tuple[int, int] = (0, 0)) -> Box:
+    """The smallest box (x, y, width, height) around the mask, which is not empty and begins at `corner`."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return (corner[0] + int(columns[0]), corner[1] + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
 
 
 def depth_in(mask: np.ndarray) -> np.ndarray:

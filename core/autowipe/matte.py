@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from .areas import AreaMask
-from .boxes import around, meet
+from .boxes import joined, meet
 from .job import Box
 from .maps import Unblend, read_matte, read_unblend
 from .masks import subsampled
@@ -76,7 +76,7 @@ class Mattes:
             boxes.append(
                 (x0, y0, min(self._layout.width, x + w + ring) - x0, min(self._layout.height, y + h + ring) - y0)
             )
-        return [self._layout.align(box) for box in _join(boxes)]
+        return [self._layout.align(box) for box in sorted(joined(boxes, meet), key=lambda b: (b[1], b[0]))]
 
     def at(self, frame: int, box: Box) -> Cover:
         """What lies over an aligned box in a frame, hold-outs taken out."""
@@ -228,17 +228,3 @@ def _paste(part: np.ndarray, move: np.ndarray, shape: tuple[int, ...], away: flo
     if x1 > x0 and y1 > y0:
         out[y0:y1, x0:x1] = part[y0 - y : y1 - y, x0 - x : x1 - x]
     return out
-
-
-def _join(boxes: list[Box]) -> list[Box]:
-    """Boxes that overlap become one around both, until none do."""
-    out: list[Box] = []
-    for box in boxes:
-        while True:
-            other = next((o for o in out if meet(o, box)), None)
-            if other is None:
-                break
-            out.remove(other)
-            box = around(box, other)
-        out.append(box)
-    return sorted(out, key=lambda b: (b[1], b[0]))

@@ -11,6 +11,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from .boxes import widened
 from .job import Box
 from .maps import Unblend, read_matte, read_unblend, write_matte, write_unblend
 from .masks import disc, subsampled
@@ -119,10 +120,7 @@ class Mends:
 
 
 def _widened(old: _Maps, *, px: int, layout: Layout) -> _Maps:
-    x, y, w, h = old.box
-    x0, y0 = max(0, x - px), max(0, y - px)
-    x1, y1 = min(layout.width, x + w + px), min(layout.height, y + h + px)
-    box = layout.align((x0, y0, x1 - x0, y1 - y0))
+    box = layout.align(widened(old.box, px))
     matte = _placed(old.matte, old.box, box, 0.0)
     wide = cv2.dilate(matte, disc(px))
     if old.unblend is None:

@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 
 from ..boxes import alike, corners
+from ..register import followed
 from ..text import TextLine
 from . import Small
-from ._tracks import Travel, followed
+from ._tracks import PATCH, Travel
 
 MOST = 16  # lines that are followed at once, the surest first
 SMALLEST = 6  # analysis px that a line is long and high
@@ -66,10 +67,10 @@ class Followed(ABC):
         """Its way so far, if it is one of its own."""
 
 
-Line = TypeVar("Line", bound=Followed)
+Word = TypeVar("Word", bound=Followed)
 
 
-class LineFinder(ABC, Generic[Line]):
+class TravelFinder(ABC, Generic[Word]):
     """Gets pictures in order, some of them searched for text; its memory is the last one and what is on its way."""
 
     def __init__(self, every: int) -> None:
@@ -77,10 +78,10 @@ class LineFinder(ABC, Generic[Line]):
         self.travels: list[Travel] = []
         self._every, self._count = every, 0
         self._last: np.ndarray | None = None
-        self._open: list[Line] = []
+        self._open: list[Word] = []
 
     @abstractmethod
-    def _begun(self, line: TextLine, small: Small) -> Line | None:
+    def _begun(self, line: TextLine, small: Small) -> Word | None:
         """A line as the detector has seen it first; None where it is too small."""
 
     def add(self, small: Small) -> None:
@@ -100,7 +101,7 @@ class LineFinder(ABC, Generic[Line]):
         for line in list(self._open):
             self._end(line)
 
-    def _follow(self, line: Line, small: Small) -> None:
+    def _follow(self, line: Word, small: Small) -> None:
         line.follow(small)
         line.settle()
 
@@ -117,7 +118,7 @@ class LineFinder(ABC, Generic[Line]):
         fresh.sort(key=lambda one: -one.score)
         self._open += fresh[: max(0, MOST - len(self._open))]
 
-    def _follow_scenes(self, lines: list[Line], luma: np.ndarray) -> None:
+    def _follow_scenes(self, lines: list[Word], luma: np.ndarray) -> None:
         """Adds what the scene close around each of the lines does from the last picture to this one."""
         if self._last is None:
             return
@@ -125,7 +126,7 @@ class LineFinder(ABC, Generic[Line]):
         spots = np.concatenate([np.zeros((0, 2), np.float32), *around])
         if not len(spots):
             return
-        ahead, good = followed(self._last, luma, spots, LOST)
+        ahead, good = followed(self._last, luma, spots, patch=PATCH, lost=LOST)
         ends = np.cumsum([len(part) for part in around])
         for line, end, count in zip(lines, ends, map(len, around), strict=True):
             part = np.flatnonzero(good[end - count : end]) + end - count
@@ -133,7 +134,7 @@ class LineFinder(ABC, Generic[Line]):
                 line.drift(spots[part], ahead[part])
                 line.known += 1
 
-    def _end(self, line: Line) -> None:
+    def _end(self, line: Word) -> None:
         self._open.remove(line)
         travel = line.travel()
         if travel is not None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..boxes import corners
 from ..job import Box
-from ..masks import disc
+from ..masks import disc, extent
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
@@ -80,12 +81,11 @@ class StillBand:
 
     def _found(self, look: Look, seeds: np.ndarray, marks: list[Group], usual: float, noise: float) -> Found:
         """The find whose drawn edges are `seeds` (H, W) bool over the band."""
-        rows, columns = np.flatnonzero(seeds.any(1)), np.flatnonzero(seeds.any(0))
+        left, top, right, bottom = corners(extent(seeds, self.box[:2]))
         margin = max(12, round(0.03 * self._picture.height))
-        left, top = self.box[0] + int(columns[0]) - margin, self.box[1] + int(rows[0]) - margin
-        right, bottom = self.box[0] + int(columns[-1]) + margin, self.box[1] + int(rows[-1]) + margin
-        left, top = max(self.box[0], left), max(self.box[1], top)
-        right, bottom = min(right, self.box[0] + self.box[2]), min(bottom, self.box[1] + self.box[3])
+        left, top = max(self.box[0], left - margin), max(self.box[1], top - margin)
+        right = min(right - 1 + margin, self.box[0] + self.box[2])
+        bottom = min(bottom - 1 + margin, self.box[1] + self.box[3])
         box = self._picture.align((left, top, right - left, bottom - top))
         box = (box[0], box[1], box[2], min(box[3], self.box[1] + self.box[3] - box[1]))
         x, y, w, h = box[0] - self.box[0], box[1] - self.box[1], box[2], box[3]

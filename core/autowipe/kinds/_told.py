@@ -15,7 +15,7 @@ from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
 from ._cover import Look, Samples, find_cover, peaks, settle, with_ringing
-from ._mark import resampled
+from ._mark import resampled, with_margin
 
 TOLD = 0.5  # probability from which a px is part of a mark
 SURE = 0.9  # of a mark: its px in the mean; places in clean clips that stand still measure up to 0.93
@@ -43,10 +43,7 @@ class ToldMark:
     def __init__(self, place: Box, told: np.ndarray, scale: float, layout: Layout, whole: FrameRange) -> None:
         """`place` in px of the analysis picture, of which one is `scale` source px; `told`: (h, w) its whole map."""
         x, y, w, h = place
-        margin = max(12, round(0.03 * layout.height))
-        left, top = max(0, int(x * scale) - margin), max(0, int(y * scale) - margin)
-        right, bottom = int((x + w) * scale) + margin, int((y + h) * scale) + margin
-        self.box = layout.align((left, top, min(layout.width, right) - left, min(layout.height, bottom) - top))
+        self.box = with_margin(place, layout, scale)
         own = np.zeros_like(told)
         own[y : y + h, x : x + w] = told[y : y + h, x : x + w]
         self._told = resampled(own, self.box, scale, self.box[2:])

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from ..job import Box
+from ..register import followed
 
 MOST_POINTS = 350
 APART = 5.0  # px between points
@@ -92,7 +93,7 @@ class TrackFinder:
 
     def _follow(self, luma: np.ndarray) -> None:
         assert self._last is not None
-        ahead, good = followed(self._last, luma, self._spots, LOST)
+        ahead, good = followed(self._last, luma, self._spots, patch=PATCH, lost=LOST)
         h, w = luma.shape
         good &= (ahead > 2).all(1) & (ahead[:, 0] < w - 3) & (ahead[:, 1] < h - 3)
         self._spots, self._ids = ahead[good], self._ids[good]
@@ -265,17 +266,6 @@ def _turning(spots: np.ndarray, left: np.ndarray, reach: float) -> list[tuple[np
         out.append(best)
         left = np.setdiff1d(left, best[0])
     return out
-
-
-def followed(luma: np.ndarray, after: np.ndarray, spots: np.ndarray, lost: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where corners (n, 2) px of one picture lie in another, (n, 2), and (n,) bool: which of them are found.
-
-    By the pyramidal method of Lucas and Kanade; followed back, they come to within `lost` px of where they were.
-    """
-    setting = {"winSize": (PATCH, PATCH), "maxLevel": 3}
-    ahead, found, _ = cv2.calcOpticalFlowPyrLK(luma, after, spots, None, **setting)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(after, luma, ahead, None, **setting)
-    return ahead, (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - spots).max(1) < lost)
 
 
 def similarity(spots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from ..job import Box
 from ..text import TextLine
 from . import Small
 from ._follow import Follower, Place, sway, wobbles
-from ._lines import MISSES, MOSTLY, OWN_SHARE, PAD, REST, RESTING, SMALLEST, Followed, LineFinder
+from ._lines import MISSES, MOSTLY, OWN_SHARE, PAD, REST, RESTING, SMALLEST, Followed, TravelFinder
 from ._tracks import Travel, similarity
 
 LIKE = 0.6  # correlation with its picture from which a word is still there
@@ -146,7 +146,7 @@ class _Word(Followed):
         return box, cv2.warpAffine(self.follower.steadiness, move, (2 * wide, 2 * high), flags=cv2.INTER_LINEAR)
 
 
-class WobbleFinder(LineFinder[_Word]):
+class WobbleFinder(TravelFinder[_Word]):
     """Finds words that wobble; keeps a few pictures more."""
 
     def __init__(self, every: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..text import TextLine
 from . import Small
-from ._lines import LEAST_LOOKS, MISSES, MOSTLY, OWN_SHARE, PAD, REST, RESTING, SMALLEST, Followed, LineFinder
+from ._lines import LEAST_LOOKS, MISSES, MOSTLY, OWN_SHARE, PAD, REST, RESTING, SMALLEST, Followed, TravelFinder
 from ._showing import register, slopes
 from ._tracks import Travel, smooth
 
@@ -105,7 +105,7 @@ class _Word(Followed):
         return Travel(box, self.frames[0], self.frames[-1] + 1, path, self.steps)
 
 
-class WordFinder(LineFinder[_Word]):
+class WordFinder(TravelFinder[_Word]):
     """Finds words that go somewhere."""
 
     def _begun(self, line: TextLine, small: Small) -> _Word | None:

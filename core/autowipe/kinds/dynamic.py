@@ -12,9 +12,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from ..boxes import around
 from ..crew import MOST_AT_ONCE, each
 from ..job import Box
-from ..masks import disc
+from ..masks import disc, extent
 from ..planes import Layout
 from ..text import find_text, read_text
 from ..textsearch import LOOKS_A_SECOND, look_step
@@ -127,10 +128,7 @@ class Finder:
         del self._stays, self._tracks, self._words, self._wobbles, self._lanes
         if not effects:
             return []
-        boxes = [showing.reach() for effect in effects for showing in effect.showings]
-        x0, y0 = min(b[0] for b in boxes), min(b[1] for b in boxes)
-        x1, y1 = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
-        self._place = self._layout.align((x0, y0, x1 - x0, y1 - y0))
+        self._place = self._layout.align(around(*(one.reach() for effect in effects for one in effect.showings)))
         self._coming = sorted(effects, key=lambda effect: -effect.first)
         self._spans = [FrameRange(max(0, effect.first), effect.last) for effect in effects]
         return [self._place]
@@ -250,12 +248,10 @@ def is_carried(settled: Settled) -> bool:
 def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | None:
     """The find of one template, with a trajectory where its appearances differ in place or size."""
     covered = settled.matte > 0
-    rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
-    if not len(rows):
+    if not covered.any():
         return None
     x, y = settled.box[:2]
-    tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
-    box = layout.align(_inside(tight, layout))
+    box = layout.align(extent(covered, (x, y)))
     part = np.s_[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
     appearances = [a for a in sorted(settled.appearances, key=lambda a: a.range.start) if len(a.range.meet(whole))]
     keys: dict[int, tuple[float, ...]] = {}
@@ -297,11 +293,6 @@ def _keys(a: Appearance, crop: Box, box: Box, whole: FrameRange) -> dict[int, tu
         (x, y) = a.corners[t]
         every[t] = (float(t), x - crop[0] + more.real, y - crop[1] + more.imag, size, turn)
     return keys_of(every)
-
-
-def _inside(box: Box, layout: Layout) -> Box:
-    x0, y0 = max(0, box[0]), max(0, box[1])
-    return (x0, y0, min(layout.width, box[0] + box[2]) - x0, min(layout.height, box[1] + box[3]) - y0)
 
 
 def _confidence(settled: Settled) -> float:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..boxes import around, meet
+from ..boxes import around, joined, meet
 from ..job import Box
 from ..maps import Unblend
+from ..masks import extent
 from ..planes import Layout, to_levels
 from ..strokes import EventLook, Panel, find_strokes
 from ..text import read_text
@@ -108,21 +109,18 @@ class Finder:
         lines = choose(self._lines.lines, shots, self._whole)
         del self._lines
         self._events = [self._event(group) for group in group_lines(lines)]
-        self._places = _merge([event.box for event in self._events], self._layout)
+        self._places = joined([event.box for event in self._events], _worth_joining)
         for event in self._events:
-            event.place = next(k for k, place in enumerate(self._places) if _inside(event.box, place))
+            event.place = next(k for k, place in enumerate(self._places) if around(event.box, place) == place)
         self._recent = [deque(maxlen=GROWS) for _ in self._places]
         return self._places
 
     def _event(self, lines: list[Line]) -> _Event:
         boxes = [_to_source(line.box, self._scale) for line in lines]
         high = max(min(box[2], box[3]) for box in boxes)
-        x0, y0 = min(b[0] for b in boxes), min(b[1] for b in boxes)
-        x1, y1 = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
         reach = max(12, high)
-        left, top = max(0, x0 - 2 * reach), max(0, y0 - reach)
-        right, bottom = min(self._layout.width, x1 + 2 * reach), min(self._layout.height, y1 + reach)
-        box = self._layout.align((left, top, right - left, bottom - top))
+        x, y, w, h = around(*boxes)
+        box = self._layout.align((x - 2 * reach, y - reach, w + 4 * reach, h + 2 * reach))
         # a slow fade goes on for a frame more at both ends than can be told from noise
         start = min(line.start - (line.fade_in >= SLOW) for line in lines)
         stop = max(line.stop + (line.fade_out >= SLOW) for line in lines)
@@ -194,9 +192,7 @@ class Finder:
         if not 0.02 < mask.sum() / inside.sum() < 0.7:
             return None
         grown = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
-        rows, columns = np.flatnonzero(grown.any(1)), np.flatnonzero(grown.any(0))
-        tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
-        box = self._layout.align(tight)
+        box = self._layout.align(extent(grown, (x, y)))
         part = grown[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
         return _Growth(len(shown), box, part * np.uint8(255))
 
@@ -309,12 +305,10 @@ class Finder:
     def _tighten(self, event: _Event) -> None:
         """Cuts an event's box to what its matte covers."""
         assert event.matte is not None
-        rows, columns = np.flatnonzero(event.matte.any(1)), np.flatnonzero(event.matte.any(0))
-        if not len(rows):
+        if not event.matte.any():
             return
         x, y, _, _ = event.box
-        tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
-        box = self._layout.align(tight)
+        box = self._layout.align(extent(event.matte > 0, (x, y)))
         event.matte = event.matte[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]].copy()
         if event.unblend is not None:
             for maps in (event.unblend.transmission, event.unblend.contribution, event.unblend.doubt or []):
@@ -330,17 +324,13 @@ class Finder:
 
     def _overlay(self, events: list[_Event]) -> Found:
         """One style's events as one overlay."""
-        boxes = [event.box for event in events]
-        box = boxes[0]
-        for other in boxes[1:]:
-            box = around(box, other)
         popped = float(np.mean([event.popped for event in events]))
         read = float(np.mean([event.read for event in events]))
         contrast = float(np.mean([event.contrast for event in events]))
         doubts = [1 - 0.8 * popped, 1 - 0.5 * read, 1 - min(0.5, contrast / 100), 0.7 if len(events) > 1 else 1.0]
         return Found(
             kind="subtitle",
-            box=self._layout.align(box),
+            box=self._layout.align(around(*(event.box for event in events))),
             events=[found for event in events for found in self._found(event)],
             confidence=float(np.clip(1 - 0.5 * np.prod(doubts), 0, 0.99)),
             evidence={"came_or_went": popped, "read": read, "contrast": contrast, "events": float(len(events))},
@@ -490,29 +480,7 @@ def _to_source(corners: tuple[int, int, int, int], scale: float) -> Box:
     return (int(x0), int(y0), int(np.ceil(x1)) - int(x0), int(np.ceil(y1)) - int(y0))
 
 
-def _inside(box: Box, other: Box) -> bool:
-    return (
-        box[0] >= other[0]
-        and box[1] >= other[1]
-        and box[0] + box[2] <= other[0] + other[2]
-        and box[1] + box[3] <= other[1] + other[3]
-    )
-
-
-def _merge(boxes: list[Box], layout: Layout) -> list[Box]:
-    """Boxes that share a good part become one around both, so that few crops are taken from a frame."""
-    out: list[Box] = []
-    for box in boxes:
-        while True:
-            other = next((o for o in out if _worth_joining(o, box)), None)
-            if other is None:
-                break
-            out.remove(other)
-            box = around(box, other)
-        out.append(layout.align(box))
-    return out
-
-
 def _worth_joining(a: Box, b: Box) -> bool:
-    joined = around(a, b)
-    return joined[2] * joined[3] <= 1.25 * (a[2] * a[3] + b[2] * b[3]) and meet(a, b)
+    """Whether boxes share a good part, so that one crop of a frame is better than two."""
+    both = around(a, b)
+    return both[2] * both[3] <= 1.25 * (a[2] * a[3] + b[2] * b[3]) and meet(a, b)

@@ -16,7 +16,7 @@ from .. import planes
 from ..evidence import Steady, SteadyField, clipped, frame_lines
 from ..job import Box
 from ..lattice import Lattice, find_lattice, moved
-from ..masks import connected, disc
+from ..masks import connected, disc, extent
 from ..planes import Layout
 from ..timing import FrameRange
 from ..veil import Veil, VeilFit
@@ -65,8 +65,7 @@ class Pattern:
         height, width = self.strokes.shape
         if self.lattice is not None:
             return (0, 0, width, height)
-        rows, columns = np.flatnonzero(self.strokes.any(1)), np.flatnonzero(self.strokes.any(0))
-        return (int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
+        return extent(self.strokes)
 
 
 class Finder:
@@ -314,8 +313,7 @@ def _around(place: Box, with_margin: bool, layout: Layout, scale: float) -> Box:
     """A place of the analysis picture in px of the source, with clean surroundings, aligned."""
     x, y, w, h = (value * scale for value in place)
     margin = max(12, MARGIN * layout.height) if with_margin else 0
-    left, top = max(0, int(x - margin)), max(0, int(y - margin))
-    right, bottom = min(layout.width, int(x + w + margin) + 1), min(layout.height, int(y + h + margin) + 1)
+    left, top, right, bottom = int(x - margin), int(y - margin), int(x + w + margin) + 1, int(y + h + margin) + 1
     return layout.align((left, top, right - left, bottom - top))
 
 
