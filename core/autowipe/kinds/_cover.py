@@ -126,6 +126,11 @@ def graphic_edges(look: Look, seeds: np.ndarray) -> np.ndarray:
     return seeds & (held >= 3) & (held >= 0.5 * tried)
 
 
+def one_way(slopes: np.ndarray) -> float:
+    """Concentration of the directions of (2, N) slopes, 0..1: 1 where all edges lie one way, whichever side is dark."""
+    return float(np.abs(np.exp(2j * np.arctan2(slopes[1], slopes[0])).mean()))
+
+
 def sharpness(look: Look, lines: np.ndarray) -> float:
     ridges, ratio = peaks(look, lines)
     return float(np.median(ratio[ridges])) if ridges.sum() >= 10 else 0.0

@@ -13,7 +13,7 @@ from ..masks import connected, disc
 from ..planes import Layout
 from ..timing import FrameRange
 from . import _part
-from ._cover import Look, LookSum, find_cover, graphic_edges, moves, sharpness, with_ringing
+from ._cover import Look, LookSum, find_cover, graphic_edges, moves, one_way, sharpness, with_ringing
 from ._follow import wobbles
 from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 from ._turning import Turning
@@ -189,12 +189,11 @@ class Effect:
         lines = graphic_edges(look, seeds) & (look.edge > 1.5)
         if lines.sum() < 12:
             return {"edge pixels": 0.0, "edge lock": 0.0, "edge sharpness": 0.0, "one direction": 1.0}
-        turn = np.exp(2j * np.arctan2(look.slope[1][lines], look.slope[0][lines]))
         return {
             "edge pixels": float(lines.sum() / self._scale**2),
             "edge lock": float(np.median(look.lock[lines])),
             "edge sharpness": sharpness(look, lines),
-            "one direction": float(np.abs(turn.mean())),
+            "one direction": one_way(look.slope[:, lines]),
         }
 
     def _appearance(

@@ -16,7 +16,7 @@ from ..masks import disc, extent
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import SHARP, Look, LookSum, find_cover, graphic_edges, settle, sharpness, with_ringing
+from ._cover import SHARP, Look, LookSum, find_cover, graphic_edges, one_way, settle, sharpness, with_ringing
 
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 PRESENT = 0.5  # share of the template's gradient from which the mark is there
@@ -141,7 +141,6 @@ class Mark:
         lines = seeds & (look.edge > 1.5)
         there = presence > PRESENT
         enough = lines.sum() >= 12
-        turn = np.exp(2j * np.arctan2(look.slope[1][lines], look.slope[0][lines])) if enough else np.ones(1)
         return {
             "stays while the scene moves, nats": self._nats,
             "share of what is possible": self._nats / max(self._most, 1e-3),
@@ -151,7 +150,7 @@ class Mark:
             "unsteadiness": self._unsteadiness(presence, expected, events),
             "edge lock": float(np.median(look.lock[lines])) if enough else 0.0,
             "edge sharpness": sharpness(look, lines),
-            "one direction": float(np.abs(turn.mean())),
+            "one direction": one_way(look.slope[:, lines]) if enough else 1.0,
             "edge strength, levels": float(np.median(look.edge[lines])) if enough else 0.0,
         }
 

@@ -18,7 +18,7 @@ from ..masks import disc, extent
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, Samples, find_cover, peaks, settle, with_ringing
+from ._cover import Look, Samples, find_cover, one_way, peaks, settle, with_ringing
 
 BAND = 0.3  # of the picture's height, at the top and at the bottom: where marks are put
 CONTRAST = 25.0  # levels over which edges are judged
@@ -153,7 +153,6 @@ def _group(look: Look, ridges: np.ndarray, ratio: np.ndarray, width: int) -> lis
         if edges.sum() < 0.03 * width or w * h > 0.1 * look.edge.size / BAND:
             continue
         around = ridges[part] & (labels[part] == i)
-        turn = np.exp(2j * np.arctan2(look.slope[1][part][edges], look.slope[0][part][edges]))
         beside = cv2.dilate(edges.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         groups.append(
             Group(
@@ -162,7 +161,7 @@ def _group(look: Look, ridges: np.ndarray, ratio: np.ndarray, width: int) -> lis
                 float(np.median(ratio[part][around])),
                 float(edges.sum() / max(1, around.sum())),
                 float(np.median(look.spread[part][beside])),
-                float(np.abs(turn.mean())),
+                one_way(look.slope[:, y : y + h, x : x + w][:, edges]),
             )
         )
     return groups

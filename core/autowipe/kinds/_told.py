@@ -14,7 +14,7 @@ from ..masks import disc
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, Samples, find_cover, peaks, settle, with_ringing
+from ._cover import Look, Samples, find_cover, one_way, peaks, settle, with_ringing
 from ._mark import resampled, with_margin
 
 TOLD = 0.5  # probability from which a px is part of a mark
@@ -76,11 +76,10 @@ class ToldMark:
         return Found("logo", self.box, whole, confidence, with_ringing(covered), unblend, {**evidence, **figures})
 
     def _evidence(self, look: Look, ratio: np.ndarray, edges: np.ndarray, scene: np.ndarray) -> dict[str, float]:
-        turn = np.exp(2j * np.arctan2(look.slope[1][edges], look.slope[0][edges]))
         return {
             "network, of its pixels": float(self._told[self._told > TOLD].mean()),
             "edge sharpness": float(np.median(ratio[edges])),
-            "one direction": float(np.abs(turn.mean())),
+            "one direction": one_way(look.slope[:, edges]),
             "noise in it, levels": float(np.median(look.spread[edges])),
             "noise of the scene, levels": float(np.median(look.spread[scene])) if scene.sum() >= LEAST_SCENE else 0.0,
             "edge pixels": float(edges.sum() / self._scale**2),

@@ -21,7 +21,7 @@ from ..planes import Layout
 from ..timing import FrameRange
 from ..veil import Veil, VeilFit
 from . import Found, Look, Small
-from ._cover import LookSum, graphic_edges, peaks, sharpness
+from ._cover import LookSum, graphic_edges, one_way, peaks, sharpness
 from ._mark import PRESENT, appearances, resampled
 
 SAMPLES_A_SECOND = 6
@@ -191,13 +191,12 @@ def find_large(steady: Steady) -> Pattern | None:
         if len(rows) < LEAST_EDGES * width:
             continue
         (middle_x, middle_y), (wide, high), _ = cv2.minAreaRect(np.column_stack([columns, rows]).astype(np.float32))
-        turn = np.exp(2j * np.arctan2(steady.field[1][rows, columns], steady.field[0][rows, columns]))
-        one_way = float(np.abs(turn.mean()))
+        turned = one_way(steady.field[:, rows, columns])
         is_central = abs(middle_x / width - 0.5) < CENTRAL and abs(middle_y / height - 0.5) < CENTRAL
-        if max(wide, high) < LARGE * width or not is_central or one_way > ONE_WAY:
+        if max(wide, high) < LARGE * width or not is_central or turned > ONE_WAY:
             continue
         if best is None or len(rows) > best[0]:
-            best = (len(rows), i, max(wide, high) / width, one_way)
+            best = (len(rows), i, max(wide, high) / width, turned)
     if best is None:
         return None
     edges &= labels == best[1]
