@@ -1,4 +1,4 @@
-"""Boxes against each other: whether they meet, how alike they are, what encloses them, and which become one."""
+"""Boxes against each other: whether they meet, how alike they are, what is in both or around them; several as one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ Number = TypeVar("Number", int, float)
 
 def meet(a: Box, b: Box) -> bool:
     return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
+
+
+def common(a: Box, b: Box) -> Box | None:
+    """What lies in both; None where they do not meet."""
+    if not meet(a, b):
+        return None
+    x0, y0 = max(a[0], b[0]), max(a[1], b[1])
+    return (x0, y0, min(a[0] + a[2], b[0] + b[2]) - x0, min(a[1] + a[3], b[1] + b[3]) - y0)
 
 
 def around(*boxes: Box) -> Box:
