@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .masks import nearest as nearest_of
-from .masks import subsampled
+from .masks import nearest, subsampled
 from .match import WINDOW_PX, diffuse
 
 AROUND_PX, ALIGN_PX = 32, 32  # of what is hidden: more of the picture says nothing of it; where spreading halves alike
@@ -99,16 +98,16 @@ def hole_of(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> Hole:
     y, x = (one.astype(np.float32) for one in np.divmod(spots, w))
     y0, x0 = (max(0, int(one.min()) - BAND_PX) for one in (y, x))
     near = hidden[y0 : int(y.max()) + BAND_PX + 1, x0 : int(x.max()) + BAND_PX + 1]
-    distance, next_to = (one.ravel() for one in nearest_of(near, 3))
+    distance, next_to = (one.ravel() for one in nearest(near, 3))
     at = np.flatnonzero((distance > 1) & (distance <= BAND_PX))  # the next pixel still holds some of the overlay
     (band_y, band_x), (next_y, next_x) = (np.divmod(one, near.shape[1]) for one in (at, next_to[at]))
     band_y, band_x, away = band_y + y0, band_x + x0, distance[at]
-    nearest = number[(next_y + y0) * w + next_x + x0]
+    spot = number[(next_y + y0) * w + next_x + x0]
     top, left = (int(min(one.min(), other.min(initial=one.min()))) // CELL for one, other in ((y, band_y), (x, band_x)))
     row, column = band_y // CELL - top, band_x // CELL - left
     rows, columns = (int(one.max(initial=0)) + 1 for one in (row, column))
     order, filled, starts = _gathered(row * columns + column)
-    band_y, band_x, away, nearest = (one[order] for one in (band_y, band_x, away, nearest))
+    band_y, band_x, away, spot = (one[order] for one in (band_y, band_x, away, spot))
     band = band_y * w + band_x
     return Hole(
         hidden=hidden,
@@ -117,10 +116,10 @@ def hole_of(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> Hole:
         x=x,
         y=y,
         band=band,
-        nearest=nearest,
+        nearest=spot,
         distance=away,
-        right=band_x.astype(np.float32) - x[nearest],
-        down=band_y.astype(np.float32) - y[nearest],
+        right=band_x.astype(np.float32) - x[spot],
+        down=band_y.astype(np.float32) - y[spot],
         starts=starts,
         filled=filled,
         cells=(rows, columns),
