@@ -118,7 +118,7 @@ def test_samples_are_taken_at_their_source() -> None:
     hidden = np.zeros((20, 30), bool)
     hidden[5, 7:10] = True
     hole = hole_of(hidden, [LUMA])
-    places = borrow.Places(np.full(len(hole.x), 1, np.int16), hole.x.copy(), hole.y.copy(), np.zeros_like(hole.x))
+    places = borrow.Places(np.full(len(hole.x), 1, np.int16), hole.x.copy(), hole.y.copy())
     which = [int(hole.number[5 * 30 + x]) for x in (8, 9)]
     places.x[which[0]], places.frame[which[1]] = 20, borrow.NOWHERE
 
@@ -134,7 +134,7 @@ def test_chroma_is_taken_where_its_luma_is_seen() -> None:
     hidden = np.zeros((40, 60), bool)
     hidden[11, 15:18] = True
     hole = hole_of(hidden, [LUMA, (1, 1)])
-    places = borrow.Places(np.ones(len(hole.x), np.int16), hole.x + 6, hole.y - 4, np.zeros_like(hole.x))
+    places = borrow.Places(np.ones(len(hole.x), np.int16), hole.x + 6, hole.y - 4)
 
     (value,) = borrow.take([chroma], places, hole.parts[1, 1])
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from autowipe.maps import Unblend, write_matte, write_unblend
-from autowipe.matte import Mattes, covered
+from autowipe.masks import subsampled
+from autowipe.matte import Mattes
 from autowipe.plan import Event, Overlay
 from autowipe.planes import layout_of
 from autowipe.timing import FrameRange
@@ -129,7 +130,7 @@ def test_a_chroma_sample_is_covered_when_any_of_its_pixels_is():
     mask = np.zeros((5, 7), bool)
     mask[4, 6] = mask[0, 1] = True
 
-    got = covered(mask, LAYOUT.planes[1])
+    got = subsampled(mask, LAYOUT.planes[1].shift)
 
     assert got.shape == (3, 4)
     assert np.argwhere(got).tolist() == [[0, 0], [2, 3]]

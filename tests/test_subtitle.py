@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from autowipe import kinds, planes
 from autowipe.kinds import Found, Small
-from autowipe.kinds.subtitle import is_text
+from autowipe.kinds._captions import is_text
 from autowipe.planes import Layout, Plane
 from autowipe.textsearch import TextSearch
 from autowipe.timing import FrameRange

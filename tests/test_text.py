@@ -71,6 +71,17 @@ def test_after_many_sizes_of_picture_the_same_is_found():
     assert [line.bounds for line in find_text(picture)] == [line.bounds for line in before]
 
 
+def test_many_sizes_that_one_model_has_seen_are_nothing_to_the_other(monkeypatch):
+    text.unload()
+    loaded, load = [], text._compiled
+    monkeypatch.setattr(text, "_compiled", lambda task: loaded.append(task) or load(task))
+    read_text(page("Where were you"))
+    for k in range(text.MOST_SIZES + 3):
+        find_text(page(size=(32, 32 * (k + 2))))
+    read_text(page("Where were you last night"))
+    assert loaded == ["rec", "det", "det"]
+
+
 def test_a_box_over_most_of_the_picture_is_no_line():
     assert lines_of(np.full((360, 640), 0.9, np.float32)) == []
 

@@ -14,6 +14,7 @@ from .decode import ClipInfo, open_clip
 from .errors import JobError
 from .job import Area
 from .maps import write_matte
+from .masks import extent
 from .plan import Event, Overlay
 from .timing import FrameRange
 
@@ -81,12 +82,9 @@ def matte_overlays(path: str, like: ClipInfo, whole: FrameRange, folder: Path, m
             events[-1] = replace(events[-1], range=FrameRange(events[-1].range.start, span.stop))
             continue
         last = matte.copy()
-        rows, columns = np.flatnonzero((matte >= EDGE).any(1)), np.flatnonzero((matte >= EDGE).any(0))
-        if not len(rows):
+        if not (matte >= EDGE).any():
             continue
-        box = like.layout.align(
-            (int(columns[0]), int(rows[0]), int(columns[-1] - columns[0]) + 1, int(rows[-1] - rows[0]) + 1)
-        )
+        box = like.layout.align(extent(matte >= EDGE))
         x, y, w, h = box
         name = f"{maps}/matte-1.{len(events) + 1}.matte.png"
         part = matte[y : y + h, x : x + w].astype(np.float32) / 255

@@ -154,14 +154,14 @@ def _add_farm(commands: Any) -> None:
 def _farm_up(args: argparse.Namespace) -> int:
     from .batch import cluster
 
-    cluster.up(args.workers, args.port, args.dashboard, args.jobs, args.certificate, _say)
+    cluster.up(args.workers, args.port, args.dashboard, args.jobs, args.certificate, say)
     return 0
 
 
 def _farm_scheduler(args: argparse.Namespace) -> int:
     from .batch import cluster
 
-    cluster.scheduler(args.host, args.port, args.certificate, args.dashboard, _say)
+    cluster.scheduler(args.host, args.port, args.certificate, args.dashboard, say)
     return 0
 
 
@@ -172,7 +172,7 @@ def _farm_worker(args: argparse.Namespace) -> int:
     wish = cluster.WorkerWish(
         args.scheduler, args.certificate, args.name, args.jobs, args.gpu_slots, memory, tuple(args.paths)
     )
-    cluster.run_worker(wish, _say)
+    cluster.run_worker(wish, say)
     return 0
 
 
@@ -180,11 +180,12 @@ def _farm_item(args: argparse.Namespace) -> int:
     from .batch.worker import carry_out_item
 
     said = carry_out_item(os.path.abspath(args.output), args.id)
-    _say(said["text"])
+    say(said["text"])
     return 0 if said["type"] == "result" else 1
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """One line for people, on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 

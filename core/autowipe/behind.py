@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from .fill import predict
+from .masks import depth_in, grown
 
 BAND_PX = 8  # width of the band around a hole in which the prediction's error is measured
 STILL_NOISE = 1.5  # levels; the codec's error around a mark that stands still stands still too
@@ -123,23 +124,3 @@ def calibration(guess: np.ndarray, error: np.ndarray) -> float:
         slope = float((weight * off * error).sum() / ((weight * off * off).sum() + total * MOVING_NOISE**2))
         offset = float((weight * (error - slope * guess)).sum() / total)
     return 1 + slope
-
-
-def depth_in(hole: np.ndarray) -> np.ndarray:
-    return cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
-
-
-def grown(mask: np.ndarray, px: int) -> np.ndarray:
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * px + 1, 2 * px + 1))
-    return cv2.dilate(mask.astype(np.uint8), kernel) > 0
-
-
-def shrunk(mask: np.ndarray) -> np.ndarray:
-    return cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-
-
-def filled(mask: np.ndarray) -> np.ndarray:
-    """The mask with all that it encloses."""
-    room = np.pad(mask.astype(np.uint8), 1)
-    cv2.floodFill(room, None, (0, 0), 2)
-    return room[1:-1, 1:-1] != 2

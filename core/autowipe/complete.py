@@ -14,9 +14,10 @@ from .completers import borrow, network, plate
 from .completers.borrow import NOWHERE, Places
 from .completers.fill import fill
 from .flow import Motion, follow
-from .hole import Hole, Part, shrink
+from .hole import Hole, Part
 from .job import COMPLETERS
 from .layers import layers
+from .masks import subsampled
 from .match import Candidate, compete, fuse, hold_against, match, spatial, spread, surest
 from .missed import take_in
 from .planes import from_levels, to_levels
@@ -180,7 +181,7 @@ def _invent(
         invented = _both_ways(scene, seen, motion, keys)
         hole = scene.holes[key]
         assert hole is not None
-        invented[key] = [Places(np.full(len(hole.x), key, np.int16), hole.x, hole.y, np.zeros_like(hole.x))] * 2
+        invented[key] = [Places(np.full(len(hole.x), key, np.int16), hole.x, hole.y)] * 2
         for t, hole in enumerate(scene.holes):
             if hole is not None and missing[t].any():
                 missing[t] = _nowhere(missing[t], hole, invented[t])
@@ -227,7 +228,7 @@ def _fill(
         if i == 0:
             variance.ravel()[part.at] = expected
             variance[missing] = np.inf
-    parts = [shrink(missing, shift) for shift in scene.shifts]
+    parts = [subsampled(missing, shift) for shift in scene.shifts]
     filled = fill(values, parts)
     known = network.Known(
         filled,
@@ -258,7 +259,7 @@ def _only_there(
 def _only(offers: Sequence[Candidate], mask: np.ndarray, shift: tuple[int, int], part: Part) -> None:
     """Lets candidates say something only where the mask (H, W) at luma size is True; in place."""
     if offers:
-        silent = ~np.take(shrink(mask, shift), part.at)
+        silent = ~np.take(subsampled(mask, shift), part.at)
         for offer in offers:
             offer.variance[silent] = np.inf
 

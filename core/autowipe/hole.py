@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .masks import nearest, subsampled
 from .match import WINDOW_PX, diffuse
 
 AROUND_PX, ALIGN_PX = 32, 32  # of what is hidden: more of the picture says nothing of it; where spreading halves alike
@@ -97,22 +98,16 @@ def hole_of(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> Hole:
     y, x = (one.astype(np.float32) for one in np.divmod(spots, w))
     y0, x0 = (max(0, int(one.min()) - BAND_PX) for one in (y, x))
     near = hidden[y0 : int(y.max()) + BAND_PX + 1, x0 : int(x.max()) + BAND_PX + 1]
-    free = (~near).astype(np.uint8)
-    distance, label = (
-        one.ravel() for one in cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    )
-    inside = np.flatnonzero(near)
-    pixel_of = np.zeros(int(label.max()) + 1, np.int32)
-    pixel_of[label[inside]] = inside
+    distance, next_to = (one.ravel() for one in nearest(near, 3))
     at = np.flatnonzero((distance > 1) & (distance <= BAND_PX))  # the next pixel still holds some of the overlay
-    (band_y, band_x), (next_y, next_x) = (np.divmod(one, near.shape[1]) for one in (at, pixel_of[label[at]]))
+    (band_y, band_x), (next_y, next_x) = (np.divmod(one, near.shape[1]) for one in (at, next_to[at]))
     band_y, band_x, away = band_y + y0, band_x + x0, distance[at]
-    nearest = number[(next_y + y0) * w + next_x + x0]
+    spot = number[(next_y + y0) * w + next_x + x0]
     top, left = (int(min(one.min(), other.min(initial=one.min()))) // CELL for one, other in ((y, band_y), (x, band_x)))
     row, column = band_y // CELL - top, band_x // CELL - left
     rows, columns = (int(one.max(initial=0)) + 1 for one in (row, column))
     order, filled, starts = _gathered(row * columns + column)
-    band_y, band_x, away, nearest = (one[order] for one in (band_y, band_x, away, nearest))
+    band_y, band_x, away, spot = (one[order] for one in (band_y, band_x, away, spot))
     band = band_y * w + band_x
     return Hole(
         hidden=hidden,
@@ -121,29 +116,16 @@ def hole_of(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> Hole:
         x=x,
         y=y,
         band=band,
-        nearest=nearest,
+        nearest=spot,
         distance=away,
-        right=band_x.astype(np.float32) - x[nearest],
-        down=band_y.astype(np.float32) - y[nearest],
+        right=band_x.astype(np.float32) - x[spot],
+        down=band_y.astype(np.float32) - y[spot],
         starts=starts,
         filled=filled,
         cells=(rows, columns),
         on_cells=np.stack([(x + 0.5) / CELL - 0.5 - left, (y + 0.5) / CELL - 0.5 - top]),
         parts={shift: _part(hidden, number, band, away, shift) for shift in set(shifts)},
     )
-
-
-def shrink(mask: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
-    """A mask at luma size in the samples of a plane: True where any pixel beneath a sample is."""
-    if shift == (0, 0):
-        return mask
-    sx, sy = 1 << shift[0], 1 << shift[1]
-    out = np.zeros((-(-mask.shape[0] // sy), -(-mask.shape[1] // sx)), bool)
-    for y in range(sy):
-        for x in range(sx):
-            part = mask[y::sy, x::sx]
-            out[: part.shape[0], : part.shape[1]] |= part
-    return out
 
 
 def points(picture: np.ndarray, x: np.ndarray, y: np.ndarray, how: int) -> np.ndarray:
@@ -157,7 +139,7 @@ def points(picture: np.ndarray, x: np.ndarray, y: np.ndarray, how: int) -> np.nd
 def _rimmed(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> np.ndarray:
     """What may not be borrowed: only what has its chroma and its neighbours, which the interpolation takes in, seen."""
     most = max(s[0] for s in shifts), max(s[1] for s in shifts)
-    whole = shrink(hidden, most).repeat(1 << most[1], 0).repeat(1 << most[0], 1)[: len(hidden), : hidden.shape[1]]
+    whole = subsampled(hidden, most).repeat(1 << most[1], 0).repeat(1 << most[0], 1)[: len(hidden), : hidden.shape[1]]
     return cv2.dilate(whole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 
@@ -170,7 +152,7 @@ def _part(
 ) -> Part:
     height, width = hidden.shape
     sx, sy = 1 << shift[0], 1 << shift[1]
-    whole = shrink(hidden, shift)
+    whole = subsampled(hidden, shift)
     w = whole.shape[1]
     box = _near(hidden, shift)
     mask = whole[box]

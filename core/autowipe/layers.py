@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from .flow import Motion, grid
+from .register import followed
 
 MOST_POINTS, APART = 300, 4.0  # corners a frame, and px between them
 PATCH = 9  # px: corners are followed by so much around them
@@ -86,10 +87,7 @@ def _ways(luma: np.ndarray, after: np.ndarray, hidden: np.ndarray) -> _Pair:
     if spots is None:
         return _Pair(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32))
     spots = spots.reshape(-1, 2)
-    setting = {"winSize": (PATCH, PATCH), "maxLevel": 3}
-    ahead, found, _ = cv2.calcOpticalFlowPyrLK(luma, after, spots, None, **setting)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(after, luma, ahead, None, **setting)
-    good = (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - spots).max(1) < LOST_PX)
+    ahead, good = followed(luma, after, spots, patch=PATCH, lost=LOST_PX)
     return _Pair(spots[good], (ahead - spots)[good])
 
 

@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 
 from .areas import AreaMask
-from .boxes import around, meet
+from .boxes import joined, meet
 from .job import Box
 from .maps import Unblend, read_matte, read_unblend
+from .masks import subsampled
 from .plan import Event, Overlay
-from .planes import Layout, Plane
+from .planes import Layout
 from .timing import FrameRange
 
 VISIBLE = 0.02  # matte from which a sample belongs to an overlay; below is rounding of its 8-bit file
@@ -75,7 +76,7 @@ class Mattes:
             boxes.append(
                 (x0, y0, min(self._layout.width, x + w + ring) - x0, min(self._layout.height, y + h + ring) - y0)
             )
-        return [self._layout.align(box) for box in _join(boxes)]
+        return [self._layout.align(box) for box in sorted(joined(boxes, meet), key=lambda b: (b[1], b[0]))]
 
     def at(self, frame: int, box: Box) -> Cover:
         """What lies over an aligned box in a frame, hold-outs taken out."""
@@ -164,7 +165,7 @@ class Mattes:
         """Puts one more overlay over those that `maps` holds: J = a2 (a1 I + b1) + b2."""
         for k, plane in enumerate(self._layout.colour):
             if unblend is None:
-                over = 1 - covered(matte > VISIBLE, plane).astype(np.float32)
+                over = 1 - subsampled(matte > VISIBLE, plane.shift).astype(np.float32)
                 add = np.zeros_like(over)
             else:
                 own_part, part = self._layout.plane_box(own, plane), self._layout.plane_box(box, plane)
@@ -182,17 +183,6 @@ class Mattes:
                 maps.doubt[k] = np.hypot(maps.doubt[k], own_doubt * maps.transmission[k])
             maps.contribution[k] = maps.contribution[k] * over + add
             maps.transmission[k] = maps.transmission[k] * over
-
-
-def covered(mask: np.ndarray, plane: Plane) -> np.ndarray:
-    """A luma-size mask at a plane's own size: True where any luma sample of the footprint is. mask: (H, W) bool."""
-    if not plane.shift_x and not plane.shift_y:
-        return mask
-    sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
-    high, wide = mask.shape
-    padded = np.pad(mask, ((0, -high % sy), (0, -wide % sx)))
-    tiles = padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx)
-    return np.asarray(tiles.any((1, 3)))
 
 
 def pose_at(overlay: Overlay, frame: int) -> Pose:
@@ -238,17 +228,3 @@ def _paste(part: np.ndarray, move: np.ndarray, shape: tuple[int, ...], away: flo
     if x1 > x0 and y1 > y0:
         out[y0:y1, x0:x1] = part[y0 - y : y1 - y, x0 - x : x1 - x]
     return out
-
-
-def _join(boxes: list[Box]) -> list[Box]:
-    """Boxes that overlap become one around both, until none do."""
-    out: list[Box] = []
-    for box in boxes:
-        while True:
-            other = next((o for o in out if meet(o, box)), None)
-            if other is None:
-                break
-            out.remove(other)
-            box = around(box, other)
-        out.append(box)
-    return sorted(out, key=lambda b: (b[1], b[0]))

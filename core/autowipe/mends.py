@@ -11,10 +11,12 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from .boxes import widened
 from .job import Box
 from .maps import Unblend, read_matte, read_unblend, write_matte, write_unblend
+from .masks import disc, subsampled
 from .match import spread
-from .matte import VISIBLE, covered
+from .matte import VISIBLE
 from .plan import Event, Overlay
 from .planes import Layout
 from .residue import BESIDE, slopes
@@ -118,18 +120,15 @@ class Mends:
 
 
 def _widened(old: _Maps, *, px: int, layout: Layout) -> _Maps:
-    x, y, w, h = old.box
-    x0, y0 = max(0, x - px), max(0, y - px)
-    x1, y1 = min(layout.width, x + w + px), min(layout.height, y + h + px)
-    box = layout.align((x0, y0, x1 - x0, y1 - y0))
+    box = layout.align(widened(old.box, px))
     matte = _placed(old.matte, old.box, box, 0.0)
-    wide = cv2.dilate(matte, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * px + 1, 2 * px + 1)))
+    wide = cv2.dilate(matte, disc(px))
     if old.unblend is None:
         return replace(old, box=box, matte=wide)
     rim = (wide > VISIBLE) & (matte <= VISIBLE)
     planes = []
     for k, plane in enumerate(layout.colour):
-        was, now, hidden = layout.plane_box(old.box, plane), layout.plane_box(box, plane), covered(rim, plane)
+        was, now, hidden = layout.plane_box(old.box, plane), layout.plane_box(box, plane), subsampled(rim, plane.shift)
         planes.append(
             [
                 np.where(hidden, np.float32(0), _placed(values[k], was, now, away))

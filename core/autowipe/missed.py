@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from .maps import Unblend
-from .matte import VISIBLE, covered
+from .masks import subsampled
+from .matte import VISIBLE
 from .planes import Layout, to_levels
 from .plate import Crops
 
@@ -98,7 +99,7 @@ def _together(own: Unblend | None, other: Unblend | None, thing: np.ndarray, lay
         return None
     parts: list[list[np.ndarray]] = [[], [], []]
     for k, plane in enumerate(layout.colour):
-        here = covered(thing, plane)
+        here = subsampled(thing, plane.shift)
         ones, zeros = np.ones_like(some.transmission[k]), np.zeros_like(some.transmission[k])
         inside = (own.transmission[k], own.contribution[k]) if own else (zeros, zeros)
         outside = (other.transmission[k], other.contribution[k]) if other else (ones, zeros)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .behind import FAR, MOVING_NOISE, STILL_NOISE, View, grown, shrunk
+from .behind import FAR, MOVING_NOISE, STILL_NOISE, View
 from .fill import predict
+from .masks import grown, nearest, shrunk
 
 LEAST_TRANSMISSION = 0.12  # below, the codec's noise grows so much that a fill is better: treated as opaque
 MOST_TRANSMISSION = 0.93  # above, a level cannot be told from a clean picture
@@ -150,15 +151,11 @@ class _Border:
     @classmethod
     def of(cls, stack: np.ndarray, covered: np.ndarray) -> _Border:
         beyond = ~grown(covered, SOFT_PX)
-        far, label = cv2.distanceTransformWithLabels(
-            (~beyond).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-        )
-        spots = np.zeros((int(label.max()) + 1, 2), np.int64)
-        spots[label[beyond]] = np.argwhere(beyond)
+        far, next_to = nearest(beyond)
         shade = predict(stack, ~beyond)
         for t in range(shade.shape[2]):
             shade[..., t] = cv2.GaussianBlur(np.ascontiguousarray(shade[..., t]), (0, 0), SHADE_PX)
-        return cls(far, spots[label], shade)
+        return cls(far, np.stack(np.divmod(next_to, beyond.shape[1]), -1), shade)
 
     def across(self, stack: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Pixels just inside a level's border: (N,) place along it, (N, T) what is seen there and beyond the border."""

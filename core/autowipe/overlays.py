@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from .areas import AreaMask
+from .boxes import common, corners
 from .job import Box
 from .kinds import Found, FoundEvent, appears
 from .maps import write_matte, write_unblend
@@ -72,10 +73,10 @@ def _lies_on(find: Found, event: FoundEvent, mark: Found) -> bool:
     x, y, w, h = event.box or find.box
     matte = _matte(find, event)
     own = np.ones((h, w), bool) if matte is None else matte > 0.5
-    x0, y0 = max(x, mark.box[0]), max(y, mark.box[1])
-    x1, y1 = min(x + w, mark.box[0] + mark.box[2]), min(y + h, mark.box[1] + mark.box[3])
-    if x1 <= x0 or y1 <= y0 or mark.matte is None or _together(event, mark) < 0.5 * len(event.range):
+    both = common((x, y, w, h), mark.box)
+    if both is None or mark.matte is None or _together(event, mark) < 0.5 * len(event.range):
         return False
+    x0, y0, x1, y1 = corners(both)
     strokes = mark.matte[y0 - mark.box[1] : y1 - mark.box[1], x0 - mark.box[0] : x1 - mark.box[0]] > 0.5
     near = cv2.dilate(strokes.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     return bool((own[y0 - y : y1 - y, x0 - x : x1 - x] & near).sum() >= STROKES * max(1, own.sum()))
@@ -245,11 +246,10 @@ def _matte(find: Found, event: FoundEvent) -> np.ndarray | None:
 
 def _same_area(box_a: Box, a: np.ndarray | None, box_b: Box, b: np.ndarray | None) -> float:
     """Share of the smaller of two mattes that lies in the other's neighbourhood."""
-    x0, y0 = max(box_a[0], box_b[0]), max(box_a[1], box_b[1])
-    x1 = min(box_a[0] + box_a[2], box_b[0] + box_b[2])
-    y1 = min(box_a[1] + box_a[3], box_b[1] + box_b[3])
-    if x1 <= x0 or y1 <= y0:
+    both = common(box_a, box_b)
+    if both is None:
         return 0.0
+    x0, y0, x1, y1 = corners(both)
     parts, sizes = [], []
     for box, matte in ((box_a, a), (box_b, b)):
         if matte is None:

@@ -43,6 +43,11 @@ class Plane:
     bits: int  # significant bits of a sample
     low: int = 0  # unused bits below them: p010 keeps its 10 bits at the top of 16
 
+    @property
+    def shift(self) -> tuple[int, int]:
+        """Log2 of its subsampling, x and y."""
+        return self.shift_x, self.shift_y
+
 
 @dataclass(frozen=True)
 class Layout:

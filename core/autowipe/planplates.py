@@ -16,6 +16,7 @@ import numpy as np
 
 from . import planes
 from .areas import AreaMask
+from .boxes import widened
 from .composite import composite
 from .decode import Clip, open_clip
 from .errors import AutoWipeError, JobError
@@ -161,9 +162,7 @@ class PlanPlates:
         """
         layout = self.info.layout
         x, y, w, h = plate.box
-        x0, y0 = max(0, x - AROUND_PX), max(0, y - AROUND_PX)
-        x1, y1 = min(layout.width, x + w + AROUND_PX), min(layout.height, y + h + AROUND_PX)
-        box = layout.align((x0, y0, x1 - x0, y1 - y0))
+        box = layout.align(widened(plate.box, AROUND_PX))
         labels = np.zeros(box[:1:-1], np.uint8)
         left, top = x - box[0], y - box[1]
         labels[top : top + h, left : left + w] = plate.provenance

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .behind import MOVING_NOISE, STILL_NOISE, View, depth_in, filled, grown, shrunk
+from .behind import MOVING_NOISE, STILL_NOISE, View
 from .fill import predict
+from .masks import depth_in, filled, grown, shrunk
 from .opacity import LEAST_TRANSMISSION, RIM_PX, TRUSTED_PX, Level, own_transmission, time_weight
 
 CLEAN, ALIEN = 0, -1  # labels; levels count from 1. Alien: opaque, or explained by no level

@@ -51,14 +51,12 @@ def register(one: Picture, other: Picture, guess: np.ndarray | None = None) -> n
     if len(spots) < FEWEST:
         return None
     start = np.eye(3) if guess is None else guess
-    setting = {"winSize": (PATCH, PATCH), "maxLevel": 3, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
     first = cv2.perspectiveTransform(spots, start).astype(np.float32)
-    ahead, found, _ = cv2.calcOpticalFlowPyrLK(one.luma, other.luma, spots, first.copy(), **setting)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(other.luma, one.luma, ahead, spots.copy(), **setting)
+    ahead, good = followed(one.luma, other.luma, spots, patch=PATCH, lost=LOST_PX, first=first)
     x, y = np.rint(ahead.reshape(-1, 2)).T.astype(int)
     inside = (x >= 0) & (y >= 0) & (x < w) & (y < h)
     inside[inside] = other.clear[y[inside], x[inside]]
-    good = (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - spots).reshape(-1, 2).max(1) < LOST_PX) & inside
+    good &= inside
     if good.sum() < FEWEST:
         return None
     a, b = spots[good].reshape(-1, 2), ahead[good].reshape(-1, 2)
@@ -75,3 +73,25 @@ def register(one: Picture, other: Picture, guess: np.ndarray | None = None) -> n
     if wide[0] < LEAST_WIDE * w or wide[1] < LEAST_WIDE * h or not LEAST_SIZE < size < MOST_SIZE:
         return None
     return way
+
+
+def followed(
+    luma: np.ndarray,
+    after: np.ndarray,
+    spots: np.ndarray,
+    *,
+    patch: int,
+    lost: float,
+    first: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where corners of one picture lie in another, and (n,) bool: which of them are found.
+
+    `spots`, and `first`, where they may lie: (n, 2) or (n, 1, 2) float32 px. By the pyramidal method of Lucas and
+    Kanade over patches of so many px; followed back, a corner comes to within `lost` px of where it was.
+    """
+    setting = {"winSize": (patch, patch), "maxLevel": 3, "flags": 0 if first is None else cv2.OPTFLOW_USE_INITIAL_FLOW}
+    start, end = (None, None) if first is None else (first.copy(), spots.copy())
+    ahead, found, _ = cv2.calcOpticalFlowPyrLK(luma, after, spots, start, **setting)
+    back, again, _ = cv2.calcOpticalFlowPyrLK(after, luma, ahead, end, **setting)
+    near = np.abs(back - spots).reshape(-1, 2).max(1) < lost
+    return ahead, (found.ravel() > 0) & (again.ravel() > 0) & near

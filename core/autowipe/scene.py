@@ -11,8 +11,9 @@ import numpy as np
 from .completers import borrow
 from .completers.plate import Far
 from .faint import Faint
-from .hole import Hole, hole_of, shrink
+from .hole import Hole, hole_of
 from .maps import Unblend
+from .masks import subsampled
 from .match import spread
 from .planes import to_levels
 from .plate import Crops
@@ -57,7 +58,7 @@ def unblended(crops: Crops, run: Callable[..., Iterable[Any]]) -> Scene:
     colour = crops.layout.colour
     count, shape = len(crops.frames), crops.planes[0][0].shape
     volumes = [np.empty((count, *plane.shape), np.float32) for plane in crops.planes[0]]
-    scene = Scene(volumes, [(p.shift_x, p.shift_y) for p in colour], [], [], [], [], np.ones((count, *shape), bool), [])
+    scene = Scene(volumes, [p.shift for p in colour], [], [], [], [], np.ones((count, *shape), bool), [])
     noisy: dict[int, np.ndarray] = {}  # by what un-blends it: what is as noisy in any frame is borrowed in all
     changed: dict[int, list[np.ndarray]] = {}  # samples of each plane
     last, faint = None, None
@@ -87,7 +88,7 @@ def unblended(crops: Crops, run: Callable[..., Iterable[Any]]) -> Scene:
             gone = np.zeros(shape, bool)
             for i, at in enumerate(changed[key]):
                 if shown is not None:
-                    at = at[np.take(shrink(shown, scene.shifts[i]), at)]
+                    at = at[np.take(subsampled(shown, scene.shifts[i]), at)]
                 estimate, deviation = beneath_at(crops, t, i, at)
                 volumes[i][t].ravel()[at] = estimate
                 if i == 0:
@@ -96,7 +97,7 @@ def unblended(crops: Crops, run: Callable[..., Iterable[Any]]) -> Scene:
         lost.append(gone)
     for t, (cover, gone) in enumerate(zip(scene.covers, lost, strict=True)):
         is_same = t > 0 and cover is not None and cover is scene.covers[t - 1]
-        masks = None if cover is None else [shrink(cover, shift) for shift in scene.shifts]
+        masks = None if cover is None else [subsampled(cover, shift) for shift in scene.shifts]
         scene.masks.append(scene.masks[-1] if is_same else masks)
         hidden = opaque = cover
         if cover is not None and gone is not None:
@@ -123,7 +124,7 @@ def _spread_over(scene: Scene, t: int) -> None:
     if hole is not None and opaque is not None:
         for volume, shift in zip(scene.volumes, scene.shifts, strict=True):
             at = hole.parts[shift].box
-            (volume[t][at],) = spread([volume[t][at]], ~shrink(opaque, shift)[at])
+            (volume[t][at],) = spread([volume[t][at]], ~subsampled(opaque, shift)[at])
 
 
 def _equal(mask: np.ndarray, other: np.ndarray | None) -> bool:

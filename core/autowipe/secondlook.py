@@ -16,8 +16,10 @@ import numpy as np
 
 from . import planes
 from .areas import AreaMask
+from .boxes import around, widened
 from .job import Box
 from .maps import Unblend
+from .masks import nearest
 from .matte import VISIBLE, Mattes
 from .opacity import LEAST_TRANSMISSION
 from .plan import Overlay
@@ -109,12 +111,8 @@ class Looker:
 
     def _around(self, boxes: Sequence[Box]) -> Box | None:
         boxes = [box for box in boxes if box[2] and box[3]]
-        if not boxes:
-            return None
-        x0, y0 = (max(0, min(box[k] for box in boxes) - AROUND_PX) for k in (0, 1))
-        x1 = min(self._layout.width, max(box[0] + box[2] for box in boxes) + AROUND_PX)
-        y1 = min(self._layout.height, max(box[1] + box[3] for box in boxes) + AROUND_PX)
-        return self._layout.align((x0, y0, x1 - x0, y1 - y0)) if x1 > x0 and y1 > y0 else None
+        box = self._layout.align(widened(around(*boxes), AROUND_PX)) if boxes else (0, 0, 0, 0)
+        return box if box[2] and box[3] else None
 
     def _lead(self, views: list[np.ndarray], box: Box) -> np.ndarray:
         return planes.to_levels(planes.crop(views[:1], self._layout, box), self._layout)[0]
@@ -226,13 +224,9 @@ def _beyond(before: np.ndarray, hole: np.ndarray, other: np.ndarray) -> tuple[tu
     if not hole.any():
         return nothing
     height, width = hole.shape
-    distance, label = cv2.distanceTransformWithLabels(
-        (~hole).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    spots = np.zeros((int(label.max()) + 1, 2), np.float32)
-    spots[label[hole]] = np.argwhere(hole)
+    distance, next_to = nearest(hole)
     at = np.argwhere(np.abs(distance - OUT_PX) <= 0.5)
-    border = spots[label[at[:, 0], at[:, 1]]]
+    border = np.stack(np.divmod(next_to[tuple(at.T)], width), -1).astype(np.float32)
     way = (at - border) / OUT_PX
     far = np.rint(border + 2 * OUT_PX * way).astype(int)
     inside = ((far >= 0) & (far < (height, width))).all(1)

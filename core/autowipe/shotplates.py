@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from . import planes
-from .boxes import around
+from .boxes import around, widened
 from .decode import Clip
 from .job import Box
 from .matte import VISIBLE, Mattes
@@ -259,10 +259,7 @@ class ShotPlates:
 
     def _wide(self, box: Box) -> Box:
         """What is taken of a far frame for a region: the camera may have carried what it hides beyond its box."""
-        layout, more = self._clip.info.layout, WIDER * self._ring
-        x0, y0 = max(0, box[0] - more), max(0, box[1] - more)
-        x1, y1 = min(layout.width, box[0] + box[2] + more), min(layout.height, box[1] + box[3] + more)
-        return layout.align((x0, y0, x1 - x0, y1 - y0))
+        return self._clip.info.layout.align(widened(box, WIDER * self._ring))
 
     def _between(self, way: np.ndarray, box: Box, other: Box) -> np.ndarray:
         """A homography of small pictures as one from px of a box to px of another."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .masks import connected, nearest
+
 VISIBLE = 10.0  # levels of change that count as much as none: the codec alone makes 3 to 6
 UNCHANGING = 4.0  # levels of deviation in time, up to which a pixel may be opaque
 DARKEST, BRIGHTEST = 16.0, 240.0  # of what is seen in limited range
@@ -81,7 +83,8 @@ def find_strokes(look: EventLook) -> Strokes:
     if seeds.sum() >= 16:
         odds += 0.8 * _colour(look, seeds, ring)
     odds -= np.where(_zone(look, 0.3, 0.12), 0, np.where(_zone(look, 0.6, 0.3), 0.7, 2.0)).astype(np.float32)
-    core = _hysteresis(cv2.GaussianBlur(odds, (3, 3), 0.6), 1.0, 0.2, lines)
+    odds = cv2.GaussianBlur(odds, (3, 3), 0.6)
+    core = connected(odds > 0.2, (odds > 1.0) & lines, 3)
     panel = _find_panel(look, steps)
     covered = _cast(look, core, change)
     if panel is not None:
@@ -192,16 +195,6 @@ def _colour(look: EventLook, seeds: np.ndarray, ring: np.ndarray) -> np.ndarray:
         odds.append((table + 0.02 * max(1.0, table.sum()) / 100) / (max(1.0, table.sum()) * 1.0002))
     ratio = np.log2(odds[0] / odds[1]).ravel() / 2
     return np.clip(ratio[flat], -1.5, 1.5).astype(np.float32)
-
-
-def _hysteresis(odds: np.ndarray, high: float, low: float, lines: np.ndarray) -> np.ndarray:
-    """Pixels above `low` that hang together with one above `high` inside the text lines."""
-    count, labels = cv2.connectedComponents((odds > low).astype(np.uint8), connectivity=8)
-    if count <= 1:
-        return np.zeros(odds.shape, bool)
-    strong = np.bincount(labels[(odds > high) & lines], minlength=count) >= 3
-    strong[0] = False
-    return strong[labels]
 
 
 def _find_panel(look: EventLook, steps: list[_Step]) -> Panel | None:
@@ -347,14 +340,9 @@ def _usual(change: np.ndarray, far: np.ndarray, reach: int) -> np.ndarray:
 def _offsets(core: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The pixels' distances (h, w) from the core; of those up to `reach` from it, how far down and right of its next
     pixel they lie, and where, flattened."""
-    distance, label = cv2.distanceTransformWithLabels(
-        (~core).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    inside = np.flatnonzero(core)
-    pixel_of = np.zeros(int(label.max()) + 1, np.int64)
-    pixel_of[label.ravel()[inside]] = inside
+    distance, next_to = nearest(core)
     at = np.flatnonzero((distance > 0) & (distance <= reach))
-    (y, x), (next_y, next_x) = (np.divmod(one, core.shape[1]) for one in (at, pixel_of[label.ravel()[at]]))
+    (y, x), (next_y, next_x) = (np.divmod(one, core.shape[1]) for one in (at, next_to.ravel()[at]))
     return distance, y - next_y, x - next_x, at
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,22 +138,36 @@ def _letters() -> list[str]:
 
 def _run(task: str, batch: np.ndarray) -> np.ndarray:
     """What the model for "det" or "rec" says of one picture, (1, 3, h, w) float32; may be called from any thread."""
-    known = _sizes.setdefault(task, set())
-    if batch.shape not in known and len(known) >= MOST_SIZES:
-        known.clear()
-        unload()
-    known.add(batch.shape)
-    request = _network(task).create_infer_request()
+    request = _model(task, batch.shape).create_infer_request()
     request.infer([np.ascontiguousarray(batch)])
     return np.array(request.get_output_tensor(0).data[0])
 
 
-_sizes: dict[str, set[tuple[int, ...]]] = {}
+@dataclass
+class _Model:
+    """A model, and the sizes of picture that it has seen since it was loaded."""
+
+    compiled: CompiledModel
+    sizes: set[tuple[int, ...]] = field(default_factory=set)
 
 
-@cache
-def _network(task: str) -> CompiledModel:
-    """The model for "det" or "rec" from the wheel's folder; rapidocr itself is not run, as it might download one."""
+_models: dict[str, _Model] = {}
+
+
+def _model(task: str, size: tuple[int, ...]) -> CompiledModel:
+    """The model for "det" or "rec", ready for a picture of that size; loaded anew after many of them."""
+    model = _models.get(task)
+    if model is not None and size not in model.sizes and len(model.sizes) >= MOST_SIZES:
+        _models.pop(task, None)
+        model = None
+    if model is None:
+        model = _models[task] = _Model(_compiled(task))
+    model.sizes.add(size)
+    return model.compiled
+
+
+def _compiled(task: str) -> CompiledModel:
+    """A model from the wheel's folder; rapidocr itself is not run, as it might download one."""
     settings = {
         "INFERENCE_NUM_THREADS": min(4, max(1, (os.cpu_count() or 1) // 2)),  # the finders want the others
         "NUM_STREAMS": 1,
@@ -174,7 +188,7 @@ def _core() -> Core:
 
 def unload() -> None:
     """Lets the models go, which hold some 200 MB with what they have seen; the next call loads what it needs."""
-    _network.cache_clear()
+    _models.clear()
 
 
 def model_file(task: str) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -17,19 +16,16 @@ from .boxes import alike
 from .evidence import gradients
 from .kinds import Small
 from .text import TextLine, find_text
+from .textpatterns import Corners, Pattern, Picture, at_one_stroke, compare, edge_of, fading, gradient, pattern_of
 from .textsearch import look_step, standing, windows_of
 
 ALIKE = 0.6  # correlation of stroke edges from which a line is still the same
-FULL = 0.85  # of its usual strength from which a line is fully there; the codec makes it waver by .05
 GONE = 0.35  # strength of a line's strokes up to which it is gone and the rest is the scene's
 AFTER = 8  # frames watched after a line is lost, to see what is left without it
 SEARCH = 8  # analysis px around its place in which a lost line is looked for
-SPREAD = 0.5  # share of a line's length over which its strokes are spread, at least
-STRONG = 24.0  # gradient in levels per px (Sobel / 4) from which an edge counts as a stroke's
 SETTLED = 3  # frames in which what came has to stand still
 CHANGED = 40  # levels between two frames from which a sample may be a stroke that came or went
 SPARE = 0.25  # looks at the whole picture that those in between may cost, for each look for text
-NEAR = 0.6  # of a line's height: so far around it may be a box behind the text
 UNCHANGED = 6.0  # levels: mean difference of surroundings that are the same
 PARTS = 4  # of a line's length that are compared in a fade
 UNEVEN = 0.25  # by which their strengths may differ in one; the codec makes it .1, an occluder 1
@@ -39,9 +35,6 @@ MOST_ROWS = 0.35  # of the picture's height, that a text which comes or goes may
 ROOM = 32  # px around strokes that such a look sees: enlarged without what is around them, few letters look like none
 LEAST_ZOOM = 1.3  # from which it is worth it
 CLOSE = 0.25  # of the picture's samples, that a look at a part of it may have: small parts are enlarged
-
-Corners = tuple[int, int, int, int]  # x0, y0, x1, y1 in analysis px
-Picture = tuple[np.ndarray, np.ndarray, np.ndarray]  # luma and the two chroma components, (h, w) uint8 each
 
 
 @dataclass
@@ -70,24 +63,9 @@ class Line:
 
 
 @dataclass
-class _Pattern:
-    """Stroke edges of a line in one frame, and the texture around it."""
-
-    component: int  # 0 luma, 1 and 2 chroma
-    contrast: float  # mean edge of its strokes over that of the surroundings
-    window: Corners  # of the surroundings
-    strokes: np.ndarray  # (n,) flat indices in the window
-    sx: np.ndarray  # (n,) gradient there
-    sy: np.ndarray
-    energy: float
-    ring: np.ndarray  # (h, w) bool: the surroundings, without any text
-    blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # indices and gradients of textured blocks around it
-
-
-@dataclass
 class _Track:
     line: Line
-    pattern: _Pattern = field(init=False)
+    pattern: Pattern = field(init=False)
     patch: np.ndarray = field(init=False)  # luma of the line at first sight
     levels: deque[float] = field(default_factory=lambda: deque(maxlen=24))
     total: float = 0.0
@@ -103,101 +81,6 @@ class _Want:
     frame: int
     window: Corners
     certain: bool
-
-
-def _gradient(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=0.25), cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=0.25)
-
-
-def _pattern(picture: Picture, box: Corners, texts: list[Corners]) -> _Pattern | None:
-    """The pattern in the component in which the strokes stand out most; None where the box holds no strokes.
-
-    `texts`: all lines of the frame; they are no surroundings.
-    """
-    patterns = [p for p in (_pattern_in(picture, k, box, texts) for k in range(3)) if p is not None]
-    return max(patterns, key=lambda p: p.contrast * (1 if p.component else 2), default=None)
-
-
-def _pattern_in(picture: Picture, component: int, box: Corners, texts: list[Corners]) -> _Pattern | None:
-    luma = picture[component]
-    height, width = luma.shape
-    x0, y0, x1, y1 = box
-    reach = max(10, round(1.3 * min(x1 - x0, y1 - y0)))
-    wx0, wy0, wx1, wy1 = max(0, x0 - reach), max(0, y0 - reach), min(width, x1 + reach), min(height, y1 + reach)
-    gx, gy = _gradient(luma[wy0:wy1, wx0:wx1])
-    size = np.hypot(gx, gy)
-    within = np.zeros(size.shape, bool)
-    within[y0 - wy0 : y1 - wy0, x0 - wx0 : x1 - wx0] = True
-    level = max(STRONG, 0.35 * float(np.percentile(size[within], 95)))
-    strokes = np.flatnonzero(within & (size > level))
-    along = strokes % size.shape[1] if x1 - x0 >= y1 - y0 else strokes // size.shape[1]
-    if len(strokes) < 24 or len(np.unique(along)) < SPREAD * max(x1 - x0, y1 - y0):
-        return None  # nothing there, or an edge in a corner of the box
-    flat = gx.ravel(), gy.ravel()
-    sx, sy = flat[0][strokes], flat[1][strokes]
-    near = round(NEAR * min(x1 - x0, y1 - y0))
-    ring = np.ones(size.shape, bool)
-    for tx0, ty0, tx1, ty1 in (box, *texts):
-        rows = slice(max(0, ty0 - wy0 - near), max(0, ty1 - wy0 + near))
-        ring[rows, max(0, tx0 - wx0 - near) : max(0, tx1 - wx0 + near)] = False
-    around = ring & (size > STRONG / 3)
-    blocks = []
-    for down in np.array_split(np.arange(size.shape[0]), 3):
-        for across in np.array_split(np.arange(size.shape[1]), 4):
-            part = np.zeros(size.shape, bool)
-            part[down[0] : down[-1] + 1, across[0] : across[-1] + 1] = True
-            chosen = np.flatnonzero(part & around)
-            if len(chosen) >= 16:
-                blocks.append((chosen, flat[0][chosen], flat[1][chosen]))
-    contrast = float(np.sqrt((sx**2 + sy**2).mean())) / (4 + float(size[ring].mean()) if ring.any() else 4)
-    energy = float((sx**2 + sy**2).sum())
-    return _Pattern(component, contrast, (wx0, wy0, wx1, wy1), strokes, sx, sy, energy, ring, blocks)
-
-
-def _compare(picture: Picture, pattern: _Pattern) -> tuple[float, float, float]:
-    """Of a frame with a pattern: how strong the strokes are (1 = as then), how alike, and which share of the
-    surroundings is no longer alike (nan where they have no texture)."""
-    x0, y0, x1, y1 = pattern.window
-    gx, gy = (g.ravel() for g in _gradient(picture[pattern.component][y0:y1, x0:x1]))
-    nx, ny = gx[pattern.strokes], gy[pattern.strokes]
-    both = float((nx * pattern.sx + ny * pattern.sy).sum())
-    own = float((nx**2 + ny**2).sum())
-    alike = both / max(1e-6, np.sqrt(own * pattern.energy))
-    gone = [
-        float((gx[i] * bx + gy[i] * by).sum())
-        < 0.5 * np.sqrt(float((gx[i] ** 2 + gy[i] ** 2).sum()) * float((bx**2 + by**2).sum()))
-        for i, bx, by in pattern.blocks
-    ]
-    return both / pattern.energy, alike, float(np.mean(gone)) if len(gone) >= 2 else float("nan")
-
-
-def _edge(levels: list[float]) -> tuple[int, int, float]:
-    """Where a line ends, going outwards from where it is at full strength.
-
-    `levels`: strength of its strokes, frame by frame, outwards. Returns how many of the frames show it, over how
-    many it fades, and what strength is left without it (its background's share).
-    """
-    rest = levels[-3:]
-    floor = float(np.median(rest))
-    if floor - min(levels) > 0.15:
-        floor = min(levels)  # another text came to its place
-    gone = floor + 0.1 * max(0.2, 1 - floor)
-    seen = next((k for k, level in enumerate(levels) if level <= gone), len(levels))
-    for k, (inner, outer) in enumerate(pairwise(levels)):
-        if _is_stroke(inner, outer):
-            seen = min(seen, k + 1)
-    return seen, _fading(levels[:seen], floor), floor
-
-
-def _fading(levels: list[float], floor: float = 0.0) -> int:
-    """Over how many frames of an end, given outwards, the strength is below the full one."""
-    full = floor + FULL * (max(levels[:4], default=0.0) - floor)
-    return next((k for k, level in enumerate(reversed(levels)) if level >= full), len(levels))
-
-
-def _is_stroke(inner: float, outer: float) -> bool:
-    """Whether a line went at one stroke between two frames of these strengths: what is left then is the scene's."""
-    return inner - outer >= 0.5 and outer < 0.45
 
 
 class LineFinder:
@@ -237,8 +120,8 @@ class LineFinder:
         """The clip is over: ends what is still on."""
         for track in self._tracks:
             few = len(track.tail) < AFTER // 2  # too few frames to tell a fade from the end
-            if track.lost is None or (few and not _is_stroke(track.levels[-1], track.tail[0])):
-                track.line.fade_out = _fading(list(track.levels)[-12:] + track.tail)
+            if track.lost is None or (few and not at_one_stroke(track.levels[-1], track.tail[0])):
+                track.line.fade_out = fading(list(track.levels)[-12:] + track.tail)
                 self._keep(track, self._ring[-1][0] + 1)
             else:
                 self._end(track)
@@ -290,7 +173,7 @@ class LineFinder:
             self._look(picture, window, zoom, find_text(_enlarged(picture, window, zoom)))
 
     def _follow(self, track: _Track, frame: int, picture: Picture) -> None:
-        level, alike, gone = _compare(picture, track.pattern)
+        level, alike, gone = compare(picture, track.pattern)
         line = track.line
         if track.lost is not None:
             track.tail.append(level)
@@ -344,7 +227,7 @@ class LineFinder:
         """The line is gone: from which frame on, how fast, and whether the picture around it stayed."""
         assert track.lost is not None
         before = list(track.levels)[-12:]
-        seen, fade, floor = _edge(before + track.tail)
+        seen, fade, floor = edge_of(before + track.tail)
         stop = track.lost - len(before) + seen
         track.line.fade_out = fade
         stayed = self._stayed(track, stop - fade - 1, stop) if floor < GONE else 0.0
@@ -361,7 +244,7 @@ class LineFinder:
 
     def _begin(self, track: _Track, picture: Picture, texts: list[Corners]) -> bool:
         """Takes the line's strokes from the newest frame and goes back to its onset. False: it has no strokes."""
-        pattern = _pattern(picture, track.line.box, texts)
+        pattern = pattern_of(picture, track.line.box, texts)
         if pattern is None:
             return False
         x0, y0, x1, y1 = track.line.box
@@ -370,7 +253,7 @@ class LineFinder:
         levels: list[float] = []
         lost: int | None = None
         for k, (_, earlier) in enumerate(frames):
-            level, alike, _ = _compare(earlier, pattern)
+            level, alike, _ = compare(earlier, pattern)
             levels.append(level)
             if lost is None and (alike < ALIKE or level < 0.35):
                 lost = k
@@ -381,7 +264,7 @@ class LineFinder:
         if lost is None:
             line.start, line.fade_in, line.pop_in, line.crisp, line.clean = frames[-1][0], 0, False, False, False
         else:
-            seen, fade, floor = _edge(levels)
+            seen, fade, floor = edge_of(levels)
             line.start, line.fade_in = newest - seen + 1, fade
             gone = floor < GONE and seen < len(levels)
             stayed = self._stayed(track, line.start + fade, line.start - 1) if gone else 0.0
@@ -412,7 +295,7 @@ class LineFinder:
         for k in range(first, last):
             if k not in held:
                 return False
-            gx, gy = (g.ravel()[pattern.strokes] for g in _gradient(held[k][pattern.component][y0:y1, x0:x1]))
+            gx, gy = (g.ravel()[pattern.strokes] for g in gradient(held[k][pattern.component][y0:y1, x0:x1]))
             both, power = gx * pattern.sx + gy * pattern.sy, pattern.sx**2 + pattern.sy**2
             levels = [float(both[part].sum() / max(1e-6, power[part].sum())) for part in parts]
             if max(levels) - min(levels) > UNEVEN:
@@ -429,7 +312,7 @@ class LineFinder:
         a, b = (held[k][track.pattern.component][y0:y1, x0:x1] for k in (one, other))
         if float(cv2.absdiff(a, b)[ring].mean()) < UNCHANGED:
             return 1.0
-        (ax, ay), (bx, by) = _gradient(a), _gradient(b)
+        (ax, ay), (bx, by) = gradient(a), gradient(b)
         both = float((ax * bx + ay * by)[ring].sum())
         sizes = float((ax**2 + ay**2)[ring].sum()) * float((bx**2 + by**2)[ring].sum())
         return max(0.0, both / max(1e-6, float(np.sqrt(sizes))))

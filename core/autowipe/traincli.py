@@ -12,6 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from .batchcli import say
+
 
 def add_command(commands: Any, stopper: Callable[..., Any]) -> None:
     """Adds the command to the parser's. `stopper` makes a signal's handler that sets an event."""
@@ -60,7 +62,7 @@ def _material(args: argparse.Namespace) -> int:
 
     found = material.assemble(args.clips, args.marks, args.fonts, args.bench, args.without)
     for text in found.missing:
-        print(text, file=sys.stderr)
+        say(text)
     path = material.write(found, args.folder)
     counts = f"{len(found.clips)} clips, {len(found.pictures)} pictures, {len(found.fonts)} fonts, "
     print(f"{counts}{len(found.marks)} marks: {path}")
@@ -92,9 +94,6 @@ def _train(args: argparse.Namespace, stopper: Callable[..., Any]) -> int:
         signal.signal(number, stopper(cancelled))
     plan = recipe.read(args.task, args.config, args.set, steps=args.steps)
     out = args.out or Path("train") / args.task
-
-    def say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
 
     work = task.load(args.task, plan.task)
     if args.dry_run:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .behind import MOVING_NOISE, STILL_NOISE, View, changed, depth_in, fill_error, filled, grown, look
+from .behind import MOVING_NOISE, STILL_NOISE, View, changed, fill_error, look
 from .fill import predict
 from .job import Box
 from .maps import Unblend
+from .masks import averaged, depth_in, filled, grown
 from .opacity import LEAST_TRANSMISSION, MOST_TRANSMISSION, RIM_PX, TRUSTED_PX, Level, find_levels, tightened
 from .planes import Layout, to_levels
 from .regions import ALIEN, CLEAN, STEPS, label_pixels, roughness, shifted, step_costs
@@ -185,7 +186,7 @@ def _maps(
     shares = [np.where(translucent & (label == k), 1 - a, 0).astype(np.float32) for k in range(1, len(levels) + 1)]
     for i, mean in enumerate(means):
         size = mean.shape
-        parts = np.stack([_to_plane(share, size) for share in shares])
+        parts = np.stack([averaged(share, size) for share in shares])
         if size != label.shape:  # chroma is filtered on its way down, and smoothed again by the codec
             parts = np.stack([cv2.GaussianBlur(part, (3, 3), 0) for part in parts])
         own_a, own_hole, own_opaque = 1 - parts.sum(0), _pool(hole, size), _pool(opaque, size)
@@ -222,18 +223,9 @@ def _noise(lead: np.ndarray, support: np.ndarray) -> float:
     return float(np.clip(FINEST * np.sqrt(np.mean(np.square(fine))), 0.7, 4.0))
 
 
-def _to_plane(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A luma-size map at a plane's size: the mean over the luma pixels of each sample."""
-    if values.shape == size:
-        return values
-    fy, fx = -(-values.shape[0] // size[0]), -(-values.shape[1] // size[1])
-    padded = np.pad(values, ((0, size[0] * fy - values.shape[0]), (0, size[1] * fx - values.shape[1])), "edge")
-    return padded.reshape(size[0], fy, size[1], fx).mean((1, 3))
-
-
 def _pool(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A luma-size mask at a plane's size: True where any luma pixel of a sample is."""
-    return _to_plane(mask.astype(np.float32), size) > 0
+    return averaged(mask.astype(np.float32), size) > 0
 
 
 def _plane_colours(

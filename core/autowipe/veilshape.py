@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .behind import grown
+from .masks import grown
 from .veiltiles import FAR, NOISE, Moments, flat_level
 
 RIM_PX = 3  # around what is covered: the codec smears strokes over them

@@ -6,12 +6,11 @@ import argparse
 import contextlib
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from .batchcli import add_finding
+from .batchcli import add_finding, say
 from .errors import Cancelled
 from .job import CODECS, DEVICES, QUALITIES, Job, parse_area
 from .protocol import Message
@@ -51,14 +50,10 @@ def _watch(args: argparse.Namespace, stopper: Callable[..., Any]) -> int:
     cancelled = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopper(cancelled))
-    _say(f"Watching {folder}; stop with Ctrl-C.")
+    say(f"Watching {folder}; stop with Ctrl-C.")
     with contextlib.suppress(Cancelled):  # stopping is how a watch ends
-        watch(folder, request, _nobody, _say, cancelled, is_once=args.once)
+        watch(folder, request, _nobody, say, cancelled, is_once=args.once)
     return 0
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _nobody(_: Message) -> None:

@@ -35,12 +35,11 @@ class Places:
     frame: np.ndarray  # (N,) int16, index in the window; NOWHERE where the point is not seen
     x: np.ndarray  # (N,) float32 px there
     y: np.ndarray  # (N,) float32
-    doubt: np.ndarray  # (N,) float32 px: by how much the way there may have strayed
 
 
 def nowhere(hole: Hole) -> Places:
     count = len(hole.spots)
-    return Places(np.full(count, NOWHERE, np.int16), *np.zeros((3, count), np.float32))
+    return Places(np.full(count, NOWHERE, np.int16), *np.zeros((2, count), np.float32))
 
 
 def carry(
@@ -63,19 +62,22 @@ def carry(
     """
     count = len(seen)
     out: list[Places | None] = [None if hole is None else nowhere(hole) for hole in holes]
+    doubts = [np.zeros(0 if hole is None else len(hole.spots), np.float32) for hole in holes]  # px, by which ways stray
     order = range(count - 2, -1, -1) if onwards else range(1, count)
     for t in order:
         hole, slope = holes[t], steep[t]
         if hole is None or slope is None:
             continue
         s = t + 1 if onwards else t - 1
-        right, down, doubt = motion.at(t, s, hole.x, hole.y)
-        out[t] = places = step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down, doubt)
+        right, down, doubts[t] = motion.at(t, s, hole.x, hole.y)
+        places, further, through = step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down)
+        doubts[t][further] += np.take(doubts[s], through)
+        out[t] = places
         put_right(places, lumas, seen, lumas[t], slope, hole)
-    for t, found in enumerate(out):
+    for t, (found, doubt) in enumerate(zip(out, doubts, strict=True)):
         if found is not None:
             gone = np.abs(found.frame - np.int16(t))
-            found.frame[(found.doubt > STRAYED_PX) & (gone > STRAYED) & ~np.isin(found.frame, invented)] = NOWHERE
+            found.frame[(doubt > STRAYED_PX) & (gone > STRAYED) & ~np.isin(found.frame, invented)] = NOWHERE
     return out
 
 
@@ -142,9 +144,10 @@ def step(
     seen: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
-    doubt: np.ndarray,
-) -> Places:
-    """Places of spots that are at (x, y), give or take `doubt`, in the neighbour `s`, given its hole and own places.
+) -> tuple[Places, np.ndarray, np.ndarray]:
+    """Places of spots that are at (x, y) in the neighbour `s`, given its hole and own places.
+
+    And which of the spots, (K,), lead further from there, and through which of the neighbour's, (K,).
 
     `seen`: (H, W) bool, what may be borrowed of the neighbour; it is not named where `s` is NOWHERE.
     """
@@ -154,16 +157,16 @@ def step(
     inside = (ix >= 0) & (iy >= 0) & (ix < w) & (iy < h)
     at = (np.clip(iy, 0, h - 1) * w + np.clip(ix, 0, w - 1)).astype(np.int32)
     here = np.take(seen, at)
-    out = Places(np.full(len(x), s, np.int16), x, y, doubt)
-    rest = np.flatnonzero(~here)
+    out = Places(np.full(len(x), s, np.int16), x, y)
+    rest = spot = np.zeros(0, np.int64)
     if beyond is not None and there is not None:
+        rest = np.flatnonzero(~here)
         spot = np.take(there.number, at[rest])
         out.frame[rest] = np.take(beyond.frame, spot)
         out.x[rest] += np.take(beyond.x, spot) - ix[rest]
         out.y[rest] += np.take(beyond.y, spot) - iy[rest]
-        out.doubt[rest] += np.take(beyond.doubt, spot)
     out.frame[~inside] = NOWHERE
-    return out
+    return out, rest, spot
 
 
 def put_right(

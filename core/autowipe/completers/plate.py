@@ -65,7 +65,7 @@ def joined(one: Far | None, other: Far, places: Places) -> tuple[Far, Places]:
     if one is not None:
         volumes = [np.concatenate(both) for both in zip(one.volumes, volumes, strict=True)]
         seen = np.concatenate([one.seen, seen])
-    return Far(volumes, seen, frames), Places(number[places.frame], places.x, places.y, places.doubt)
+    return Far(volumes, seen, frames), Places(number[places.frame], places.x, places.y)
 
 
 def find(luma: np.ndarray, hole: Hole, part: Part, wanted: np.ndarray, far: Far, ways: Sequence[np.ndarray]) -> Places:
@@ -120,11 +120,10 @@ def carry(
         if t in known:
             out[t] = known[t]
         elif hole is not None and (slope := steep[t]) is not None and 0 <= s < count and out[s] is not None:
-            right, down, doubt = motion.at(t, s, hole.x, hole.y)
-            out[t] = places = borrow.step(out[s], holes[s], NOWHERE, seen[s], hole.x + right, hole.y + down, doubt)
-            if (places.frame == NOWHERE).all():
-                out[t] = None
-            else:
+            right, down, _ = motion.at(t, s, hole.x, hole.y)
+            places, _, _ = borrow.step(out[s], holes[s], NOWHERE, seen[s], hole.x + right, hole.y + down)
+            if (places.frame != NOWHERE).any():
+                out[t] = places
                 borrow.put_right(places, far.volumes[0], far.seen, lumas[t], slope, hole)
                 _only_seen(places, far)
     return out
@@ -134,9 +133,7 @@ def _laid(k: int, way: np.ndarray, luma: np.ndarray, slope: np.ndarray, hole: Ho
     """Places in one far frame: by the homography, then put right against what is seen around the hole."""
     z = way[2, 0] * hole.x + way[2, 1] * hole.y + way[2, 2]
     x, y = ((way[i, 0] * hole.x + way[i, 1] * hole.y + way[i, 2]) / z for i in (0, 1))
-    places = Places(
-        np.full(len(x), k, np.int16), x.astype(np.float32), y.astype(np.float32), np.zeros(len(x), np.float32)
-    )
+    places = Places(np.full(len(x), k, np.int16), x.astype(np.float32), y.astype(np.float32))
     first = x, y
     for _ in range(ROUNDS):
         before = places.x.copy(), places.y.copy()

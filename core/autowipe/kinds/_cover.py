@@ -11,7 +11,8 @@ import numpy as np
 from .. import planes
 from ..job import Box
 from ..maps import Unblend
-from ..planes import Layout, Plane
+from ..masks import connected, disc, subsampled
+from ..planes import Layout
 from ..timing import FrameRange
 from ..unblend import BlendFit, BlendMaps, predict
 
@@ -125,6 +126,11 @@ def graphic_edges(look: Look, seeds: np.ndarray) -> np.ndarray:
     return seeds & (held >= 3) & (held >= 0.5 * tried)
 
 
+def one_way(slopes: np.ndarray) -> float:
+    """Concentration of the directions of (2, N) slopes, 0..1: 1 where all edges lie one way, whichever side is dark."""
+    return float(np.abs(np.exp(2j * np.arctan2(slopes[1], slopes[0])).mean()))
+
+
 def sharpness(look: Look, lines: np.ndarray) -> float:
     ridges, ratio = peaks(look, lines)
     return float(np.median(ratio[ridges])) if ridges.sum() >= 10 else 0.0
@@ -191,7 +197,7 @@ def settle(
     hidden = cv2.dilate(hidden.astype(np.uint8), disc(SKIRT_PX)) > 0
     transmission, contribution = [], []
     for plane, a, b in zip(layout.colour, maps.unblend.transmission, maps.unblend.contribution, strict=True):
-        under = _at_plane(hidden, plane)
+        under = subsampled(hidden, plane.shift)
         transmission.append(np.where(under, np.float32(0), a))
         contribution.append(np.where(under, np.float32(0), b))
     return covered, Unblend(transmission, contribution, maps.unblend.doubt), figures
@@ -206,7 +212,7 @@ def _joint(lines: np.ndarray, covered: np.ndarray, maps: BlendMaps) -> tuple[np.
     return covered | maps.covered, maps.opaque | covered & ~close
 
 
-def grown(covered: np.ndarray) -> np.ndarray:
+def with_ringing(covered: np.ndarray) -> np.ndarray:
     """The matte (H, W) float32 of what is covered, with the codec's ringing around it."""
     return cv2.dilate(covered.astype(np.uint8), disc(SKIRT_PX)).astype(np.float32)
 
@@ -246,23 +252,3 @@ def peaks(look: Look, where: np.ndarray, least: float = 10.0) -> tuple[np.ndarra
     slope = np.hypot(look.slope[0], look.slope[1])
     ridge = slope >= 0.95 * cv2.dilate(slope, np.ones((3, 3), np.uint8))
     return where & ridge & (contrast > least), 2 * slope / np.maximum(contrast, 8)
-
-
-def _at_plane(mask: np.ndarray, plane: Plane) -> np.ndarray:
-    """A luma-size mask in the samples of a plane: True where any px beneath is."""
-    sx, sy = 1 << plane.shift_x, 1 << plane.shift_y
-    high, wide = mask.shape
-    padded = np.pad(mask, ((0, -high % sy), (0, -wide % sx)))
-    return np.asarray(padded.reshape(padded.shape[0] // sy, sy, padded.shape[1] // sx, sx).any((1, 3)))
-
-
-def connected(weak: np.ndarray, strong: np.ndarray) -> np.ndarray:
-    count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
-    good = np.zeros(count, bool)
-    good[np.unique(labels[strong & weak])] = True
-    good[0] = False
-    return good[labels]
-
-
-def disc(radius: int) -> np.ndarray:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

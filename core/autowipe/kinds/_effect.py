@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 
 from ..job import Box
+from ..masks import connected, disc
 from ..planes import Layout
 from ..timing import FrameRange
 from . import _part
-from ._cover import Look, LookSum, connected, disc, find_cover, graphic_edges, grown, moves, sharpness
+from ._cover import Look, LookSum, find_cover, graphic_edges, moves, one_way, sharpness, with_ringing
 from ._follow import wobbles
 from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 from ._turning import Turning
@@ -181,8 +182,8 @@ class Effect:
         if is_all:
             covered |= connected(own, lines)
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
-        parts = {part.range: grown(_part.cover(covered, part)) for a in appearances for part in a.parts}
-        return Settled(ref.box, grown(covered), parts, appearances, evidence, picture)
+        parts = {part.range: with_ringing(_part.cover(covered, part)) for a in appearances for part in a.parts}
+        return Settled(ref.box, with_ringing(covered), parts, appearances, evidence, picture)
 
     def _evidence(self, look: Look, seeds: np.ndarray) -> dict[str, float | str]:
         """What speaks for something drawn, from one appearance."""
@@ -190,12 +191,11 @@ class Effect:
         if lines.sum() < 12:
             names = ("edge pixels", "edge lock", "edge sharpness", "changes around, levels")
             return {**dict.fromkeys(names, 0.0), "one direction": 1.0}
-        turn = np.exp(2j * np.arctan2(look.slope[1][lines], look.slope[0][lines]))
         return {
             "edge pixels": float(lines.sum() / self._scale**2),
             "edge lock": float(np.median(look.lock[lines])),
             "edge sharpness": sharpness(look, lines),
-            "one direction": float(np.abs(turn.mean())),
+            "one direction": one_way(look.slope[:, lines]),
             "changes around, levels": _spread_around(look, lines, self._scale),
         }
 
@@ -206,7 +206,7 @@ class Effect:
         lumas = views.lumas
         core = range(showing.start, showing.stop)
         travels = isinstance(showing, Travelling)
-        slack = round(Travelling.SLACK * self._scale / views.step) if travels else 1
+        slack = round(Travelling.SURVEY_OFF * self._scale / views.step) if travels else 1
         by = (shift[0] / views.step, shift[1] / views.step)
         moments = {t: template.moment(t, lumas[t], by, 1.0) for t in lumas if t in core}
         for frames, inner in (

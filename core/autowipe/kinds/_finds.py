@@ -10,6 +10,7 @@ from . import Found, FoundEvent, appears
 
 LEAST_STEP = 4.0  # px that something goes
 LOOKS, SPOTS = 5, 300  # frames, and px of a find, in which it is told whether that lies on another
+ROUND = 9  # px: as wide a window around what is covered belongs to it
 MOST_OF, COVERED = 0.5, 0.6  # of a find's time and px, that lie on another one of which it is a piece
 
 
@@ -44,7 +45,7 @@ def _lies_on(find: Found, event: FoundEvent, other: Found) -> bool:
     spots = _covered(find, event)
     if len(frames) < MOST_OF * len(event.range) or not len(spots) or other.matte is None:
         return False
-    near = cv2.dilate((other.matte > 0.5).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    near = cv2.dilate((other.matte > 0.5).astype(np.uint8), np.ones((ROUND, ROUND), np.uint8)) > 0
     h, w = near.shape
     inside = []
     for t in frames[:: max(1, len(frames) // LOOKS)]:

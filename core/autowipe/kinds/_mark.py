@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 
 from .. import planes
+from ..boxes import corners, widened
 from ..evidence import Still, gradients
 from ..job import Box
+from ..masks import disc, extent
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import SHARP, Look, LookSum, disc, find_cover, graphic_edges, grown, settle, sharpness
+from ._cover import SHARP, Look, LookSum, find_cover, graphic_edges, one_way, settle, sharpness, with_ringing
 
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 PRESENT = 0.5  # share of the template's gradient from which the mark is there
@@ -46,11 +48,7 @@ class Mark:
         self, place: Box, seeds: np.ndarray, nats: float, still: Still, layout: Layout, scale: float, rate: float
     ) -> None:
         """`place` and `seeds` in the analysis picture, of which one px is `scale` source px."""
-        x, y, w, h = place
-        margin = max(12, round(MARGIN * layout.height))
-        left, top = max(0, int(x * scale) - margin), max(0, int(y * scale) - margin)
-        right, bottom = int((x + w) * scale) + margin, int((y + h) * scale) + margin
-        self.box = layout.align((left, top, min(layout.width, right) - left, min(layout.height, bottom) - top))
+        self.box = with_margin(place, layout, scale)
         self._layout = replace(layout, width=self.box[2], height=self.box[3])
         self._reach = max(3, round(0.012 * layout.width))
         self._picture = layout
@@ -120,7 +118,7 @@ class Mark:
             self.box,
             events,
             _confidence(evidence),
-            grown(covered),
+            with_ringing(covered),
             unblend,
             {**evidence, **figures},
         )
@@ -145,7 +143,6 @@ class Mark:
         lines = seeds & (look.edge > 1.5)
         there = presence > PRESENT
         enough = lines.sum() >= 12
-        turn = np.exp(2j * np.arctan2(look.slope[1][lines], look.slope[0][lines])) if enough else np.ones(1)
         return {
             "stays while the scene moves, nats": self._nats,
             "share of what is possible": self._nats / max(self._most, 1e-3),
@@ -155,18 +152,15 @@ class Mark:
             "unsteadiness": self._unsteadiness(presence, expected, events),
             "edge lock": float(np.median(look.lock[lines])) if enough else 0.0,
             "edge sharpness": sharpness(look, lines),
-            "one direction": float(np.abs(turn.mean())),
+            "one direction": one_way(look.slope[:, lines]) if enough else 1.0,
             "edge strength, levels": float(np.median(look.edge[lines])) if enough else 0.0,
         }
 
     def _reaches_edge(self, lines: np.ndarray) -> bool:
         if not lines.any():
             return False
-        rows, columns = np.flatnonzero(lines.any(1)), np.flatnonzero(lines.any(0))
-        x, y = self.box[:2]
-        near = EDGE_PX * self._scale
-        right, bottom = self._picture.width - x - columns[-1] - 1, self._picture.height - y - rows[-1] - 1
-        return bool(min(x + columns[0], y + rows[0], right, bottom) <= near)
+        x0, y0, x1, y1 = corners(extent(lines, self.box[:2]))
+        return min(x0, y0, self._picture.width - x1, self._picture.height - y1) <= EDGE_PX * self._scale
 
     def _unsteadiness(self, presence: np.ndarray, expected: np.ndarray, events: list[FoundEvent]) -> float:
         """Robust standard deviation of the presence about what the light lets expect, while it is fully there."""
@@ -308,6 +302,13 @@ def _without_short(on: np.ndarray, value: bool, least: int) -> np.ndarray:
         if on[a] == value and b - a < least and (value or (a > 0 and b < len(on))):
             out[a:b] = not value
     return out
+
+
+def with_margin(place: Box, layout: Layout, scale: float) -> Box:
+    """A place of the analysis picture, of which one px is `scale` source px, in these, with its surroundings."""
+    x, y, w, h = place
+    x0, y0, x1, y1 = (int(v * scale) for v in (x, y, x + w, y + h))
+    return layout.align(widened((x0, y0, x1 - x0, y1 - y0), max(12, round(MARGIN * layout.height))))
 
 
 def resampled(part: np.ndarray, box: Box, scale: float, size: tuple[int, int]) -> np.ndarray:

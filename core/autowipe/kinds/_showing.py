@@ -197,7 +197,7 @@ class Showing:
 class Travelling(Showing):
     """Gathers something on its way: each frame is fitted to the mean of those before, in which the scene blurs."""
 
-    SLACK = 2.5  # analysis px by which the survey's way may be wrong from frame to frame
+    SURVEY_OFF = 2.5  # analysis px by which the survey's way may be wrong from frame to frame
 
     def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:
         super().__init__(sighting, layout, scale, rate)
@@ -240,7 +240,7 @@ class Travelling(Showing):
         field = self._slopes(only)
         dx = dy = 0.0
         if self._fitted:
-            radius = max(3, round(self.SLACK * self._scale / self._reduced / (1 if self._fitted < 4 else 2)))
+            radius = max(3, round(self.SURVEY_OFF * self._scale / self._reduced / (1 if self._fitted < 4 else 2)))
             dx, dy, *_ = register(self._field, self._inner, field, radius, fine=True)
         else:
             self._field = np.zeros_like(field)

@@ -15,7 +15,7 @@ import numpy as np
 from ..job import Box
 
 EDGE = 28.0  # least gradient of an edge, in 1/8 level a px
-SLACK = 20.0  # of a gradient that is still the same: the codec's noise
+UNREST = 20.0  # of a gradient that is still the same: the codec's noise
 TURNED = 0.4  # how far a gradient may turn (its sine) and still be the same, whatever its strength: a fade
 WEAKEST = 0.35  # of its usual strength
 MISSES = 2  # looks in a row without it, from which an edge is gone
@@ -96,7 +96,7 @@ class StayFinder:
         self._died = np.full(gx.shape, NEVER, np.int32)  # look in which an edge was missing first
         self._born = np.zeros(gx.shape, np.int32)
         self._last_x, self._last_y = np.zeros_like(gx), np.zeros_like(gy)
-        self._slack = np.full_like(gx, SLACK)
+        self._slack = np.full_like(gx, UNREST)
 
     def _is_same(self, gx: np.ndarray, gy: np.ndarray) -> np.ndarray:
         """(h, w) uint8, 255 where the gradient is what it was, or the same at another strength."""

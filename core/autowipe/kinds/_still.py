@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..boxes import corners
 from ..job import Box
+from ..masks import disc, extent
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, Samples, disc, find_cover, grown, peaks, settle
+from ._cover import Look, Samples, find_cover, one_way, peaks, settle, with_ringing
 
 BAND = 0.3  # of the picture's height, at the top and at the bottom: where marks are put
 CONTRAST = 25.0  # levels over which edges are judged
@@ -79,12 +81,11 @@ class StillBand:
 
     def _found(self, look: Look, seeds: np.ndarray, marks: list[Group], usual: float, noise: float) -> Found:
         """The find whose drawn edges are `seeds` (H, W) bool over the band."""
-        rows, columns = np.flatnonzero(seeds.any(1)), np.flatnonzero(seeds.any(0))
+        left, top, right, bottom = corners(extent(seeds, self.box[:2]))
         margin = max(12, round(0.03 * self._picture.height))
-        left, top = self.box[0] + int(columns[0]) - margin, self.box[1] + int(rows[0]) - margin
-        right, bottom = self.box[0] + int(columns[-1]) + margin, self.box[1] + int(rows[-1]) + margin
-        left, top = max(self.box[0], left), max(self.box[1], top)
-        right, bottom = min(right, self.box[0] + self.box[2]), min(bottom, self.box[1] + self.box[3])
+        left, top = max(self.box[0], left - margin), max(self.box[1], top - margin)
+        right = min(right - 1 + margin, self.box[0] + self.box[2])
+        bottom = min(bottom - 1 + margin, self.box[1] + self.box[3])
         box = self._picture.align((left, top, right - left, bottom - top))
         box = (box[0], box[1], box[2], min(box[3], self.box[1] + self.box[3] - box[1]))
         x, y, w, h = box[0] - self.box[0], box[1] - self.box[1], box[2], box[3]
@@ -110,7 +111,7 @@ class StillBand:
             **figures,
         }
         confidence = float(np.clip(0.5 + 1.5 * (sharp - usual - AHEAD), 0.5, 0.8))
-        return Found("logo", box, [FoundEvent(self._whole)], confidence, grown(covered), unblend, evidence)
+        return Found("logo", box, [FoundEvent(self._whole)], confidence, with_ringing(covered), unblend, evidence)
 
     def _cut(self, crop: list[np.ndarray], box: Box) -> list[np.ndarray]:
         """A part of a crop of the band; `box` in px of the band, which lies on the chroma grid as the band does."""
@@ -152,7 +153,6 @@ def _group(look: Look, ridges: np.ndarray, ratio: np.ndarray, width: int) -> lis
         if edges.sum() < 0.03 * width or w * h > 0.1 * look.edge.size / BAND:
             continue
         around = ridges[part] & (labels[part] == i)
-        turn = np.exp(2j * np.arctan2(look.slope[1][part][edges], look.slope[0][part][edges]))
         beside = cv2.dilate(edges.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
         groups.append(
             Group(
@@ -161,7 +161,7 @@ def _group(look: Look, ridges: np.ndarray, ratio: np.ndarray, width: int) -> lis
                 float(np.median(ratio[part][around])),
                 float(edges.sum() / max(1, around.sum())),
                 float(np.median(look.spread[part][beside])),
-                float(np.abs(turn.mean())),
+                one_way(look.slope[:, y : y + h, x : x + w][:, edges]),
             )
         )
     return groups

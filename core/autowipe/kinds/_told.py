@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 
 from ..job import Box
+from ..masks import disc
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, Samples, disc, find_cover, grown, peaks, settle
-from ._mark import resampled
+from ._cover import Look, Samples, find_cover, one_way, peaks, settle, with_ringing
+from ._mark import resampled, with_margin
 
 TOLD = 0.5  # probability from which a px is part of a mark
 SURE = 0.9  # of a mark: its px in the mean; places in clean clips that stand still measure up to 0.93
@@ -42,10 +43,7 @@ class ToldMark:
     def __init__(self, place: Box, told: np.ndarray, scale: float, layout: Layout, whole: FrameRange) -> None:
         """`place` in px of the analysis picture, of which one is `scale` source px; `told`: (h, w) its whole map."""
         x, y, w, h = place
-        margin = max(12, round(0.03 * layout.height))
-        left, top = max(0, int(x * scale) - margin), max(0, int(y * scale) - margin)
-        right, bottom = int((x + w) * scale) + margin, int((y + h) * scale) + margin
-        self.box = layout.align((left, top, min(layout.width, right) - left, min(layout.height, bottom) - top))
+        self.box = with_margin(place, layout, scale)
         own = np.zeros_like(told)
         own[y : y + h, x : x + w] = told[y : y + h, x : x + w]
         self._told = resampled(own, self.box, scale, self.box[2:])
@@ -75,14 +73,13 @@ class ToldMark:
         )
         confidence = float(np.clip(0.5 + evidence["network, of its pixels"] - SURE, 0.5, 0.7))
         whole = [FoundEvent(self._whole)]
-        return Found("logo", self.box, whole, confidence, grown(covered), unblend, {**evidence, **figures})
+        return Found("logo", self.box, whole, confidence, with_ringing(covered), unblend, {**evidence, **figures})
 
     def _evidence(self, look: Look, ratio: np.ndarray, edges: np.ndarray, scene: np.ndarray) -> dict[str, float]:
-        turn = np.exp(2j * np.arctan2(look.slope[1][edges], look.slope[0][edges]))
         return {
             "network, of its pixels": float(self._told[self._told > TOLD].mean()),
             "edge sharpness": float(np.median(ratio[edges])),
-            "one direction": float(np.abs(turn.mean())),
+            "one direction": one_way(look.slope[:, edges]),
             "noise in it, levels": float(np.median(look.spread[edges])),
             "noise of the scene, levels": float(np.median(look.spread[scene])) if scene.sum() >= LEAST_SCENE else 0.0,
             "edge pixels": float(edges.sum() / self._scale**2),

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from ..job import Box
+from ..register import followed
 
 MOST_POINTS = 350
 APART = 5.0  # px between points
@@ -39,7 +40,7 @@ class Travel:
     start: int  # first frame
     stop: int  # one past the last
     path: np.ndarray  # (stop - start, 2) float32: how far the middle of its box has gone since `start`
-    points: int
+    support: int  # points that went this way; of a line of text, frames in which it was found: how sure it is
     poses: np.ndarray | None = None  # (stop - start, 2) float32: size, 1 at `start` or as usual, and turn, degrees
     own: np.ndarray | None = None  # (h, w) float32 over the box, 0..1: how surely each px is its own; None: not known
     is_exact: bool = False  # followed by its picture in every frame, not by its corners in some
@@ -91,10 +92,8 @@ class TrackFinder:
         self._open = []
 
     def _follow(self, luma: np.ndarray) -> None:
-        setting = {"winSize": (PATCH, PATCH), "maxLevel": 3}
-        ahead, found, _ = cv2.calcOpticalFlowPyrLK(self._last, luma, self._spots, None, **setting)
-        back, again, _ = cv2.calcOpticalFlowPyrLK(luma, self._last, ahead, None, **setting)
-        good = (found.ravel() > 0) & (again.ravel() > 0) & (np.abs(back - self._spots).max(1) < LOST)
+        assert self._last is not None
+        ahead, good = followed(self._last, luma, self._spots, patch=PATCH, lost=LOST)
         h, w = luma.shape
         good &= (ahead > 2).all(1) & (ahead[:, 0] < w - 3) & (ahead[:, 1] < h - 3)
         self._spots, self._ids = ahead[good], self._ids[good]
@@ -226,7 +225,7 @@ def prolonged(travel: Travel, other: Travel) -> Travel:
     path = np.stack([(way - way[0]).real, (way - way[0]).imag], 1).astype(np.float32)
     moved = way[0] - middle[0]
     box = (travel.box[0] + round(moved.real), travel.box[1] + round(moved.imag), *travel.box[2:])
-    return Travel(box, start, stop, path, travel.points, np.stack([sizes, angles], 1).astype(np.float32), travel.own)
+    return Travel(box, start, stop, path, travel.support, np.stack([sizes, angles], 1).astype(np.float32), travel.own)
 
 
 def motion(travel: Travel) -> tuple[np.ndarray, np.ndarray]:

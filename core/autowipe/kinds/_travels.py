@@ -8,7 +8,7 @@ from ..timing import FrameRange
 from ._tracks import Travel, motion, prolonged
 
 LEAST_WAY, LEAST_S = 6.0, 0.5  # analysis px and s that something travels
-MOST_A_SECOND = 1.0  # that are looked at a second time, the largest and longest first
+TRAVELS_A_SECOND = 1.0  # that are looked at a second time, the largest and longest first
 MOST_TURNING = 2  # the same of those that turn or grow by their corners, of which the longest are looked at
 SEEN_FOR = 0.5  # of the time in which it was followed as a whole, for what turns or grows to be told by its corners
 LEAST_POSE = np.array([0.06, 4.0])  # size and degrees by which something that stays in its place changes
@@ -19,8 +19,8 @@ MOST_OF = 0.5  # of the time of the shorter of two travels, in which both show o
 def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> list[Travel]:
     """What travels worth a second look: what goes far for long, with many points."""
     far = [t for t in travels if t.stop - t.start >= LEAST_S * rate and _goes_far(t)]
-    most = max(4, round(MOST_A_SECOND * len(whole) / rate))
-    far.sort(key=lambda t: -t.points * (t.stop - t.start))
+    most = max(4, round(TRAVELS_A_SECOND * len(whole) / rate))
+    far.sort(key=lambda t: -t.support * (t.stop - t.start))
     return sorted(far[:most], key=lambda t: t.start)
 
 

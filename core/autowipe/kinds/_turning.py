@@ -16,7 +16,7 @@ from ._showing import HOPELESS, Showing, Sighting, Travelling
 HALF = 0.5 + 0.5j
 POINTS = 1500  # px by which it is fitted
 LIKE = 0.6  # correlation with its picture from which a frame shows it
-SLACK = 4.0  # analysis px by which it may lie elsewhere than by the survey
+PLACE_OFF = 4.0  # analysis px by which it may lie elsewhere than by the survey
 
 
 class Turning(Travelling):
@@ -103,7 +103,7 @@ class Turning(Travelling):
 
     def _part(self, near: Place, crop: list[np.ndarray], place: Box) -> tuple[np.ndarray | None, tuple[int, int]]:
         """The luma around it, and where that begins; None where it is out of sight."""
-        far = np.hypot(*self.box[2:]) / 2 * abs(near.turn) + SLACK * self._scale
+        far = np.hypot(*self.box[2:]) / 2 * abs(near.turn) + PLACE_OFF * self._scale
         spots = (near.middle.real - place[0], near.middle.imag - place[1])
         (x0, x1), (y0, y1) = (
             (max(0, int(v - far)) // by * by, min(most, int(v + far)) // by * by)

@@ -12,21 +12,22 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from ..boxes import around
 from ..crew import MOST_AT_ONCE, each
 from ..job import Box
+from ..masks import disc, extent
 from ..planes import Layout
-from ..text import find_text, read_text
 from ..textsearch import LOOKS_A_SECOND, look_step
 from ..timing import FrameRange
 from . import Found, FoundEvent, Look, Small
-from ._cover import disc
 from ._effect import Appearance, Effect, Settled
 from ._finds import goes_along, join_styles, without_pieces
+from ._judged import confidence, is_overlay, may_be_drawn, read
 from ._lanes import Band, LaneFinder
 from ._showing import Showing, Sighting, Travelling
 from ._stays import Stay, StayFinder, link
 from ._tracks import TrackFinder, Travel, keys_of
-from ._travels import LEAST_WAY, all_travels, changes, choose_travels
+from ._travels import all_travels, changes, choose_travels
 from ._turning import Turning
 from ._wobbles import WobbleFinder
 from ._words import WordFinder
@@ -34,24 +35,7 @@ from ._words import WordFinder
 STEPS_A_SECOND = 15  # of what travels
 LARGEST = 0.5  # of the picture that the box around what travels takes, which is wider than it: parallax takes more
 LARGEST_TURNING = 0.25  # the same of what turns or grows by its corners
-MOST_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
-SHARP, AGAIN_SHARP = 0.67, 0.6  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
-LOCKED, AGAIN_LOCKED = 0.85, 0.75
-SURE_SHARP, SURE_LOCKED = 0.75, 0.92  # of what travels, to need no reading
-CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
-    0.55,
-    0.5,
-    0.8,
-)  # the background passes beneath, which shakes the edges of translucent marks
-SOFT_SHARP, PASSES = 0.45, 10.0  # of soft shadows, and levels by which what passes beneath changes: print, by 3 to 6
-SWAYING_SHARP = 0.3  # thin letters that are scaled and coded anew
-TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
-ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
-POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
-LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
-READ = 0.6  # how sure the recogniser is that a small find is text
-LONG, SURELY_LINE = 3.0, 0.85  # length over height, and how sure the detector is, of a line in a script not read here
-ELSEWHERE = 1.0  # of its size, from which an appearance is in another place: what is in the scene moves by less
+STAYS_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
 NEAR = 0.35  # of the height of what was followed, around it, that may be a part of the same thing
 STAYS_KEPT, KEPT_TIMES = 200, 4  # stays of the first look, at least, and for each one worth a second look
 LINKED_S = 120  # s of a long clip over which appearances are linked
@@ -83,7 +67,7 @@ class Finder:
             self._stays.add(small.frame, small.luma)
             self._words.add(small)
             self._wobbles.add(small)
-            most = max(STAYS_KEPT, round(KEPT_TIMES * MOST_A_SECOND * (small.frame - self._whole.start) / self._rate))
+            most = max(STAYS_KEPT, round(KEPT_TIMES * STAYS_A_SECOND * (small.frame - self._whole.start) / self._rate))
             if len(self._stays.stays) > 2 * most:
                 self._stays.stays = likeliest(self._stays.stays)[:most]
         if (small.frame - self._whole.start) % self._stride == 0:
@@ -128,10 +112,7 @@ class Finder:
         del self._stays, self._tracks, self._words, self._wobbles, self._lanes
         if not effects:
             return []
-        boxes = [showing.reach() for effect in effects for showing in effect.showings]
-        x0, y0 = min(b[0] for b in boxes), min(b[1] for b in boxes)
-        x1, y1 = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
-        self._place = self._layout.align((x0, y0, x1 - x0, y1 - y0))
+        self._place = self._layout.align(around(*(one.reach() for effect in effects for one in effect.showings)))
         self._coming = sorted(effects, key=lambda effect: -effect.first)
         self._spans = [FrameRange(max(0, effect.first), effect.last) for effect in effects]
         return [self._place]
@@ -171,7 +152,7 @@ class Finder:
             band = self._bands.pop(id(effect), None)
             if band is not None:
                 if band.add(seen):
-                    self._passing += band.finish(_read)
+                    self._passing += band.finish(read)
                 continue
             for settled in seen:
                 find = to_found(settled, self._layout, self._whole) if is_overlay(settled) else None
@@ -198,7 +179,7 @@ def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, 
     cuts = {whole.start, whole.stop, *(shot.start for shot in shots)}
     near = {frame + k for frame in cuts for k in range(-2, 3)}
     inner = [s for s in stays if s.start not in near or s.stop not in near]
-    most = max(20, round(MOST_A_SECOND * len(whole) / rate))
+    most = max(20, round(STAYS_A_SECOND * len(whole) / rate))
     return sorted(likeliest(inner)[:most], key=lambda s: s.start)
 
 
@@ -208,57 +189,13 @@ def likeliest(stays: list[Stay]) -> list[Stay]:
     return sorted(good, key=lambda s: -(s.edges.mean() ** 1.5) * np.sqrt(s.edges.sum()) * s.alone**0.25)
 
 
-def may_be_drawn(evidence: dict[str, float | str], travels: bool) -> bool:
-    """Whether what is known of a thing so far leaves it open that it is an overlay."""
-    e = {name: float(value) for name, value in evidence.items()}
-    sharp, locked = (CARRIED_SHARP, CARRIED_LOCKED) if travels else (AGAIN_SHARP, AGAIN_LOCKED)
-    if travels and e["edge lock"] >= AGAIN_LOCKED and e["changes around, levels"] >= PASSES:
-        sharp = SOFT_SHARP  # it still has to be read
-    sharp = SWAYING_SHARP if e.get("sways", 0) > 0 else sharp
-    is_thing = e["edge pixels"] >= LEAST_EDGES and e["one direction"] <= ONE_WAY
-    if not is_thing or e["edge sharpness"] < sharp or e["edge lock"] < locked:
-        return False
-    if "sways" in e:
-        return e["sways"] > 0 or e["edge sharpness"] >= TURNED_SHARP
-    if "travels, px" in e:
-        return e["travels, px"] >= LEAST_WAY  # else letters of a subtitle whose corners were taken for others
-    return travels or e.get("pops", POPS) >= POPS
-
-
-def is_overlay(settled: Settled) -> bool:
-    """Whether a find is drawn over the picture, and comes and goes by itself."""
-    e = {name: float(value) for name, value in settled.evidence.items()}
-    if "travels, px" in e:
-        return is_carried(settled)
-    apart = np.hypot(*np.ptp([a.corners[a.range.start] for a in settled.appearances], axis=0))
-    again = apart >= ELSEWHERE * max(settled.box[2:])
-    if not may_be_drawn(settled.evidence, False):
-        return False
-    if e["edge sharpness"] < (AGAIN_SHARP if again else SHARP) or e["edge lock"] < (AGAIN_LOCKED if again else LOCKED):
-        return False
-    return again or e["edge pixels"] >= PLAIN_EDGES or _read(settled.picture)[1] >= READ
-
-
-def is_carried(settled: Settled) -> bool:
-    """Whether what travels is drawn, and does not bend or blur on its way as things in the scene do."""
-    if not may_be_drawn(settled.evidence, True):
-        return False
-    e = {name: float(value) for name, value in settled.evidence.items()}
-    sways = e.get("sways", 0) > 0  # people who walk do as well, but less sharply
-    sharp, locked = (SHARP, AGAIN_LOCKED) if sways else (SURE_SHARP, SURE_LOCKED)
-    is_sure = e["edge sharpness"] >= sharp and e["edge lock"] >= locked and e["edge pixels"] >= PLAIN_EDGES
-    return is_sure or _read(settled.picture)[1] >= SURE_READ
-
-
 def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | None:
     """The find of one template, with a trajectory where its appearances differ in place or size."""
     covered = settled.matte > 0
-    rows, columns = np.flatnonzero(covered.any(1)), np.flatnonzero(covered.any(0))
-    if not len(rows):
+    if not covered.any():
         return None
     x, y = settled.box[:2]
-    tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
-    box = layout.align(_inside(tight, layout))
+    box = layout.align(extent(covered, (x, y)))
     part = np.s_[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
     appearances = [a for a in sorted(settled.appearances, key=lambda a: a.range.start) if len(a.range.meet(whole))]
     keys: dict[int, tuple[float, ...]] = {}
@@ -272,14 +209,14 @@ def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | Non
         events.append(FoundEvent(full, fade_in, min(a.fade_out, len(full) - fade_in)))
     events = sorted((e for e in events if len(e.range)), key=lambda e: e.range.start)
     moves = any(key[1:] != (0.0, 0.0, 1.0, 0.0) for key in keys.values())
-    text, _ = _read(settled.picture)
+    text, _ = read(settled.picture)
     for event in events:
         event.text = text
     return Found(
         "dynamic",
         box,
         events,
-        _confidence(settled),
+        confidence(settled),
         np.ascontiguousarray(settled.matte[part]),
         None,
         settled.evidence,
@@ -300,41 +237,3 @@ def _keys(a: Appearance, crop: Box, box: Box, whole: FrameRange) -> dict[int, tu
         (x, y) = a.corners[t]
         every[t] = (float(t), x - crop[0] + more.real, y - crop[1] + more.imag, size, turn)
     return keys_of(every)
-
-
-def _inside(box: Box, layout: Layout) -> Box:
-    x0, y0 = max(0, box[0]), max(0, box[1])
-    return (x0, y0, min(layout.width, box[0] + box[2]) - x0, min(layout.height, box[1] + box[3]) - y0)
-
-
-def _confidence(settled: Settled) -> float:
-    e = {name: float(value) for name, value in settled.evidence.items()}
-    least = CARRIED_LOCKED if "travels, px" in e else LOCKED
-    margins = [e["edge sharpness"] / SHARP - 1, (e["edge lock"] - least) / (1 - least)]
-    margins += [] if "travels, px" in e else [e["pops"] / POPS - 1]
-    more = 0.5 * (len(settled.appearances) > 1)
-    return float(1 / (1 + np.exp(-1 - more - 4 * max(-0.2, min(0.6, *margins)))))
-
-
-def _read(picture: np.ndarray) -> tuple[str, float]:
-    """What a find says, as far as it can be read, and how sure it is that it is text.
-
-    `picture`: (H, W, 3) uint8, luma and chroma. The detector sees lines in more scripts than the recogniser reads.
-    """
-    colour = cv2.cvtColor(np.ascontiguousarray(picture[..., [0, 2, 1]]), cv2.COLOR_YCrCb2BGR)
-    longer = max(colour.shape[:2])
-    if longer > 640:
-        colour = cv2.resize(colour, None, fx=640 / longer, fy=640 / longer, interpolation=cv2.INTER_AREA)
-    texts, sure = [], []
-    for line in find_text(colour):
-        w = round(float(np.hypot(*(line.quad[1] - line.quad[0]))))
-        h = round(float(np.hypot(*(line.quad[3] - line.quad[0]))))
-        if min(w, h) < 6:
-            continue
-        corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
-        flat = cv2.warpPerspective(colour, cv2.getPerspectiveTransform(line.quad, corners), (w, h))
-        text, score = read_text(flat)
-        is_line = line.score >= SURELY_LINE and max(w, h) >= LONG * min(w, h)
-        texts.append(text if score >= READ else "")
-        sure.append(max(score, line.score if is_line else 0.0))
-    return " ".join(text for text in texts if text), max(sure, default=0.0)

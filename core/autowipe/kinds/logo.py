@@ -15,6 +15,7 @@ import numpy as np
 
 from ..evidence import Still, StillEdges, frame_lines
 from ..job import Box
+from ..masks import connected, extent
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, Look, Small
@@ -104,7 +105,7 @@ def find_places(still: Still) -> list[Place]:
     """Groups the edges that stay to places worth a second look, the surest first."""
     enough = max(LEAST_NATS, SHARE_OF_MOST * still.moved)
     score = np.where(frame_lines(still.light), np.float32(0), still.score)
-    seeds = _joined(score >= enough, score >= 0.6 * enough)
+    seeds = connected(score >= 0.6 * enough, score >= enough, 3, 0.25)
     height, width = seeds.shape
     reach = max(3, round(JOIN * width))
     near = cv2.dilate(seeds.astype(np.uint8), np.ones((reach, reach), np.uint8))
@@ -113,23 +114,11 @@ def find_places(still: Still) -> list[Place]:
     for i in range(1, count):
         x, y, w, h = (int(v) for v in stats[i, :4])
         part = seeds[y : y + h, x : x + w] & (labels[y : y + h, x : x + w] == i)
-        rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
-        high, wide = int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
+        left, top, wide, high = extent(part)
         if part.sum() < LEAST_PIXELS or min(high, wide) < 4 or high * wide > MOST_AREA * height * width:
             continue
-        part = part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        box = (x + int(columns[0]), y + int(rows[0]), wide, high)
+        part, box = part[top : top + high, left : left + wide], (x + left, y + top, wide, high)
         inside = score[box[1] : box[1] + high, box[0] : box[0] + wide][part]
         places.append(Place(box, part, float(np.median(inside))))
     places.sort(key=lambda p: -p.nats * np.sqrt(p.seeds.sum()))
     return places[:MOST_PLACES]
-
-
-def _joined(strong: np.ndarray, weak: np.ndarray) -> np.ndarray:
-    """Pixels of `weak` in patches that touch enough of `strong` (hysteresis)."""
-    count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
-    hits = np.bincount(labels[strong], minlength=count)
-    sizes = np.bincount(labels.reshape(-1), minlength=count)
-    good = (hits >= 3) & (hits >= 0.25 * sizes)
-    good[0] = False
-    return good[labels]

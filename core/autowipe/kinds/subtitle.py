@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..boxes import around, meet
+from ..boxes import around, joined, meet
 from ..job import Box
 from ..maps import Unblend
+from ..masks import extent
 from ..planes import Layout, to_levels
 from ..strokes import EventLook, Panel, find_strokes
 from ..text import read_text
@@ -19,21 +20,15 @@ from ..textlines import Line, LineFinder
 from ..timing import FrameRange
 from ..unblend import edge_doubt
 from . import Found, FoundEvent, Look, Small
+from ._captions import choose, group_lines, is_text, same_style
 
 AFTER = 2  # frames after an event in which it is looked at once more
 SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
 GROWN = 24  # levels of change that are strokes
 LEAST_REACH = 0.5  # share of a line's columns in which strokes are seen, of a matte to be trusted
-LEAST_READ = 0.6  # how sure the recogniser is, of a column of letters, or of faint ones, to be text
-FEW_LETTERS, SURELY_READ = 2, 0.8  # so few have to be read as surely, to be text
-FAINT = 10.0  # mean change on the strokes, levels: the least that is seen of a text at its ends
 LEAST_TRANSMISSION = 0.12  # of a box behind the text, to be un-blended: below, noise grows too much
 SLOW = 6  # frames from which a fade begins and ends below what can be told from noise
 GROWS = 5  # frames before an event in which its text may grow in
-SAME_FRAMES = 2  # lines that come and go within so many frames of each other are one event
-MOST_SLANT = 6.0  # degrees: burnt-in lines lie flat or stand upright
-SURE_SLANT = 3.5
-LONG, LINE = 1.8, 4.0  # length over height from which a text is a line, not a sign; and more than a few letters
 
 
 @dataclass
@@ -108,21 +103,18 @@ class Finder:
         lines = choose(self._lines.lines, shots, self._whole)
         del self._lines
         self._events = [self._event(group) for group in group_lines(lines)]
-        self._places = _merge([event.box for event in self._events], self._layout)
+        self._places = joined([event.box for event in self._events], _worth_joining)
         for event in self._events:
-            event.place = next(k for k, place in enumerate(self._places) if _inside(event.box, place))
+            event.place = next(k for k, place in enumerate(self._places) if around(event.box, place) == place)
         self._recent = [deque(maxlen=GROWS) for _ in self._places]
         return self._places
 
     def _event(self, lines: list[Line]) -> _Event:
         boxes = [_to_source(line.box, self._scale) for line in lines]
         high = max(min(box[2], box[3]) for box in boxes)
-        x0, y0 = min(b[0] for b in boxes), min(b[1] for b in boxes)
-        x1, y1 = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
         reach = max(12, high)
-        left, top = max(0, x0 - 2 * reach), max(0, y0 - reach)
-        right, bottom = min(self._layout.width, x1 + 2 * reach), min(self._layout.height, y1 + reach)
-        box = self._layout.align((left, top, right - left, bottom - top))
+        x, y, w, h = around(*boxes)
+        box = self._layout.align((x - 2 * reach, y - reach, w + 4 * reach, h + 2 * reach))
         # a slow fade goes on for a frame more at both ends than can be told from noise
         start = min(line.start - (line.fade_in >= SLOW) for line in lines)
         stop = max(line.stop + (line.fade_out >= SLOW) for line in lines)
@@ -194,9 +186,7 @@ class Finder:
         if not 0.02 < mask.sum() / inside.sum() < 0.7:
             return None
         grown = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
-        rows, columns = np.flatnonzero(grown.any(1)), np.flatnonzero(grown.any(0))
-        tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
-        box = self._layout.align(tight)
+        box = self._layout.align(extent(grown, (x, y)))
         part = grown[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
         return _Growth(len(shown), box, part * np.uint8(255))
 
@@ -309,12 +299,10 @@ class Finder:
     def _tighten(self, event: _Event) -> None:
         """Cuts an event's box to what its matte covers."""
         assert event.matte is not None
-        rows, columns = np.flatnonzero(event.matte.any(1)), np.flatnonzero(event.matte.any(0))
-        if not len(rows):
+        if not event.matte.any():
             return
         x, y, _, _ = event.box
-        tight = (x + int(columns[0]), y + int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
-        box = self._layout.align(tight)
+        box = self._layout.align(extent(event.matte > 0, (x, y)))
         event.matte = event.matte[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]].copy()
         if event.unblend is not None:
             for maps in (event.unblend.transmission, event.unblend.contribution, event.unblend.doubt or []):
@@ -330,17 +318,13 @@ class Finder:
 
     def _overlay(self, events: list[_Event]) -> Found:
         """One style's events as one overlay."""
-        boxes = [event.box for event in events]
-        box = boxes[0]
-        for other in boxes[1:]:
-            box = around(box, other)
         popped = float(np.mean([event.popped for event in events]))
         read = float(np.mean([event.read for event in events]))
         contrast = float(np.mean([event.contrast for event in events]))
         doubts = [1 - 0.8 * popped, 1 - 0.5 * read, 1 - min(0.5, contrast / 100), 0.7 if len(events) > 1 else 1.0]
         return Found(
             kind="subtitle",
-            box=self._layout.align(box),
+            box=self._layout.align(around(*(event.box for event in events))),
             events=[found for event in events for found in self._found(event)],
             confidence=float(np.clip(1 - 0.5 * np.prod(doubts), 0, 0.99)),
             evidence={"came_or_went": popped, "read": read, "contrast": contrast, "events": float(len(events))},
@@ -372,112 +356,12 @@ def _differ(one: np.ndarray, two: np.ndarray) -> float:
     return float(cv2.absdiff(one, two).mean()) / (1 if one.dtype == np.uint8 else 4)
 
 
-def is_text(text: str, read: float, contrast: float, boxes: Sequence[Box]) -> bool:
-    """Whether something that looked like text is, by how surely it is read and how much its strokes stand out.
-
-    `contrast`: levels, 0 where it is not known. What neither stands out nor can be read moves so in the scene; a column
-    of letters is rarer than a stack of things that look like letters; and one or two may be seen in anything, but not
-    in a whole line, which is of a script that the recogniser does not know.
-    """
-    is_line = any(max(width, height) > LINE * min(width, height) for _, _, width, height in boxes)
-    if 0 < len("".join(text.split())) <= FEW_LETTERS and read < SURELY_READ and not is_line:
-        return False
-    is_column = all(height > 1.5 * width for _, _, width, height in boxes)
-    return read >= LEAST_READ or not (0 < contrast < FAINT or is_column)
-
-
-def choose(lines: list[Line], shots: tuple[FrameRange, ...], whole: FrameRange) -> list[Line]:
-    """The lines that are burnt in rather than part of the scene."""
-    lines = _without_doubles([line for line in lines if not line.moved and line.slant <= MOST_SLANT])
-    cuts = [shot.start for shot in shots[1:]]
-    sure = [line for line in lines if _evidence(line, cuts) >= 1]
-    models = [line for line in sure if line.clean]
-    alike = [
-        line
-        for line in lines
-        if line not in sure and _could_be(line) and line.steady > 0.85 and any(_same_style(line, m) for m in models)
-    ]
-    return sorted(sure + alike, key=lambda line: (line.start, line.box[1], line.box[0]))
-
-
-def _could_be(line: Line) -> bool:
-    length = line.stop - line.start
-    return line.score >= 0.7 and length >= 3 and (line.steady >= 0.8 or length < 6)
-
-
-def _evidence(line: Line, cuts: list[int]) -> float:
-    """How much speaks for a burnt-in line; 1 is enough."""
-    if not _could_be(line):
-        return 0.0
-    if any(line.start + 2 < cut < line.stop - 2 for cut in cuts):
-        return 1.0
-    flat = line.score >= 0.75 and line.slant <= SURE_SLANT
-    width, height = line.box[2] - line.box[0], line.box[3] - line.box[1]
-    long = max(width, height) >= LONG * min(width, height)
-    # signs that are carried away or uncovered come and go less cleanly
-    both = line.pop_in and line.pop_out and (line.crisp or (long and flat and line.clean))
-    if both or (flat and line.crisp and long):
-        return 1.0
-    lasting = line.still >= max(12, 0.4 * (line.stop - line.start))
-    return 1.0 if flat and long and lasting and line.steady >= 0.9 and line.score >= 0.85 else 0.0
-
-
-def _same_style(line: Line, other: Line) -> bool:
-    """Whether two lines are of one height, on one baseline or one in the other's columns."""
-    high = max(line.height, other.height)
-    if min(line.height, other.height) < 0.7 * high:
-        return False
-    level = abs((line.box[1] + line.box[3]) - (other.box[1] + other.box[3])) < 0.6 * high
-    middle = abs((line.box[0] + line.box[2]) - (other.box[0] + other.box[2])) < 2 * high
-    left = abs(line.box[0] - other.box[0]) < high
-    return level and (middle or left)
-
-
-def _without_doubles(lines: list[Line]) -> list[Line]:
-    """Of lines that were followed twice at a time, the better one with the union of their frames."""
-    out: list[Line] = []
-    for line in sorted(lines, key=lambda one: (one.pop_in + one.pop_out, one.stop - one.start), reverse=True):
-        for kept in out:
-            shared = min(line.stop, kept.stop) - max(line.start, kept.start)
-            if shared > 0.5 * (line.stop - line.start) and _covered(line, kept) > 0.6:
-                break
-        else:
-            out.append(line)
-    return out
-
-
-def _covered(line: Line, other: Line) -> float:
-    """Share of a line's box that lies in another's."""
-    w = min(line.box[2], other.box[2]) - max(line.box[0], other.box[0])
-    h = min(line.box[3], other.box[3]) - max(line.box[1], other.box[1])
-    return max(0, w) * max(0, h) / ((line.box[2] - line.box[0]) * (line.box[3] - line.box[1]))
-
-
-def group_lines(lines: list[Line]) -> list[list[Line]]:
-    """Lines that come and go together and lie beside or under each other."""
-    groups: list[list[Line]] = []
-    for line in lines:
-        joined = [group for group in groups if any(_together(line, other) for other in group)]
-        groups = [group for group in groups if group not in joined]
-        groups.append([line, *(other for group in joined for other in group)])
-    return sorted(groups, key=lambda group: min(line.start for line in group))
-
-
-def _together(line: Line, other: Line) -> bool:
-    if abs(line.start - other.start) > SAME_FRAMES or abs(line.stop - other.stop) > SAME_FRAMES:
-        return False
-    high = max(line.height, other.height)
-    across = max(line.box[0], other.box[0]) - min(line.box[2], other.box[2])
-    down = max(line.box[1], other.box[1]) - min(line.box[3], other.box[3])
-    return across < 1.5 * high and down < 0.8 * high
-
-
 def _styles(events: list[_Event]) -> list[list[_Event]]:
     """Events whose lines are of one height and place."""
     groups: list[list[_Event]] = []
     for event in events:
         for group in groups:
-            if any(_same_style(a, b) for a in event.lines for b in group[0].lines):
+            if any(same_style(a, b) for a in event.lines for b in group[0].lines):
                 group.append(event)
                 break
         else:
@@ -490,29 +374,7 @@ def _to_source(corners: tuple[int, int, int, int], scale: float) -> Box:
     return (int(x0), int(y0), int(np.ceil(x1)) - int(x0), int(np.ceil(y1)) - int(y0))
 
 
-def _inside(box: Box, other: Box) -> bool:
-    return (
-        box[0] >= other[0]
-        and box[1] >= other[1]
-        and box[0] + box[2] <= other[0] + other[2]
-        and box[1] + box[3] <= other[1] + other[3]
-    )
-
-
-def _merge(boxes: list[Box], layout: Layout) -> list[Box]:
-    """Boxes that share a good part become one around both, so that few crops are taken from a frame."""
-    out: list[Box] = []
-    for box in boxes:
-        while True:
-            other = next((o for o in out if _worth_joining(o, box)), None)
-            if other is None:
-                break
-            out.remove(other)
-            box = around(box, other)
-        out.append(layout.align(box))
-    return out
-
-
 def _worth_joining(a: Box, b: Box) -> bool:
-    joined = around(a, b)
-    return joined[2] * joined[3] <= 1.25 * (a[2] * a[3] + b[2] * b[3]) and meet(a, b)
+    """Whether boxes share a good part, so that one crop of a frame is better than two."""
+    both = around(a, b)
+    return both[2] * both[3] <= 1.25 * (a[2] * a[3] + b[2] * b[3]) and meet(a, b)

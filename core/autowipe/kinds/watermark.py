@@ -16,11 +16,12 @@ from .. import planes
 from ..evidence import Steady, SteadyField, clipped, frame_lines
 from ..job import Box
 from ..lattice import Lattice, find_lattice, moved
+from ..masks import connected, disc, extent
 from ..planes import Layout
 from ..timing import FrameRange
 from ..veil import Veil, VeilFit
 from . import Found, Look, Small
-from ._cover import LookSum, disc, graphic_edges, peaks, sharpness
+from ._cover import LookSum, graphic_edges, one_way, peaks, sharpness
 from ._mark import PRESENT, appearances, resampled
 
 SAMPLES_A_SECOND = 6
@@ -64,8 +65,7 @@ class Pattern:
         height, width = self.strokes.shape
         if self.lattice is not None:
             return (0, 0, width, height)
-        rows, columns = np.flatnonzero(self.strokes.any(1)), np.flatnonzero(self.strokes.any(0))
-        return (int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
+        return extent(self.strokes)
 
 
 class Finder:
@@ -182,11 +182,7 @@ def find_large(steady: Steady) -> Pattern | None:
     weak = clear & (stays > np.maximum(0.7 * STAYS, 1.6 * usual_of)) & (length > LEAST_STEP)
     strong = weak & (stays > np.maximum(STAYS, 2.2 * usual_of)) & (length > 2 * LEAST_STEP)
     height, width = clear.shape
-    count, labels = cv2.connectedComponents(weak.astype(np.uint8), connectivity=8)
-    sizes, hits = (np.bincount(labels[part], minlength=count) for part in (weak, strong))
-    good = (hits >= 3) & (hits >= 0.25 * sizes)
-    good[0] = False
-    edges = good[labels]
+    edges = connected(weak, strong, 3, 0.25)
     reach = max(3, round(TOGETHER * width))
     count, labels = cv2.connectedComponents(cv2.dilate(edges.astype(np.uint8), disc(reach)), connectivity=8)
     best = None
@@ -195,13 +191,12 @@ def find_large(steady: Steady) -> Pattern | None:
         if len(rows) < LEAST_EDGES * width:
             continue
         (middle_x, middle_y), (wide, high), _ = cv2.minAreaRect(np.column_stack([columns, rows]).astype(np.float32))
-        turn = np.exp(2j * np.arctan2(steady.field[1][rows, columns], steady.field[0][rows, columns]))
-        one_way = float(np.abs(turn.mean()))
+        turned = one_way(steady.field[:, rows, columns])
         is_central = abs(middle_x / width - 0.5) < CENTRAL and abs(middle_y / height - 0.5) < CENTRAL
-        if max(wide, high) < LARGE * width or not is_central or one_way > ONE_WAY:
+        if max(wide, high) < LARGE * width or not is_central or turned > ONE_WAY:
             continue
         if best is None or len(rows) > best[0]:
-            best = (len(rows), i, max(wide, high) / width, one_way)
+            best = (len(rows), i, max(wide, high) / width, turned)
     if best is None:
         return None
     edges &= labels == best[1]
@@ -317,8 +312,7 @@ def _around(place: Box, with_margin: bool, layout: Layout, scale: float) -> Box:
     """A place of the analysis picture in px of the source, with clean surroundings, aligned."""
     x, y, w, h = (value * scale for value in place)
     margin = max(12, MARGIN * layout.height) if with_margin else 0
-    left, top = max(0, int(x - margin)), max(0, int(y - margin))
-    right, bottom = min(layout.width, int(x + w + margin) + 1), min(layout.height, int(y + h + margin) + 1)
+    left, top, right, bottom = int(x - margin), int(y - margin), int(x + w + margin) + 1, int(y + h + margin) + 1
     return layout.align((left, top, right - left, bottom - top))
 
 

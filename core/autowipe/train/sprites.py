@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ..masks import disc
 from . import lettering
 
 STROKE_BIT, SURROUND_BIT, MARK_BIT = 0, 1, 2  # planes of Sprite.parts
@@ -20,10 +21,6 @@ class Sprite:
     alpha: np.ndarray  # (h, w) float32, 0..1
     parts: np.ndarray  # (h, w, 3) float32 coverage 0..1 by text strokes, by their surround, by a mark
     glass: float = 0.0  # px by which the picture behind is blurred before the alpha counts
-
-
-def disc(radius: int) -> np.ndarray:
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
 
 
 def over(lower: Sprite, upper: Sprite) -> Sprite:

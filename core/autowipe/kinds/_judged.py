@@ -1,0 +1,103 @@
+"""Whether what comes and goes or moves is drawn over the picture, by its look, its way and what it says."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..text import find_text, read_text
+from ._effect import Settled
+from ._travels import LEAST_WAY
+
+SHARP, AGAIN_SHARP = 0.67, 0.6  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
+LOCKED, AGAIN_LOCKED = 0.85, 0.75
+SURE_SHARP, SURE_LOCKED = 0.75, 0.92  # of what travels, to need no reading
+CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
+    0.55,
+    0.5,
+    0.8,
+)  # the background passes beneath, which shakes the edges of translucent marks
+SOFT_SHARP, PASSES = 0.45, 10.0  # of soft shadows, and levels by which what lies around changes: all that is beneath
+SWAYING_SHARP = 0.3  # thin letters that are scaled and coded anew
+TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
+ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
+POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
+LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
+READ = 0.6  # how sure the recogniser is that a small find is text
+LONG, SURELY_LINE = 3.0, 0.85  # length over height, and how sure the detector is, of a line in a script not read here
+ELSEWHERE = 1.0  # of its size, from which an appearance is in another place: what is in the scene moves by less
+
+
+def may_be_drawn(evidence: dict[str, float | str], travels: bool) -> bool:
+    """Whether what is known of a thing so far leaves it open that it is an overlay."""
+    e = {name: float(value) for name, value in evidence.items()}
+    sharp, locked = (CARRIED_SHARP, CARRIED_LOCKED) if travels else (AGAIN_SHARP, AGAIN_LOCKED)
+    if travels and e["edge lock"] >= AGAIN_LOCKED and e["changes around, levels"] >= PASSES:
+        sharp = SOFT_SHARP  # it still has to be read
+    sharp = SWAYING_SHARP if e.get("sways", 0) > 0 else sharp
+    is_thing = e["edge pixels"] >= LEAST_EDGES and e["one direction"] <= ONE_WAY
+    if not is_thing or e["edge sharpness"] < sharp or e["edge lock"] < locked:
+        return False
+    if "sways" in e:
+        return e["sways"] > 0 or e["edge sharpness"] >= TURNED_SHARP
+    if "travels, px" in e:
+        return e["travels, px"] >= LEAST_WAY  # else letters of a subtitle whose corners were taken for others
+    return travels or e.get("pops", POPS) >= POPS
+
+
+def is_overlay(settled: Settled) -> bool:
+    """Whether a find is drawn over the picture, and comes and goes by itself."""
+    e = {name: float(value) for name, value in settled.evidence.items()}
+    if "travels, px" in e:
+        return is_carried(settled)
+    apart = np.hypot(*np.ptp([a.corners[a.range.start] for a in settled.appearances], axis=0))
+    again = apart >= ELSEWHERE * max(settled.box[2:])
+    if not may_be_drawn(settled.evidence, False):
+        return False
+    if e["edge sharpness"] < (AGAIN_SHARP if again else SHARP) or e["edge lock"] < (AGAIN_LOCKED if again else LOCKED):
+        return False
+    return again or e["edge pixels"] >= PLAIN_EDGES or read(settled.picture)[1] >= READ
+
+
+def is_carried(settled: Settled) -> bool:
+    """Whether what travels is drawn, and does not bend or blur on its way as things in the scene do."""
+    if not may_be_drawn(settled.evidence, True):
+        return False
+    e = {name: float(value) for name, value in settled.evidence.items()}
+    sways = e.get("sways", 0) > 0  # people who walk do as well, but less sharply
+    sharp, locked = (SHARP, AGAIN_LOCKED) if sways else (SURE_SHARP, SURE_LOCKED)
+    is_sure = e["edge sharpness"] >= sharp and e["edge lock"] >= locked and e["edge pixels"] >= PLAIN_EDGES
+    return is_sure or read(settled.picture)[1] >= SURE_READ
+
+
+def confidence(settled: Settled) -> float:
+    e = {name: float(value) for name, value in settled.evidence.items()}
+    least = CARRIED_LOCKED if "travels, px" in e else LOCKED
+    margins = [e["edge sharpness"] / SHARP - 1, (e["edge lock"] - least) / (1 - least)]
+    margins += [] if "travels, px" in e else [e["pops"] / POPS - 1]
+    more = 0.5 * (len(settled.appearances) > 1)
+    return float(1 / (1 + np.exp(-1 - more - 4 * max(-0.2, min(0.6, *margins)))))
+
+
+def read(picture: np.ndarray) -> tuple[str, float]:
+    """What a find says, as far as it can be read, and how sure it is that it is text.
+
+    `picture`: (H, W, 3) uint8, luma and chroma. The detector sees lines in more scripts than the recogniser reads.
+    """
+    colour = cv2.cvtColor(np.ascontiguousarray(picture[..., [0, 2, 1]]), cv2.COLOR_YCrCb2BGR)
+    longer = max(colour.shape[:2])
+    if longer > 640:
+        colour = cv2.resize(colour, None, fx=640 / longer, fy=640 / longer, interpolation=cv2.INTER_AREA)
+    texts, sure = [], []
+    for line in find_text(colour):
+        w = round(float(np.hypot(*(line.quad[1] - line.quad[0]))))
+        h = round(float(np.hypot(*(line.quad[3] - line.quad[0]))))
+        if min(w, h) < 6:
+            continue
+        corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+        flat = cv2.warpPerspective(colour, cv2.getPerspectiveTransform(line.quad, corners), (w, h))
+        text, score = read_text(flat)
+        is_line = line.score >= SURELY_LINE and max(w, h) >= LONG * min(w, h)
+        texts.append(text if score >= READ else "")
+        sure.append(max(score, line.score if is_line else 0.0))
+    return " ".join(text for text in texts if text), max(sure, default=0.0)
