@@ -186,13 +186,14 @@ def test_a_fill_brings_the_texture_of_the_surround_into_a_deep_hole() -> None:
 
 def test_grass_is_filled_as_lively_as_it_is_around() -> None:
     """No patch fits another there, so that their mean would be a blur."""
-    rough = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 60, (160, 200)).astype(np.float32), (0, 0), 1.6)
+    rough = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 110, (160, 200)).astype(np.float32), (0, 0), 1.6)
     hole = np.zeros(rough.shape, bool)
     hole[50:110, 60:140] = True
 
     (filled,) = fill([np.where(hole, 0, 120 + rough).astype(np.float32)], [hole])
 
-    assert filled[65:95, 80:120].std() > 0.68 * rough[65:95, 80:120].std()
+    share = filled[65:95, 80:120].std() / rough.std()
+    assert 0.55 < share < 1.1  # .63; the mean alone has .41
 
 
 def test_a_fill_comes_out_the_same_each_time() -> None:
