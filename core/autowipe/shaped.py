@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from .behind import View, filled, grown, look, shrunk
@@ -22,6 +23,7 @@ AGREE = 0.1  # between the opacity that the shape was found with and the one tha
 LEAST_STEP = 8.0  # levels
 KEPT = 0.33  # of the shape that was expected
 LEAST_PX = 150
+EDGES, MOST_REMAINS = 0.3, 0.35  # of the strongest slopes; of them beneath: marks 0.1 to 0.2, those of many colours 0.5
 BORDER_ERROR = 0.03  # of an opacity that a border of one picture tells
 
 
@@ -59,7 +61,23 @@ def shaped(lead: np.ndarray, shape: np.ndarray, support: np.ndarray, legal: tupl
     kept = ((label != CLEAN) & shape).sum() / max(1, shape.sum())
     is_one = SAME <= side.alike <= 1 / SAME and abs(side.ratio - level.a) <= AGREE
     is_one &= LEAST_TRANSMISSION <= level.a <= MOST_TRANSMISSION and abs(side.inner - side.outer) >= LEAST_STEP
-    return Shaped(view, level, label, a, min(1.0, side.alike)) if is_one and kept >= KEPT else None
+    if not is_one or kept < KEPT or _remains(mean, label != CLEAN, a, level.colour) > MOST_REMAINS:
+        return None
+    return Shaped(view, level, label, a, min(1.0, side.alike))
+
+
+def _remains(mean: np.ndarray, covered: np.ndarray, a: np.ndarray, colour: float) -> float:
+    """Share of the slopes along the edges of what is covered that are still there beneath it; 1 where it has none."""
+    seen = np.where(a > LEAST_TRANSMISSION, a, 1)
+    before, after = (_slope(picture) for picture in (mean, (mean - (1 - seen) * np.float32(colour)) / seen))
+    near = grown(covered, 1)
+    ridges = near & (before >= 0.95 * cv2.dilate(before, np.ones((3, 3), np.uint8)))
+    ridges &= before >= EDGES * np.quantile(before[near], 0.97)
+    return float(np.minimum(after[ridges] / before[ridges], 4).mean()) if before[ridges].any() else 1.0
+
+
+def _slope(picture: np.ndarray) -> np.ndarray:
+    return np.hypot(*(cv2.Sobel(picture, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((1, 0), (0, 1))))
 
 
 def _clearest(*sides: Side | None) -> Side | None:

@@ -1,7 +1,7 @@
 """Marks over a shot in which nothing moves, seen by the perceiver network and confirmed by their look.
 
-There statistics cannot tell a mark from the scene. The network proposes places; what is found in them must have the
-sharp edges of something drawn, in more than one direction, and be calmer than the scene around.
+There what stays tells nothing. The network proposes places; what is found in one is a mark where the picture plainly
+goes on beneath it (`shaped`), or where it has the sharp edges of something drawn, in more than one direction.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOM = 0.004  # of the picture's width: how far a mark may reach beyond what the
 JOIN = 0.016  # of the picture's width: parts nearer than this are one mark
 CONTRAST, REACH = 12.0, 7  # levels over which edges are judged, and px over which that contrast is measured
 STRONG = 0.3  # of a place's strongest edges: weaker ones are the codec's
-SHARP = 0.85  # share of the contrast that strong edges cross within 2 px: marks 0.84 to 0.97, signs in a scene to 0.83
+SHARP = 0.85  # share of the contrast that strong edges cross within 2 px: marks 0.8 to 0.97, signs in a scene to 0.83
 TRUST = 0.5  # by so much of what the network is surer of than SURER, edges need be less sharp, and the other way round
 SURER = 0.92
 SHARPER, AHEAD = 0.7, 0.25  # or where they cross so much, and so much more than the scene's around
