@@ -23,7 +23,7 @@ AGREE = 0.1  # between the opacity that the shape was found with and the one tha
 LEAST_STEP = 8.0  # levels
 KEPT = 0.33  # of the shape that was expected
 LEAST_PX = 150
-EDGES, MOST_REMAINS = 0.3, 0.35  # of the strongest slopes; of them beneath: marks 0.1 to 0.2, those of many colours 0.5
+EDGES, MOST_REMAINS = 0.3, 0.35  # of the strongest slopes; of them beneath: marks 0.1 to 0.3, of many colours from 0.5
 BORDER_ERROR = 0.03  # of an opacity that a border of one picture tells
 
 
@@ -67,10 +67,10 @@ def shaped(lead: np.ndarray, shape: np.ndarray, support: np.ndarray, legal: tupl
 
 
 def _remains(mean: np.ndarray, covered: np.ndarray, a: np.ndarray, colour: float) -> float:
-    """Share of the slopes along the edges of what is covered that are still there beneath it; 1 where it has none."""
+    """Share of the slopes across the border of what is covered that are still there beneath it; 1 where it has none."""
     seen = np.where(a > LEAST_TRANSMISSION, a, 1)
     before, after = (_slope(picture) for picture in (mean, (mean - (1 - seen) * np.float32(colour)) / seen))
-    near = grown(covered, 1)
+    near = grown(covered, 1) & ~shrunk(covered)
     ridges = near & (before >= 0.95 * cv2.dilate(before, np.ones((3, 3), np.uint8)))
     ridges &= before >= EDGES * np.quantile(before[near], 0.97)
     return float(np.minimum(after[ridges] / before[ridges], 4).mean()) if before[ridges].any() else 1.0
