@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from autowipe import planes
@@ -139,6 +141,39 @@ def test_a_structured_scene_that_stands_still_tells_the_opacity_too():
 
     assert maps.unblend is not None
     assert np.median(maps.unblend.transmission[0][BAR]) == pytest.approx(0.5, abs=CODED_TOLERANCE)
+
+
+def fit_about(shape: np.ndarray, paint: Callable[[np.ndarray], np.ndarray]) -> BlendMaps:
+    """Of what `paint` makes of a scene that stands still, where the overlay covers about `shape`."""
+    layout = planes.layout_of("yuv420p", *SIZE)
+    blend = BlendFit(layout, (0, 0, *SIZE), support_of(shape), shape)
+    for index in range(FRAMES):
+        blend.add(to_crop(paint(scene(index, speed=0.0)), layout))
+    return blend.finish()
+
+
+def about(alpha: np.ndarray) -> np.ndarray:
+    """(H, W) bool: what an overlay covers, as one sees it who sees it badly."""
+    return np.roll(cv2.dilate((alpha > 0).astype(np.uint8), np.ones((5, 5), np.uint8)), 1, axis=1) > 0
+
+
+@pytest.mark.parametrize("opacity", [0.3, 0.6])
+def test_a_shape_that_is_roughly_known_tells_the_opacity_where_nothing_moves(opacity: float):
+    alpha = bar(opacity)
+
+    maps = fit_about(about(alpha), lambda picture: picture * (1 - alpha[..., None]) + alpha[..., None] * 200)
+
+    assert maps.unblend is not None
+    assert np.median(maps.unblend.transmission[0][BAR]) == pytest.approx(1 - opacity, abs=CODED_TOLERANCE)
+    assert (maps.covered != (alpha > 0)).sum() < 0.6 * (about(alpha) != (alpha > 0)).sum()
+
+
+def test_a_picture_on_the_wall_is_no_overlay_of_a_known_shape():
+    poster = bar(1.0) > 0
+
+    maps = fit_about(about(bar(1.0)), lambda picture: np.where(poster[..., None], 0.7 * picture[::-1, ::-1], picture))
+
+    assert maps.unblend is None
 
 
 def test_an_even_scene_that_stands_still_is_undecidable():

@@ -168,6 +168,24 @@ class _Border:
         return place, stack[here], stack[there] + self.shade[here] - self.shade[there]
 
 
+@dataclass
+class Side:
+    """What is seen on both sides of a border, robust alike in both."""
+
+    ratio: float  # of the spreads inside and beyond: the transmission where it is one picture
+    alike: float  # correlation of both
+    inner: float  # mean, levels
+    outer: float
+
+
+def across_border(stack: np.ndarray, covered: np.ndarray) -> Side | None:
+    """None where too few pixels lie along the border. `stack`: (H, W, T) levels; `covered`: (H, W) bool."""
+    if not covered.any() or covered.all():
+        return None
+    place, inside, beyond = _Border.of(stack, covered).across(stack, covered)
+    return Side(*_spread_ratio(inside, beyond)) if len(place) >= FEWEST_PAIRS else None
+
+
 def _by_border(
     level: Level, place: np.ndarray, inside: np.ndarray, beyond: np.ndarray, legal: tuple[float, float]
 ) -> Level:

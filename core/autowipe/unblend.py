@@ -22,6 +22,7 @@ from .masks import averaged, depth_in, filled, grown
 from .opacity import LEAST_TRANSMISSION, MOST_TRANSMISSION, RIM_PX, TRUSTED_PX, Level, find_levels, tightened
 from .planes import Layout, to_levels
 from .regions import ALIEN, CLEAN, STEPS, label_pixels, roughness, shifted, step_costs
+from .shaped import shaped
 
 __all__ = ["BlendFit", "BlendMaps", "faded", "invert", "predict"]
 
@@ -57,9 +58,13 @@ class BlendMaps:
 class BlendFit:
     """Collects frames of one overlay that stands still and is fully there, then fits how it blends."""
 
-    def __init__(self, layout: Layout, box: Box, support: np.ndarray) -> None:
-        """`box` is aligned; `support` (H, W) bool over it holds the whole overlay, the rest of the box is clean."""
-        self._layout, self._support = layout, support.astype(bool)
+    def __init__(self, layout: Layout, box: Box, support: np.ndarray, shape: np.ndarray | None = None) -> None:
+        """`box` is aligned; `support` (H, W) bool over it holds the whole overlay, the rest of the box is clean.
+
+        `shape` (H, W) bool: about what it covers, if that is known. Then the fit is of one opacity and colour, and
+        refuses wherever the picture does not plainly go on beneath.
+        """
+        self._layout, self._support, self._shape = layout, support.astype(bool), shape
         self._limit = int(np.clip(MOST_SAMPLES // max(1, support.size), FEWEST_KEPT, MOST_FRAMES))
         self._kept: list[list[np.ndarray]] = []
         self._sums = [np.zeros(shape) for shape in layout.shapes(box)]
@@ -89,6 +94,8 @@ class BlendFit:
         scales = [2.0 ** (8 - plane.bits - plane.low) / self._count for plane in self._layout.colour]
         means = [(total * scale).astype(np.float32) for total, scale in zip(self._sums, scales, strict=True)]
         lead = next((i for i, plane in enumerate(self._layout.colour) if plane.role in "YG"), 0)
+        if self._shape is not None:
+            return _fit_shape(stacks, means, self._support, lead, self._shape)
         return _fit(stacks, means, self._support, lead)
 
 
@@ -119,6 +126,18 @@ def _fit(stacks: list[np.ndarray], means: list[np.ndarray], support: np.ndarray,
     if reason:
         return _refuse(covered if reason == OPAQUE else support, reason)
     return _maps(stacks, means, lead_plane, levels, label, a, quality, _noise(lead, support))
+
+
+def _fit_shape(
+    stacks: list[np.ndarray], means: list[np.ndarray], support: np.ndarray, lead_plane: int, shape: np.ndarray
+) -> BlendMaps:
+    """As `_fit`, of an overlay that covers about `shape` (H, W) bool."""
+    lead = stacks[lead_plane]
+    legal = (min(16.0, float(lead.min())), max(235.0, float(lead.max())))
+    found = shaped(lead, shape & support, support, legal)
+    if found is None:
+        return _refuse(support, "the picture does not plainly go on beneath it")
+    return _maps(stacks, means, lead_plane, [found.level], found.label, found.a, found.alike, _noise(lead, support))
 
 
 def _redrawn(lead: np.ndarray, view: View, support: np.ndarray, a: np.ndarray) -> np.ndarray:

@@ -175,18 +175,21 @@ def moves(look: Look, seeds: np.ndarray, reach: int, scale: float) -> np.ndarray
 
 
 def settle(
-    lines: np.ndarray, covered: np.ndarray, crops: list[list[np.ndarray]], layout: Layout, box: Box
+    lines: np.ndarray,
+    covered: np.ndarray,
+    crops: list[list[np.ndarray]],
+    layout: Layout,
+    box: Box,
+    maps: BlendMaps | None = None,
 ) -> tuple[np.ndarray, Unblend | None, dict[str, float]]:
     """What is covered to the pixel, how to un-blend it, and figures on that.
 
-    `crops`: frames that show the mark, colour planes over `box`. The fit tells to the pixel what a mark changes, but
-    it may miss a part of another opacity: where it misses lines that are surely the mark's, both count, and what only
-    the statistics know is hidden (transmission 0).
+    `crops`: frames that show the mark, colour planes over `box`; `maps`: how it blends, where that is known. The fit
+    tells to the pixel what a mark changes, but it may miss a part of another opacity: where it misses lines that are
+    surely the mark's, both count, and what only the statistics know is hidden (transmission 0).
     """
-    fit = BlendFit(layout, box, cv2.dilate(covered.astype(np.uint8), disc(SKIRT_PX + 3)) > 0)
-    for crop in crops:
-        fit.add(crop)
-    maps = fit.finish()
+    if maps is None:
+        maps = blend(covered, crops, layout, box)
     hidden = None
     if maps.unblend is not None and maps.quality >= TRUSTED_FIT:
         covered, hidden = _joint(lines, covered, maps)
@@ -201,6 +204,16 @@ def settle(
         transmission.append(np.where(under, np.float32(0), a))
         contribution.append(np.where(under, np.float32(0), b))
     return covered, Unblend(transmission, contribution, maps.unblend.doubt), figures
+
+
+def blend(
+    covered: np.ndarray, crops: list[list[np.ndarray]], layout: Layout, box: Box, shape: np.ndarray | None = None
+) -> BlendMaps:
+    """How what is `covered` (H, W) bool blends, as its surroundings in the crops tell; `shape` as in BlendFit."""
+    fit = BlendFit(layout, box, cv2.dilate(covered.astype(np.uint8), disc(SKIRT_PX + 3)) > 0, shape)
+    for crop in crops:
+        fit.add(crop)
+    return fit.finish()
 
 
 def _joint(lines: np.ndarray, covered: np.ndarray, maps: BlendMaps) -> tuple[np.ndarray, np.ndarray]:
@@ -244,10 +257,13 @@ def _fill_error(mean: np.ndarray, hull: np.ndarray, reach: int) -> float:
     return float(np.quantile(np.abs(mean - around).max(2)[~hull], 0.9))
 
 
-def peaks(look: Look, where: np.ndarray, least: float = 10.0) -> tuple[np.ndarray, np.ndarray]:
-    """Ridges of the gradient (H, W) bool in `where`, and the share of the local contrast crossed within 2 px."""
+def peaks(look: Look, where: np.ndarray, least: float = 10.0, reach: int = SHARP_PX) -> tuple[np.ndarray, np.ndarray]:
+    """Ridges of the gradient (H, W) bool in `where`, and the share of the local contrast crossed within 2 px.
+
+    `least`: contrast, levels; `reach`: px over which it is measured, odd.
+    """
     luma = look.mean[..., 0]
-    window = np.ones((SHARP_PX, SHARP_PX), np.uint8)
+    window = np.ones((reach, reach), np.uint8)
     contrast = cv2.dilate(luma, window) - cv2.erode(luma, window)
     slope = np.hypot(look.slope[0], look.slope[1])
     ridge = slope >= 0.95 * cv2.dilate(slope, np.ones((3, 3), np.uint8))

@@ -304,11 +304,14 @@ def _without_short(on: np.ndarray, value: bool, least: int) -> np.ndarray:
     return out
 
 
-def with_margin(place: Box, layout: Layout, scale: float) -> Box:
-    """A place of the analysis picture, of which one px is `scale` source px, in these, with its surroundings."""
+def with_margin(place: Box, layout: Layout, scale: float, share: float = MARGIN) -> Box:
+    """A place of the analysis picture, of which one px is `scale` source px, in these, with its surroundings.
+
+    `share`: of the picture's height, on every side.
+    """
     x, y, w, h = place
     x0, y0, x1, y1 = (int(v * scale) for v in (x, y, x + w, y + h))
-    return layout.align(widened((x0, y0, x1 - x0, y1 - y0), max(12, round(MARGIN * layout.height))))
+    return layout.align(widened((x0, y0, x1 - x0, y1 - y0), max(12, round(share * layout.height))))
 
 
 def resampled(part: np.ndarray, box: Box, scale: float, size: tuple[int, int]) -> np.ndarray:

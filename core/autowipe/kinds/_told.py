@@ -1,7 +1,7 @@
 """Marks over a shot in which nothing moves, seen by the perceiver network and confirmed by their look.
 
-There statistics cannot tell a mark from the scene. The network proposes places; what is found in them must have the
-sharp edges of something drawn, in more than one direction, and be calmer than the scene around.
+There what stays tells nothing. The network proposes places; what is found in one is a mark where the picture plainly
+goes on beneath it (`shaped`), or where it has the sharp edges of something drawn, in more than one direction.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from ..masks import disc
 from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
-from ._cover import Look, Samples, find_cover, one_way, peaks, settle, with_ringing
-from ._mark import resampled, with_margin
+from ._cover import Look, Samples, blend, find_cover, one_way, peaks, settle, with_ringing
+from ._mark import MARGIN, resampled, with_margin
 
 TOLD = 0.5  # probability from which a px is part of a mark
-SURE = 0.9  # of a mark: its px in the mean; places in clean clips that stand still measure up to 0.93
-LEAST_PX = 30  # of the analysis picture
-MOST_SHARE = 0.06  # of the picture
-MOST_PLACES = 6
+TRIED, SURE = 0.72, 0.82  # of a mark, its px in the mean: of one beneath which the picture goes on, of any other
+LEAST_PX = 60  # of the analysis picture
+MOST_SHARE, MOST_SPAN = 0.08, 0.25  # of the picture: its px, and its box
+MOST_PLACES = 8
 ROOM = 0.004  # of the picture's width: how far a mark may reach beyond what the network saw of it
-JOIN = 0.012  # of the picture's width: parts nearer than this are one mark
-CONTRAST = 25.0  # levels over which edges are judged
+JOIN = 0.016  # of the picture's width: parts nearer than this are one mark
+CONTRAST, REACH = 12.0, 7  # levels over which edges are judged, and px over which that contrast is measured
 STRONG = 0.3  # of a place's strongest edges: weaker ones are the codec's
-SHARP = (
-    0.7  # share of the contrast that strong edges cross within 2 px: marks 0.84 to 0.95, signs in a scene 0.4 to 0.8
-)
-ONE_WAY = 0.8  # concentration of directions: letters 0.05 to 0.3, bars 0.75, furniture and the lines of a court near 1
-CALM = 0.5  # of the noise at the scene's edges; a mark's own is next to none
-SURER, SHARPER, MANY_WAYS = 0.95, 0.8, 0.5  # of a mark that need not be so calm: over a noisy shot it is coded with it
+SHARP = 0.85  # share of the contrast that strong edges cross within 2 px: marks 0.8 to 0.97, signs in a scene to 0.83
+TRUST = 0.5  # by so much of what the network is surer of than SURER, edges need be less sharp, and the other way round
+SURER = 0.92
+SHARPER, AHEAD = 0.7, 0.25  # or where they cross so much, and so much more than the scene's around
+ONE_WAY, BARS = 0.6, 0.8  # concentration of directions: letters 0.05 to 0.3, furniture and the lines of a court near 1
+CALM = 0.5  # of the noise at the scene's edges, which a bar stays below; a mark's own is next to none
 NOISELESS = 0.25  # levels, below which it is calm whatever the scene is
-LEAST_SCENE = 50  # px of the scene's edges that tell its noise
+DRAWN = 0.7  # from which an edge is taken for one of the mark's own
+LEAST_SCENE = 20  # px of the scene's edges that tell their sharpness
 LEAST_EDGES = 0.03  # edge px, in picture widths
 
 
@@ -43,7 +44,7 @@ class ToldMark:
     def __init__(self, place: Box, told: np.ndarray, scale: float, layout: Layout, whole: FrameRange) -> None:
         """`place` in px of the analysis picture, of which one is `scale` source px; `told`: (h, w) its whole map."""
         x, y, w, h = place
-        self.box = with_margin(place, layout, scale)
+        self.box = with_margin(place, layout, scale, 2 * MARGIN)
         own = np.zeros_like(told)
         own[y : y + h, x : x + w] = told[y : y + h, x : x + w]
         self._told = resampled(own, self.box, scale, self.box[2:])
@@ -57,19 +58,28 @@ class ToldMark:
         look = self._samples.look()
         if look is None:
             return None
-        near = cv2.dilate((self._told > TOLD).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        ridges, ratio = peaks(look, np.ones(near.shape, bool), CONTRAST)
+        told = self._told > TOLD
+        near = cv2.dilate(told.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        ridges, ratio = peaks(look, np.ones(near.shape, bool), CONTRAST, REACH)
         edges, scene = _strong(look, ridges & near), _strong(look, ridges & ~near)
         if edges.sum() < LEAST_EDGES * self._picture.width:
             return None
+        maps = blend(told, self._samples.crops, self._picture, self.box, told)
         evidence = self._evidence(look, ratio, edges, scene)
-        if not _is_mark(evidence):
+        if maps.unblend is None and not _is_drawn(evidence):
             return None
-        lines, covered = find_cover(look, edges, max(3, round(0.012 * self._picture.width)), self._scale)
+        width = self._picture.width
+        drawn = edges & (ratio >= DRAWN)
+        lines, covered = find_cover(look, drawn, max(3, round(0.012 * width)), self._scale)
         # edges of the scene that run into the mark stay as well as it does
-        room = cv2.dilate(near.astype(np.uint8), disc(max(1, round(ROOM * self._picture.width)))) > 0
+        room = cv2.dilate(told.astype(np.uint8), disc(max(1, round(ROOM * width)))) > 0
         covered, unblend, figures = settle(
-            lines & room, covered & room | near, self._samples.crops, self._picture, self.box
+            lines & room if maps.unblend is None else drawn & told,
+            covered & room | told,
+            self._samples.crops,
+            self._picture,
+            self.box,
+            maps if maps.unblend is not None else None,
         )
         confidence = float(np.clip(0.5 + evidence["network, of its pixels"] - SURE, 0.5, 0.7))
         whole = [FoundEvent(self._whole)]
@@ -79,6 +89,7 @@ class ToldMark:
         return {
             "network, of its pixels": float(self._told[self._told > TOLD].mean()),
             "edge sharpness": float(np.median(ratio[edges])),
+            "edge sharpness of the scene": float(np.median(ratio[scene])) if scene.sum() >= LEAST_SCENE else 0.0,
             "one direction": one_way(look.slope[:, edges]),
             "noise in it, levels": float(np.median(look.spread[edges])),
             "noise of the scene, levels": float(np.median(look.spread[scene])) if scene.sum() >= LEAST_SCENE else 0.0,
@@ -95,26 +106,25 @@ def _strong(look: Look, ridges: np.ndarray) -> np.ndarray:
 
 def told_marks(told: np.ndarray, layout: Layout, whole: FrameRange) -> list[ToldMark]:
     """The places that the network takes for marks, the surest first. `told`: (h, w) probability, analysis size."""
-    height, width = told.shape
+    width = told.shape[1]
     reach = max(3, round(JOIN * width))
     near = cv2.dilate((told > TOLD).astype(np.uint8), np.ones((reach, reach), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     places = []
     for i in range(1, count):
         own = (labels == i) & (told > TOLD)
-        if own.sum() < LEAST_PX or told[own].mean() < SURE:
+        if own.sum() < LEAST_PX or told[own].mean() < TRIED:
             continue
         x, y, w, h = (int(v) for v in stats[i, :4])
-        if w * h <= MOST_SHARE * height * width:
+        if own.sum() <= MOST_SHARE * told.size and w * h <= MOST_SPAN * told.size:
             places.append((float(told[own].mean()), (x, y, w, h), np.where(own, told, np.float32(0))))
     places.sort(key=lambda place: -place[0])
     return [ToldMark(box, own, layout.width / width, layout, whole) for _, box, own in places[:MOST_PLACES]]
 
 
-def _is_mark(evidence: dict[str, float]) -> bool:
+def _is_drawn(evidence: dict[str, float]) -> bool:
     e = evidence
-    noise, scene = e["noise in it, levels"], e["noise of the scene, levels"]
-    is_clear = e["network, of its pixels"] >= SURER and e["edge sharpness"] >= SHARPER
-    is_clear &= e["one direction"] <= MANY_WAYS and (noise <= scene or scene == 0)  # 0: not known
-    is_calm = noise <= max(NOISELESS, CALM * scene)
-    return e["edge sharpness"] >= SHARP and e["one direction"] <= ONE_WAY and (is_calm or is_clear)
+    sharp, scene, sure = e["edge sharpness"], e["edge sharpness of the scene"], e["network, of its pixels"]
+    is_calm = e["noise in it, levels"] <= max(NOISELESS, CALM * e["noise of the scene, levels"])
+    is_sharp = sharp >= SHARP - TRUST * (sure - SURER) or (sharp >= SHARPER and sharp >= scene + AHEAD)
+    return sure >= SURE and is_sharp and e["one direction"] <= (BARS if is_calm else ONE_WAY)
