@@ -49,7 +49,8 @@ class Panel:
     corners: tuple[int, int, int, int]  # x0, y0, x1, y1 in the window
     transmission: float  # 0 (opaque) .. 1
     late: bool  # measured at the event's end, not at its start
-    clear: np.ndarray  # (h, w) bool: panel without text on it
+    clear: np.ndarray  # (h, w) bool: panel without text on it, and without its rim
+    letters: np.ndarray  # (h, w) bool: text on it
 
 
 @dataclass
@@ -79,7 +80,11 @@ def find_strokes(look: EventLook) -> Strokes:
         odds += _contrast(look)
     seeds = lines & (odds > 0.7)
     if seeds.sum() >= 16:
-        odds += 0.8 * _colour(look, seeds, ring)
+        colour = _colour(look, seeds, ring)
+        odds += 0.8 * colour
+        if change is not None:  # what neither came and went nor has the strokes' colour is the scene's, however still
+            scene = (_above(change, steps, ring) < VISIBLE) & (colour <= 0)
+            odds[scene] = np.minimum(odds[scene], 0)
     odds -= np.where(_zone(look, 0.3, 0.12), 0, np.where(_zone(look, 0.6, 0.3), 0.7, 2.0)).astype(np.float32)
     core = _hysteresis(cv2.GaussianBlur(odds, (3, 3), 0.6), 1.0, 0.2, lines)
     panel = _find_panel(look, steps)
@@ -238,12 +243,13 @@ def _find_panel(look: EventLook, steps: list[_Step]) -> Panel | None:
     beyond[max(0, y0 - 2) : y1 + 2, max(0, x0 - 2) : x1 + 2] = False
     if beyond.any() and same[beyond].mean() > 0.5 * same[y0:y1, x0:x1][rim].mean():
         return None  # it peters out: a glow
-    clear = np.zeros(gain.shape, bool)
-    clear[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = True
+    inside = np.zeros(gain.shape, bool)
+    inside[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = True
     letters = _letters(look, steps, transmission, offset, tolerance).astype(np.uint8)
     letters = cv2.morphologyEx(letters, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    letters = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))  # the codec's ringing, too
-    return Panel(corners, float(transmission), step.late, clear & (letters == 0))
+    # with the codec's ringing
+    letters = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))) > 0
+    return Panel(corners, float(transmission), step.late, inside & ~letters, inside & letters)
 
 
 def _letters(
