@@ -79,13 +79,14 @@ def find_strokes(look: EventLook) -> Strokes:
     if change is None and persistence is None:
         odds += _contrast(look)
     seeds = lines & (odds > 0.7)
+    came = np.ones(odds.shape, bool) if change is None else _above(change, steps, ring) >= VISIBLE
     if seeds.sum() >= 16:
         colour = _colour(look, seeds, ring)
         odds += 0.8 * colour
-        if change is not None:  # what neither came and went nor has the strokes' colour is the scene's, however still
-            scene = (_above(change, steps, ring) < VISIBLE) & (colour <= 0)
-            odds[scene] = np.minimum(odds[scene], 0)
-    odds -= np.where(_zone(look, 0.3, 0.12), 0, np.where(_zone(look, 0.6, 0.3), 0.7, 2.0)).astype(np.float32)
+        # what neither came and went nor has the strokes' colour is the scene's, however still it is
+        odds = np.where(came | (colour > 0), odds, np.minimum(odds, 0))
+    near, wide = lines | came & _zone(look, 0.3, 0.12), came & _zone(look, 0.6, 0.3)
+    odds -= np.where(near, 0, np.where(wide, 0.7, 2.0)).astype(np.float32)
     core = _hysteresis(cv2.GaussianBlur(odds, (3, 3), 0.6), 1.0, 0.2, lines)
     panel = _find_panel(look, steps)
     covered = _cast(look, core, change)
