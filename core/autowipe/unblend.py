@@ -294,9 +294,9 @@ def told(maps: Unblend) -> np.ndarray:
 
 
 def faded(maps: Unblend, strength: float) -> Unblend:
-    """The maps of the overlay at a strength: 0 is gone, 1 as in the maps. What is hidden stays so."""
+    """The maps of the overlay at a strength: 0 is gone, 1 as in the maps. What is hidden or not told stays so."""
     return Unblend(
         [np.where(a > 0, np.maximum(1 - np.float32(strength) * (1 - a), 0), 0) for a in maps.transmission],
         [np.float32(strength) * b for b in maps.contribution],
-        maps.doubt and [np.float32(strength) * doubt for doubt in maps.doubt],
+        maps.doubt and [np.where(doubt < MOST_DOUBT, np.float32(strength) * doubt, doubt) for doubt in maps.doubt],
     )

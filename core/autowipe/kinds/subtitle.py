@@ -281,9 +281,9 @@ class Finder:
             # how much of the rim is the box's is not known: that matters where the picture is not of its colour
             rim = (touched > 0) & (clear <= 0.99)
             through = 1 - share * opacity
-            through[rim] = np.minimum(through[rim], MOST_TRANSMISSION)
+            through[rim] = np.minimum(through[rim], max(MOST_TRANSMISSION, panel.transmission))
             through[letters > 0] = 0
-            added = offset * (1 - through) / max(opacity, 1 - MOST_TRANSMISSION)
+            added = offset * (1 - through) / max(opacity, np.float32(1e-3))
             transmission.append(through)
             contribution.append(np.where(letters > 0, np.float32(0), added.astype(np.float32)))
             doubt.append(np.where(rim, np.float32(1), edge_doubt(through)))
