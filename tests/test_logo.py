@@ -142,3 +142,21 @@ def test_a_part_of_the_scene_s_colour_is_covered_where_it_stays(shows_the_scene,
 
     assert cover[bar & ~patch].all()
     assert cover[38:42, 64:71].all() == covered and cover[38:42, 64:71].any() == covered
+
+
+def test_a_wall_that_begins_behind_a_mark_is_not_covered():
+    """Half of the picture moves; beside it there is a lighter wall that does not, and the bar lies over both."""
+    bar, wall = np.zeros((80, 140), bool), np.zeros((80, 140), bool)
+    bar[25:55, 30:110] = wall[:, 70:] = True
+    luma = np.where(bar, np.float32(40), np.where(wall, np.float32(160), np.float32(120)))
+    mean = np.dstack([luma, np.full_like(luma, 128), np.full_like(luma, 128)])
+    spread = np.where(bar, np.float32(1), np.where(wall, np.float32(3), np.float32(40)))
+    slope = np.stack([cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=1 / 8)])
+    edge = np.hypot(*slope)
+    rim = cv2.morphologyEx(bar.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    look = Look(mean, spread, slope, edge, np.where(rim, np.float32(1), np.float32(0.05)), 24)
+
+    _, cover = find_cover(look, rim & (edge > 0), reach=6, scale=2.0)
+
+    assert cover[bar].all()
+    assert not cover[:23].any() and not cover[57:].any()

@@ -77,3 +77,20 @@ def test_a_soft_glow_is_covered() -> None:
     matte = find_strokes(look(layers)).matte
 
     assert (matte[glow > 0.15] == 1).all()
+
+
+def test_a_dark_still_place_beyond_the_line_is_not_taken_for_its_outline() -> None:
+    layers = [(letters(11), 16.0), (letters(4), 235.0)]
+    seen = look(layers, drift=8.0)
+    place = np.zeros((HEIGHT, WIDTH), bool)
+    place[12:72, 220:330] = True
+    place &= layers[0][0] == 0
+    for picture in (seen.mean, seen.first, seen.last, seen.before, seen.after):
+        assert picture is not None
+        picture[place, 0] = 17
+    seen.spread[place] = 0.5
+
+    matte = find_strokes(seen).matte
+
+    assert (matte[layers[0][0] > 0.5] == 1).all()
+    assert not matte[:50, 220:330].any()

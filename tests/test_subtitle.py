@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from autowipe import kinds, planes
+from autowipe.faint import Faint
 from autowipe.kinds import Found, Small
 from autowipe.kinds._captions import is_text
 from autowipe.planes import Layout, Plane
@@ -121,6 +122,12 @@ def test_a_translucent_box_comes_with_its_unblend_maps():
     assert transmission[300 - y, 320 - x] == pytest.approx(0.4, abs=0.03)
     assert contribution[300 - y, 320 - x] == pytest.approx(9.6, abs=3)
     assert event.matte[300 - y, 320 - x] == 1
+    shows = Faint(event.unblend).shown
+    sizes = [part.shape for part in event.unblend.transmission]
+    black = [np.full(size, level, np.float32) for size, level in zip(sizes, (16, 128, 128), strict=True)]
+    lit = [black[0] + np.float32(60), *black[1:]]
+    rim = np.s_[346 - y : 348 - y, 400 - x : 440 - x]
+    assert shows(lit)[rim].all() and not shows(black)[rim].any()  # over black a black box shows nowhere
 
 
 def test_text_that_moves_with_the_scene_is_left_alone():

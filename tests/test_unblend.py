@@ -299,6 +299,14 @@ def test_samples_that_are_hardly_seen_through_are_given_no_trust():
     assert deviation[0, 1] == pytest.approx(4.0)
 
 
+def test_samples_whose_transmission_may_be_any_are_given_no_trust():
+    a, b, doubt = np.full((1, 2), 0.5, np.float32), np.full((1, 2), 60, np.float32), np.array([[1, 0.01]], np.float32)
+
+    _, (deviation,) = invert([np.full((1, 2), 120, np.float32)], Unblend([a], [b], [doubt]), 2.0)
+
+    assert np.isinf(deviation[0, 0]) and np.isfinite(deviation[0, 1])
+
+
 def test_samples_that_the_overlay_clipped_are_given_no_trust():
     a, b = np.full((1, 3), 0.9, np.float32), np.full((1, 3), 60, np.float32)
     seen = np.array([[235, 200, 180]], np.float32)

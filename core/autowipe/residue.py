@@ -16,7 +16,7 @@ import numpy as np
 from .maps import Unblend
 from .planes import to_levels
 from .plate import Crops
-from .unblend import LEAST_TRANSMISSION, faded, invert
+from .unblend import LEAST_TRANSMISSION, faded, invert, told
 
 LOOKS, MOST_SAMPLES = 8, 4_000_000  # frames of a window that tell how strong a resting overlay is; their samples
 MOST_EDGES = 20_000  # samples of edges that are measured
@@ -105,8 +105,8 @@ class _Edges:
     def of(cls, maps: Unblend) -> _Edges | None:
         a = maps.transmission[0]
         step = np.hypot(*slopes(a))
-        hidden = cv2.dilate((a < LEAST_TRANSMISSION).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        step[hidden] = 0
+        untold = cv2.dilate((~told(maps)).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        step[untold] = 0
         reach = max(max(map(abs, shift)) for shift in BESIDE) + 1
         step[:reach], step[-reach:], step[:, :reach], step[:, -reach:] = 0, 0, 0, 0
         rows, columns = np.nonzero(step > max(0.005, LEAST_EDGE * float(step.max(initial=0))))

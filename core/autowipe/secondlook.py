@@ -27,6 +27,7 @@ from .planes import Layout
 from .residue import BESIDE, SMOOTH_PX, slopes
 from .sidecars import places
 from .text import find_text
+from .unblend import told
 
 AROUND_PX = 32  # of picture around an overlay that a look takes in
 MOST_PX = 500_000  # of a region; a larger one is looked at in half its size
@@ -193,7 +194,7 @@ def _telling(part: Part) -> np.ndarray:
     """(H, W) bool: where edges are the overlay's. The rim of an opaque matte holds some of the scene's own as well."""
     rim = np.ones((2 * RIM_PX + 1,) * 2, np.uint8)
     deep = cv2.erode((part.matte > VISIBLE).astype(np.uint8), rim) > 0
-    return deep if part.maps is None else deep | (part.maps.transmission[0] >= LEAST_TRANSMISSION)
+    return deep if part.maps is None else deep | told(part.maps)
 
 
 def _left(after: np.ndarray, effect: np.ndarray, telling: np.ndarray) -> float:

@@ -51,7 +51,8 @@ class Panel:
     corners: tuple[int, int, int, int]  # x0, y0, x1, y1 in the window
     transmission: float  # 0 (opaque) .. 1
     late: bool  # measured at the event's end, not at its start
-    clear: np.ndarray  # (h, w) bool: panel without text on it
+    clear: np.ndarray  # (h, w) bool: panel without text on it, and without its rim
+    letters: np.ndarray  # (h, w) bool: text on it
 
 
 @dataclass
@@ -80,9 +81,14 @@ def find_strokes(look: EventLook) -> Strokes:
     if change is None and persistence is None:
         odds += _contrast(look)
     seeds = lines & (odds > 0.7)
+    came = np.ones(odds.shape, bool) if change is None else _above(change, steps, ring) >= VISIBLE
     if seeds.sum() >= 16:
-        odds += 0.8 * _colour(look, seeds, ring)
-    odds -= np.where(_zone(look, 0.3, 0.12), 0, np.where(_zone(look, 0.6, 0.3), 0.7, 2.0)).astype(np.float32)
+        colour = _colour(look, seeds, ring)
+        odds += 0.8 * colour
+        # what neither came and went nor has the strokes' colour is the scene's, however still it is
+        odds = np.where(came | (colour > 0), odds, np.minimum(odds, 0))
+    near, wide = lines | came & _zone(look, 0.3, 0.12), came & _zone(look, 0.6, 0.3)
+    odds -= np.where(near, 0, np.where(wide, 0.7, 2.0)).astype(np.float32)
     odds = cv2.GaussianBlur(odds, (3, 3), 0.6)
     core = connected(odds > 0.2, (odds > 1.0) & lines, 3)
     panel = _find_panel(look, steps)
@@ -231,12 +237,13 @@ def _find_panel(look: EventLook, steps: list[_Step]) -> Panel | None:
     beyond[max(0, y0 - 2) : y1 + 2, max(0, x0 - 2) : x1 + 2] = False
     if beyond.any() and same[beyond].mean() > 0.5 * same[y0:y1, x0:x1][rim].mean():
         return None  # it peters out: a glow
-    clear = np.zeros(gain.shape, bool)
-    clear[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = True
+    inside = np.zeros(gain.shape, bool)
+    inside[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = True
     letters = _letters(look, steps, transmission, offset, tolerance).astype(np.uint8)
     letters = cv2.morphologyEx(letters, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    letters = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))  # the codec's ringing, too
-    return Panel(corners, float(transmission), step.late, clear & (letters == 0))
+    # with the codec's ringing
+    letters = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))) > 0
+    return Panel(corners, float(transmission), step.late, inside & ~letters, inside & letters)
 
 
 def _letters(

@@ -36,6 +36,7 @@ ENOUGH_EXPLAINED = 0.6  # good fits explain .6 to .85 of the steps along their b
 ROUGH, ROUGH_PX = 15.0, 3.0  # levels by which a fill errs so many px deep; good fits 1 to 12, bad ones 13 to 35
 LEAST_QUALITY = 0.25
 MOST_EXTRA = 8.0  # levels by which a contribution may depart from its level's
+MOST_DOUBT = 0.5  # of a transmission; from here it may be any
 EDGE_DOUBT = 0.25  # of a step in transmission: what a soft edge is off by
 SWING, MOST_NOISE = 1.2, 16.0  # of the range of the surroundings; levels: the codec's ringing at a hard edge
 WILD = 4.0  # times the variance that is expected
@@ -266,7 +267,7 @@ def invert(
     `limits`: lowest and highest level that each plane can hold (16..235 and 16..240 in limited range); by default
     0..255. Where the overlay may have pushed the picture beyond them and the sample lies at one, it only bounds the
     picture beneath: the estimate is that bound and its deviation infinite. So it is where the transmission is below
-    LEAST_TRANSMISSION; there the estimate means nothing.
+    LEAST_TRANSMISSION or in doubt by MOST_DOUBT and more; there the estimate means nothing.
     """
     estimates, deviations = [], []
     for i, (seen, a, b) in enumerate(zip(planes, maps.transmission, maps.contribution, strict=True)):
@@ -284,6 +285,7 @@ def invert(
         if maps.doubt is not None:  # an error of the transmission shows in proportion to the overlay's contrast
             colour = b / np.maximum(1 - a, 1 - np.float32(MOST_TRANSMISSION))
             deviation = np.hypot(deviation, maps.doubt[i] * np.abs(estimate - colour) * gain)
+            lost |= maps.doubt[i] >= MOST_DOUBT
         deviation[lost] = np.inf
         estimates.append(estimate)
         deviations.append(deviation)
@@ -296,10 +298,16 @@ def edge_doubt(transmission: np.ndarray) -> np.ndarray:
     return np.float32(EDGE_DOUBT) * (cv2.dilate(transmission, window) - cv2.erode(transmission, window))
 
 
+def told(maps: Unblend) -> np.ndarray:
+    """(h, w) bool, of the first plane: where the maps tell how the picture beneath shines through."""
+    shines = maps.transmission[0] >= LEAST_TRANSMISSION
+    return shines if maps.doubt is None else shines & (maps.doubt[0] < MOST_DOUBT)
+
+
 def faded(maps: Unblend, strength: float) -> Unblend:
-    """The maps of the overlay at a strength: 0 is gone, 1 as in the maps. What is hidden stays so."""
+    """The maps of the overlay at a strength: 0 is gone, 1 as in the maps. What is hidden or not told stays so."""
     return Unblend(
         [np.where(a > 0, np.maximum(1 - np.float32(strength) * (1 - a), 0), 0) for a in maps.transmission],
         [np.float32(strength) * b for b in maps.contribution],
-        maps.doubt and [np.float32(strength) * doubt for doubt in maps.doubt],
+        maps.doubt and [np.where(doubt < MOST_DOUBT, np.float32(strength) * doubt, doubt) for doubt in maps.doubt],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -24,6 +25,7 @@ SKIRT_PX = 2  # of the codec's ringing around what is covered
 STILL_SHARE = 0.8  # of a hole's px
 TRUSTED_FIT = 0.5  # quality of the fit of its opacity from which that says what the mark covers
 SHAKES, SHAKES_LEAST = 0.6, 6.0  # share of the surroundings' change over time, and levels, that are the scene's own
+SEAMLESS = 2.0  # levels of the mean look from one px to the next: less is no edge of a mark
 MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
 MOSTLY = 0.8  # hidden share from which a mark is as good as opaque
 
@@ -151,9 +153,27 @@ def find_cover(look: Look, seeds: np.ndarray, reach: int, scale: float) -> tuple
     error = _fill_error(look.mean, hull, reach)
     calm = (look.spread < 0.5 * usual - 1) & (usual > 6)
     areas = hull & (calm & (offset > 6) | (offset > max(12.0, 2.5 * error)))
+    areas &= ~_running_on(look.mean, hull, lines, _pad(scale) + math.ceil(scale))
     areas = cv2.morphologyEx(areas.astype(np.uint8), cv2.MORPH_OPEN, disc(1)) > 0
     covered = lines | connected(areas, cv2.dilate(lines.astype(np.uint8), disc(1)) > 0)
     return lines, covered | _still_holes(covered, calm)
+
+
+def _running_on(mean: np.ndarray, hull: np.ndarray, lines: np.ndarray, depth: int) -> np.ndarray:
+    """(H, W) bool: what goes on beyond the hull without an edge, as the scene does and nothing drawn.
+
+    It is followed from there for `depth` px, no further: within, a mark may have the colour of the scene beside it.
+    """
+    rim = hull & (cv2.erode(hull.astype(np.uint8), disc(depth)) == 0) & ~lines
+    across, down = (np.abs(np.diff(mean, axis=axis)).max(2) < SEAMLESS for axis in (1, 0))
+    clean, size = ~hull, -1
+    while size < (size := int(clean.sum())):
+        before = clean.copy()
+        clean[:, 1:] |= before[:, :-1] & across & rim[:, 1:]
+        clean[:, :-1] |= before[:, 1:] & across & rim[:, :-1]
+        clean[1:] |= before[:-1] & down & rim[1:]
+        clean[:-1] |= before[1:] & down & rim[:-1]
+    return clean & hull
 
 
 def _still_holes(covered: np.ndarray, calm: np.ndarray) -> np.ndarray:

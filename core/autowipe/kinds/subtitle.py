@@ -13,6 +13,7 @@ from ..boxes import around, joined, meet
 from ..job import Box
 from ..maps import Unblend
 from ..masks import extent
+from ..opacity import MOST_TRANSMISSION
 from ..planes import Layout, to_levels
 from ..strokes import EventLook, Panel, find_strokes
 from ..text import read_text
@@ -250,24 +251,33 @@ class Finder:
     def _panel_maps(
         self, panel: Panel, inside: list[np.ndarray] | None, outside: list[np.ndarray] | None
     ) -> Unblend | None:
-        """How to un-blend the box behind the text; its letters and its rim are opaque (transmission 0)."""
+        """How to un-blend the box behind the text; its letters are opaque (transmission 0), its rim is in doubt."""
         if inside is None or outside is None:
             return None
-        transmission, contribution = [], []
+        transmission, contribution, doubt = [], [], []
         x0, y0, x1, y1 = panel.corners
-        covered = np.zeros(panel.clear.shape, np.uint8)
-        covered[y0:y1, x0:x1] = 1
-        covered = cv2.dilate(covered, np.ones((5, 5), np.uint8))
+        whole = np.zeros(panel.clear.shape, np.float32)
+        whole[y0:y1, x0:x1] = 1
+        opacity = np.float32(1 - panel.transmission)
         with_panel, without = (to_levels(list(planes), self._layout) for planes in (inside, outside))
         for one, two in zip(with_panel, without, strict=True):
             size = one.shape[::-1]
-            clear = cv2.resize(panel.clear.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.99
-            touched = cv2.resize(covered.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+            clear, letters, touched, share = (
+                cv2.resize(part.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+                for part in (panel.clear, panel.letters, cv2.dilate(whole, np.ones((5, 5))), whole)
+            )
             rest = one - np.float32(panel.transmission) * two
-            offset = float(np.median(rest[clear])) if clear.any() else 0.0
-            transmission.append(np.where(clear, panel.transmission, np.where(touched, 0, 1)).astype(np.float32))
-            contribution.append(np.where(clear, offset, 0).astype(np.float32))
-        return Unblend(transmission, contribution, [edge_doubt(part) for part in transmission])
+            offset = float(np.median(rest[clear > 0.99])) if (clear > 0.99).any() else 0.0
+            # how much of the rim is the box's is not known: that matters where the picture is not of its colour
+            rim = (touched > 0) & (clear <= 0.99)
+            through = 1 - share * opacity
+            through[rim] = np.minimum(through[rim], max(MOST_TRANSMISSION, panel.transmission))
+            through[letters > 0] = 0
+            added = offset * (1 - through) / max(opacity, np.float32(1e-3))
+            transmission.append(through)
+            contribution.append(np.where(letters > 0, np.float32(0), added.astype(np.float32)))
+            doubt.append(np.where(rim, np.float32(1), edge_doubt(through)))
+        return Unblend(transmission, contribution, doubt)
 
     def _read(self, look: EventLook) -> tuple[str, float]:
         picture = cv2.cvtColor(np.clip(look.mean[..., [0, 2, 1]], 0, 255).astype(np.uint8), cv2.COLOR_YCrCb2BGR)
