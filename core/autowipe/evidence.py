@@ -150,7 +150,7 @@ class StillEdges:
 
     def _vote(self, frame: int, at: np.ndarray, flat: np.ndarray) -> None:
         """Asks the new frame at the pixels `at`, and moves their references, scores and records on."""
-        now, then = flat[:, at].astype(np.float32), self._edge[:, at]
+        now, then = flat.take(at, axis=1).astype(np.float32), self._edge.take(at, axis=1)
         power = np.einsum("ij,ij->j", then, then)
         along = np.einsum("ij,ij->j", now, then)
         apart = np.einsum("ij,ij->j", now, now) - 2 * along + power

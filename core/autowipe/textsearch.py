@@ -67,13 +67,14 @@ class TextSearch:
         height, width = small.luma.shape
         now = _slopes(small)
         earlier = [_slopes(self._recent[k * len(self._recent) // CHECKS]) for k in range(CHECKS)]
-        strokes = _is_stroke(now)
+        strength = _strength(now)
+        strokes = strength >= STROKE
         if not self._count:
             self._seen = now.copy()
             self._looked = np.zeros(_grid(small.luma.shape)[::-1], np.int32)
             windows = [(0, 0, width, height)]
         else:
-            same = _same(now, self._seen)
+            same = _same(now, strength, self._seen)
             fresh = _textlike(now, strokes & ~same) if moving else standing(now, earlier, self._seen)
             rested = self._count - self._looked >= self._step
             windows = windows_of(fresh & rested, self._lines, (width, height))
@@ -87,7 +88,7 @@ class TextSearch:
             self._looked[y0 // BLOCK : y1 // BLOCK, x0 // BLOCK : x1 // BLOCK] = self._count
             self._lines = [line for line in self._lines if not _overlaps(line, window)]
         if moving:
-            stays = strokes & _same(now, earlier[-1])
+            stays = strokes & _same(now, strength, earlier[-1])
             passes = any(_share(stays, line) < MOSTLY * _share(strokes, line) for line in found)
             self._calm = 0 if passes else self._calm + 1
             self._due = self._count + self._step * int(np.clip(self._calm - CALM + 1, 1, LATEST))
@@ -114,25 +115,32 @@ def standing(now: np.ndarray, earlier: Sequence[np.ndarray], before: np.ndarray 
     now, earlier: `gradients` of a picture and of some before it, in which they stood already. `before`: those of
     another, in which they did not.
     """
-    strokes = _is_stroke(now)
-    stay = np.logical_and.reduce([strokes, *(_same(now, other) for other in earlier)])
-    fresh = stay if before is None else stay & ~_same(now, before)
+    strength = _strength(now)
+    strokes = strength >= STROKE
+    stay = np.logical_and.reduce([strokes, *(_same(now, strength, other) for other in earlier)])
+    fresh = stay if before is None else stay & ~_same(now, strength, before)
     return _textlike(now, fresh, _blocks(stay) >= MOSTLY * _blocks(strokes))
 
 
-def _strength(field: np.ndarray) -> np.ndarray:
-    """(h, w) int16: of gradients (2 n, h, w) int16 the |x| + |y| of the component in which it is largest."""
-    sizes = np.abs(field)
-    return np.asarray((sizes[::2] + sizes[1::2]).max(0))
+def _strength(field: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+    """(h, w) int16: of gradients (2 n, h, w) int16 the |x| + |y| of the component in which it is largest.
+
+    `other`: gradients from which they are taken off before.
+    """
+    sizes = np.abs(field) if other is None else [cv2.absdiff(*pair) for pair in zip(field, other, strict=True)]
+    out = cv2.add(sizes[0], sizes[1])
+    for x, y in zip(sizes[2::2], sizes[3::2], strict=True):
+        cv2.max(out, cv2.add(x, y), dst=out)
+    return out
 
 
 def _is_stroke(field: np.ndarray) -> np.ndarray:
     return np.asarray(_strength(field) >= STROKE)
 
 
-def _same(field: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(h, w) bool: where two gradients are the same but for the codec's noise."""
-    return np.asarray(CHANGES * (_strength(field - other) - NOISE) <= _strength(field))
+def _same(field: np.ndarray, strength: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(h, w) bool: where gradients of such a strength are the same in another picture but for the codec's noise."""
+    return np.asarray(CHANGES * (_strength(field, other) - NOISE) <= strength)
 
 
 def _grid(shape: tuple[int, ...]) -> tuple[int, int]:

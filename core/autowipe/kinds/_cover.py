@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -56,16 +57,13 @@ class LookSum:
         luma, chroma = planes.small(crop, self._layout, self._layout.width)
         channels = (luma, *cv2.split(chroma))
         if not self.count:
-            self._sums = [np.zeros(luma.shape, self._precision) for _ in range(3 + 1 + 2 * len(channels) + 1)]
+            self._sums = [np.zeros(luma.shape, self._precision) for _ in range(len(channels) + 2)]
         self.count += 1
         for total, channel in zip(self._sums, channels, strict=False):
             cv2.accumulate(channel, total)
         cv2.accumulateSquare(luma, self._sums[3])
-        slope = np.empty(luma.shape, np.float32)
-        for total, (channel, axis) in zip(self._sums[4:-1], product(channels, ((1, 0), (0, 1))), strict=True):
-            cv2.Sobel(channel, cv2.CV_32F, *axis, dst=slope, ksize=3, scale=1 / 8)
-            cv2.accumulate(slope, total)
-            cv2.accumulateSquare(slope, self._sums[-1])
+        for slope in _slopes(channels):
+            cv2.accumulateSquare(slope, self._sums[4])
 
     def close(self) -> None:
         """No more crops will come: keeps only the look, and that at half precision."""
@@ -82,12 +80,13 @@ class LookSum:
             return _as_type(self._closed, np.float32)
         means = [total / self.count for total in self._sums]
         spread = np.sqrt(np.maximum(means[3] - means[0] ** 2, 0)).astype(np.float32)
-        field = np.stack(means[4:-1]).astype(np.float32)
-        edge = np.sqrt((field**2).sum(0))
-        lock = edge**2 / np.maximum(means[-1], 1e-6)
-        return Look(
-            np.dstack(means[:3]).astype(np.float32), spread, field[:2], edge, lock.astype(np.float32), self.count
-        )
+        mean = [part.astype(np.float32) for part in means[:3]]
+        slopes = list(_slopes(mean))  # the mean of gradients is the gradient of the mean
+        power = np.zeros_like(mean[0])
+        for slope in slopes:
+            cv2.accumulateSquare(slope, power)
+        lock = (power / np.maximum(means[4], 1e-6)).astype(np.float32)
+        return Look(cv2.merge(mean), spread, np.stack(slopes[:2]), cv2.sqrt(power), lock, self.count)
 
 
 class Samples:
@@ -107,6 +106,12 @@ class Samples:
     def look(self) -> Look | None:
         """None where they are too few to judge by."""
         return self._sum.look() if len(self.crops) >= LEAST_SAMPLES else None
+
+
+def _slopes(channels: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """(H, W) float32 levels a px: the gradient of each channel, x and then y."""
+    for channel, axis in product(channels, ((1, 0), (0, 1))):
+        yield cv2.Sobel(channel, cv2.CV_32F, *axis, ksize=3, scale=1 / 8)
 
 
 def _as_type(look: Look, kind: type[np.floating]) -> Look:

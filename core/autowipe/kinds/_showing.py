@@ -337,15 +337,25 @@ def cut_out(part: np.ndarray, x: float, y: float, size: tuple[int, int]) -> np.n
     """The window of `size` (w, h) whose top left px is at (x, y) of `part`, which goes on beyond its edge."""
     w, h = size
     left, top = int(np.floor(x)), int(np.floor(y))
-    rows = np.clip(np.arange(top, top + h + 1), 0, part.shape[0] - 1)
-    columns = np.clip(np.arange(left, left + w + 1), 0, part.shape[1] - 1)
-    window = part[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if window.shape != (h + 1, w + 1):
-        window = part[rows[:, None], columns[None]]
     if x == left and y == top:
-        return np.ascontiguousarray(window[:h, :w])
+        return np.ascontiguousarray(_window(part, left, top, w, h))
+    window = _window(part, left, top, w + 1, h + 1)
     across, down = _cubic(x - left), _cubic(y - top)
     return cv2.sepFilter2D(window, -1, across, down, anchor=(1, 1), borderType=cv2.BORDER_REPLICATE)[:h, :w]
+
+
+def _window(part: np.ndarray, left: int, top: int, w: int, h: int) -> np.ndarray:
+    """The window of w x h px at (left, top) of `part`, whose last px is repeated beyond its edge."""
+    (y0, y1), (x0, x1) = (
+        (min(max(0, first), most - 1), min(max(0, first + size - 1), most - 1) + 1)
+        for first, size, most in ((top, h, part.shape[0]), (left, w, part.shape[1]))
+    )
+    inner = part[y0:y1, x0:x1]
+    above, before = min(max(0, -top), h - 1), min(max(0, -left), w - 1)
+    below, behind = h - (y1 - y0) - above, w - (x1 - x0) - before
+    if not (above or before or below or behind):
+        return inner
+    return cv2.copyMakeBorder(inner, above, below, before, behind, cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED)
 
 
 def _cubic(part: float) -> np.ndarray:

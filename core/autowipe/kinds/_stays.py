@@ -101,19 +101,18 @@ class StayFinder:
     def _is_same(self, gx: np.ndarray, gy: np.ndarray) -> np.ndarray:
         """(h, w) uint8, 255 where the gradient is what it was, or the same at another strength."""
         allowed = cv2.scaleAdd(self._power, 0.45, self._slack)
-        close = cv2.compare(cv2.magnitude(gx - self._x, gy - self._y), allowed, cv2.CMP_LE)
-        along = gx * self._x
-        along += gy * self._y
-        across = cv2.absdiff(gx * self._y, gy * self._x)
-        least = cv2.multiply(self._power, self._power, scale=WEAKEST)
-        along_enough = cv2.compare(along, least, cv2.CMP_GE)
-        along *= np.float32(TURNED)
-        faded = cv2.bitwise_and(along_enough, cv2.compare(across, along, cv2.CMP_LE))
-        return cv2.bitwise_or(close, cv2.bitwise_and(faded, cv2.compare(self._power, EDGE, cv2.CMP_GE)))
+        same = cv2.compare(cv2.magnitude(gx - self._x, gy - self._y), allowed, cv2.CMP_LE)
+        changed = cv2.bitwise_and(cv2.bitwise_not(same), cv2.compare(self._power, EDGE, cv2.CMP_GE))
+        at = np.flatnonzero(changed > 0)  # few, so that only these are asked whether they have faded
+        x, y, old_x, old_y, power = (part.ravel()[at] for part in (gx, gy, self._x, self._y, self._power))
+        along, across = x * old_x + y * old_y, np.abs(x * old_y - y * old_x)
+        faded = (along >= WEAKEST * power**2) & (across <= TURNED * along)
+        same.ravel()[at[faded]] = 255
+        return same
 
     def _bury(self, now: int, gone: np.ndarray) -> None:
         """Notes edges that were missing in the look `now` first. `gone`: (h, w) uint8, 255 where one is."""
-        gone = np.where(self._since <= now - LEAST_RUN, gone, np.uint8(0))
+        gone = cv2.bitwise_and(gone, cv2.compare(self._since, now - LEAST_RUN, cv2.CMP_LE))
         cv2.copyTo(np.full_like(self._died, now), gone, self._died)
         cv2.copyTo(self._since, gone, self._born)
         cv2.copyTo(self._x, gone, self._last_x)

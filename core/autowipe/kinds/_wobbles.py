@@ -162,7 +162,7 @@ class WobbleFinder(TravelFinder[_Word]):
 
     def _follow(self, word: _Word, small: Small) -> None:
         super()._follow(word, small)
-        if word.farthest >= GONE and not word.is_whole:
+        if word.farthest >= GONE and not word.is_whole and word.own_way()[0] >= OWN_TRIED:
             word.follow_back(reversed(self._recent))
 
     def _begun(self, line: TextLine, small: Small) -> _Word | None:
