@@ -17,9 +17,10 @@ from .crew import each
 from .evidence import clipped
 from .fill import predict
 from .job import Box
-from .lattice import Lattice, refine
+from .lattice import Lattice, moved, refine
 from .maps import Unblend
 from .masks import averaged, depth_in, grown
+from .motif import find_motif, laid
 from .planes import Layout, to_levels
 from .veilshape import OUTSIDE, RIM_PX, balanced, shape_of, shaped
 from .veiltiles import LEAST_OPACITY, NOISE, SURE, Moments, fit, flat_level
@@ -30,6 +31,7 @@ ROUNDS = 3  # each narrows the hole to what the overlay covers, which betters th
 PROBES = (-0.5, -0.35, -0.2, 0.0, 0.2, 0.35, 0.5)  # of the pattern: shifts tried to find clean picture
 LEAST_PROBED, MOST_PROBED = 200, 4  # px of one shift; shifts taken together
 PROBED_EVERY = 4  # of the frames kept
+KNOWN = 0.03  # deviation up to which many tiles tell an opacity better than its shape does
 CALIBRATION = (0.7, 1.2)  # what is believed of it
 MOST_ERROR, MOST_EXTRA = 16.0, 8.0  # variance of the codec's own error; levels by which it corrects the model
 
@@ -81,7 +83,9 @@ class VeilFit:
         if len(self._kept) < FEWEST_FRAMES or not self._hole.any() or self._hole.all():
             return None
         if self._lattice is not None:
-            self._lattice = refine(self._lattice, self._field(), np.ones_like(self._hole))
+            field = self._field()
+            self._lattice = refine(self._lattice, field, np.ones_like(self._hole))
+            self._shape = self._shape_of_tiles(field)
         hole = self._hole
         for _ in range(ROUNDS):
             moments = self._moments(hole)
@@ -89,17 +93,28 @@ class VeilFit:
             if fitted is None:
                 return None
             opacity, error, colours, choice = fitted
-            if self._shape is not None:
-                opacity, error = shaped(opacity, error, choice, len(colours), self._shape)
+            if self._shape is not None and (self._lattice is None or len(colours) == 1):
+                known = 0.0 if self._lattice is None else KNOWN
+                opacity, error = shaped(opacity, error, choice, len(colours), self._shape, known)
             covered = (opacity > np.maximum(LEAST_OPACITY, SURE * error)) & self._hole
             if not covered.any():
                 return None
             hole = grown(covered, RIM_PX)
-        if self._shape is not None:
+        if self._shape is not None and self._lattice is None:
             opacity, colours = balanced(moments, self._variance(), opacity, colours, choice, self._shape)
         veil = self._maps(moments, opacity, error, colours, choice, covered)
         self._kept = []
         return veil
+
+    def _shape_of_tiles(self, field: np.ndarray) -> np.ndarray:
+        """(H, W) float32: as `shape_of`, from the edges that the tiles of the mean gradient (2, H, W) share."""
+        assert self._lattice is not None
+        height, width = self._hole.shape
+        cell, shifts = self._lattice.cell((0, 0, width, height)), self._lattice.shifts(width, height)
+        looks = (moved(np.moveaxis(field, 0, -1), shift, cell) for shift in shifts)
+        motif = find_motif(np.stack([look for look in looks if not np.isnan(look[..., 0]).all()]))
+        edges = np.moveaxis(laid(motif, cell, shifts, (width, height), 0), -1, 0)
+        return shape_of(edges, (edges != 0).any(0) & self._hole, self._hole)
 
     def _frames(self, plane: int) -> Iterator[np.ndarray]:
         """Stacks (h, w, t) float32 levels of the kept frames of one plane, a few at a time."""

@@ -115,8 +115,8 @@ def find_tiles(steady: Steady) -> Pattern | None:
     cell = lattice.cell((0, 0, width, height))
     margin = round(2 * TOGETHER * width)
     shifts = lattice.shifts(width + margin, height + margin)
-    tiles = [moved(field, shift, cell) for shift in shifts]
-    tiles = np.stack([tile for tile in tiles if not np.isnan(tile[..., 0]).all()])
+    looks = (moved(field, shift, cell) for shift in shifts)
+    tiles = np.stack([look for look in looks if not np.isnan(look[..., 0]).all()])
     motif = find_motif(tiles)
     alike = _alike(tiles, motif.edges, motif.is_edge)
     whole = laid(motif, cell, shifts, (width, height), margin)
