@@ -23,7 +23,7 @@ from .masks import averaged, depth_in, grown
 from .motif import find_motif, laid
 from .planes import Layout, to_levels
 from .veilshape import OUTSIDE, RIM_PX, balanced, shape_of, shaped
-from .veiltiles import LEAST_OPACITY, NOISE, SURE, Moments, fit, flat_level
+from .veiltiles import KNOWN, LEAST_OPACITY, NOISE, SURE, Moments, fit, flat_level
 
 MOST_SAMPLES, MOST_FRAMES, FEWEST_FRAMES = 48_000_000, 32, 6  # of luma kept for the fit; frames kept
 CHUNK = 4_000_000  # samples filled at once
@@ -31,7 +31,6 @@ ROUNDS = 3  # each narrows the hole to what the overlay covers, which betters th
 PROBES = (-0.5, -0.35, -0.2, 0.0, 0.2, 0.35, 0.5)  # of the pattern: shifts tried to find clean picture
 LEAST_PROBED, MOST_PROBED = 200, 4  # px of one shift; shifts taken together
 PROBED_EVERY = 4  # of the frames kept
-KNOWN = 0.03  # deviation up to which many tiles tell an opacity better than its shape does
 CALIBRATION = (0.7, 1.2)  # what is believed of it
 MOST_ERROR, MOST_EXTRA = 16.0, 8.0  # variance of the codec's own error; levels by which it corrects the model
 
@@ -43,7 +42,7 @@ class Veil:
     unblend: Unblend
     opacity: np.ndarray  # (H, W) float32, 0..1
     error: np.ndarray  # (H, W) float32: standard deviation of the opacity
-    levels: tuple[tuple[float, float], ...]  # (flat opacity, colour in the leading plane)
+    levels: tuple[tuple[float, float], ...]  # (flat opacity, colour in the leading plane), the commonest first
     lattice: Lattice | None  # to a fraction of a px
     explained: float  # 0..1: share of the strokes' departure from the fill that the model accounts for
 
@@ -92,7 +91,8 @@ class VeilFit:
             fitted = fit(moments, self._lattice, len(self._kept))
             if fitted is None:
                 return None
-            opacity, error, colours, choice = fitted
+            opacity, error, colours, mix = fitted
+            choice = np.rint(mix).astype(np.int8)
             if self._shape is not None and (self._lattice is None or len(colours) == 1):
                 known = 0.0 if self._lattice is None else KNOWN
                 opacity, error = shaped(opacity, error, choice, len(colours), self._shape, known)
@@ -102,7 +102,7 @@ class VeilFit:
             hole = grown(covered, RIM_PX)
         if self._shape is not None and self._lattice is None:
             opacity, colours = balanced(moments, self._variance(), opacity, colours, choice, self._shape)
-        veil = self._maps(moments, opacity, error, colours, choice, covered)
+        veil = self._maps(moments, opacity, error, colours, mix, covered)
         self._kept = []
         return veil
 
@@ -220,16 +220,16 @@ class VeilFit:
         opacity: np.ndarray,
         error: np.ndarray,
         colours: list[float],
-        choice: np.ndarray,
+        mix: np.ndarray,
         covered: np.ndarray,
     ) -> Veil | None:
         opacity = np.where(grown(covered, 1), np.maximum(opacity, 0), 0).astype(np.float32)
         levels = []
-        for k in range(len(colours)):
+        choice = np.rint(mix).astype(np.int8)
+        for k in np.argsort(-np.bincount(choice[covered], minlength=len(colours))):
             own = covered & (choice == k)
-            level = flat_level(opacity[own]) if own.any() else 0.0
-            levels.append((level, colours[k]))
-        shares = [np.where(choice == k, opacity, 0).astype(np.float32) for k in range(len(colours))]
+            levels.append((flat_level(opacity[own]) if own.any() else 0.0, colours[k]))
+        shares = [opacity * np.maximum(1 - np.abs(mix - k), 0) for k in range(len(colours))]
         transmission, contribution = [], []
         explained = 0.0
         for i, total in enumerate(self._sums):

@@ -289,8 +289,8 @@ class _SecondLook:
         veil = self._fit.finish() if events else None
         if veil is None:
             return None
-        level = max((opacity for opacity, _ in veil.levels), default=0.0)
-        evidence |= {"opacity": level, "colour, level": veil.levels[0][1], "explained": veil.explained}
+        level, colour = veil.levels[0]
+        evidence |= {"opacity": level, "colour, level": colour, "explained": veil.explained}
         if veil.explained < least or not LEAST_OPACITY <= level <= MOST_OPACITY:
             return None
         confidence = float(np.clip(0.6 + 0.4 * (veil.explained - least) / (1 - least), 0.6, 0.98))
