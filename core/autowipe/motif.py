@@ -7,7 +7,7 @@ unrest and edges are estimated in turn by weighted least squares, so that tiles 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -46,14 +46,15 @@ def find_motif(tiles: np.ndarray) -> Motif:
     for _ in range(ROUNDS):
         say = weight * contrast
         known = np.maximum((say * contrast).sum(0), 1e-6)
-        edges = (say[..., None] * tiles).sum(0) / known[..., None]
-        unrest = _patches(((tiles - contrast[..., None] * edges) ** 2).sum(-1) * seen)
+        edges = np.einsum("nhw,nhwk->hwk", say, tiles) / known[..., None]
+        left = (((tile - share[..., None] * edges) ** 2).sum(-1) for tile, share in zip(tiles, contrast, strict=True))
+        unrest = _patches(part * there for part, there in zip(left, seen, strict=True))
         weight = seen / ((unrest + CALMEST) / room)
         doubt = 1 / np.sqrt(np.maximum((weight * contrast * contrast).sum(0), 1e-6))
         tiles_with_it = contrast.sum(0) ** 2 / np.maximum((contrast**2).sum(0), 1e-6)
         power = (edges**2).sum(-1)
-        alike = _patches((tiles * edges).sum(-1) * seen) + FAINT
-        contrast = seen * np.clip(alike / (_patches(power * seen) + FAINT), 0, MOST_CONTRAST)
+        alike = _patches(np.einsum("hwk,hwk->hw", tile, edges) for tile in tiles) + FAINT
+        contrast = seen * np.clip(alike / (_patches(power * there for there in seen) + FAINT), 0, MOST_CONTRAST)
     length = np.sqrt(power)
     weak = (length > LEAST_STEP) & (length > WEAK * doubt)
     share = np.where(_one_way(edges * weak[..., None]) > ONE_WAY, LEAST_OF_LINES, LEAST_SHARE)
@@ -88,6 +89,6 @@ def _one_way(edges: np.ndarray) -> np.ndarray:
     return np.hypot(across, along) / np.maximum(power, 1e-6)
 
 
-def _patches(tiles: np.ndarray) -> np.ndarray:
+def _patches(tiles: Iterable[np.ndarray]) -> np.ndarray:
     """(n, h, w): the mean around each px."""
     return np.stack([cv2.GaussianBlur(tile, (0, 0), PATCH_PX) for tile in tiles])

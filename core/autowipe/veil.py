@@ -86,6 +86,7 @@ class VeilFit:
             self._lattice = refine(self._lattice, field, np.ones_like(self._hole))
             self._shape = self._shape_of_tiles(field)
         hole = self._hole
+        known = self._known()
         for _ in range(ROUNDS):
             moments = self._moments(hole)
             fitted = fit(moments, self._lattice, len(self._kept))
@@ -94,7 +95,6 @@ class VeilFit:
             opacity, error, colours, mix = fitted
             choice = np.rint(mix).astype(np.int8)
             if self._shape is not None and (self._lattice is None or len(colours) == 1):
-                known = 0.0 if self._lattice is None else KNOWN
                 opacity, error = shaped(opacity, error, choice, len(colours), self._shape, known)
             covered = (opacity > np.maximum(LEAST_OPACITY, SURE * error)) & self._hole
             if not covered.any():
@@ -105,6 +105,12 @@ class VeilFit:
         veil = self._maps(moments, opacity, error, colours, mix, covered)
         self._kept = []
         return veil
+
+    def _known(self) -> np.ndarray | float:
+        """Up to which deviation an opacity is taken as it is; where no edge of the tiles is near, it always is."""
+        if self._lattice is None or self._shape is None:
+            return 0.0
+        return np.where(grown(self._shape > OUTSIDE, RIM_PX), np.float32(KNOWN), np.float32(np.inf))
 
     def _shape_of_tiles(self, field: np.ndarray) -> np.ndarray:
         """(H, W) float32: as `shape_of`, from the edges that the tiles of the mean gradient (2, H, W) share."""

@@ -40,7 +40,12 @@ def shape_of(slopes: np.ndarray, edges: np.ndarray, within: np.ndarray) -> np.nd
 
 
 def shaped(
-    opacity: np.ndarray, error: np.ndarray, choice: np.ndarray, colours: int, shape: np.ndarray, known: float = 0.0
+    opacity: np.ndarray,
+    error: np.ndarray,
+    choice: np.ndarray,
+    colours: int,
+    shape: np.ndarray,
+    known: np.ndarray | float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Opacity and its deviation; where they are not known by themselves, drawn to the mark's usual one in its shape.
 
