@@ -15,7 +15,7 @@ import numpy as np
 
 from .job import Box
 from .lattice import Shift, moved
-from .masks import connected
+from .masks import connected, disc
 
 PATCH_PX = 10.0  # deviation of the blur over which a tile's contrast and unrest are taken, of the analysis picture
 ROUNDS = 4
@@ -23,6 +23,7 @@ FAINT = 0.1  # mean square below which edges say nothing of a patch's contrast: 
 CALMEST = 0.02  # mean square of what compression leaves of unrest
 MOST_CONTRAST = 1.5
 FEWEST_TILES, LEAST_SHARE = 1.6, 0.3  # that show it, each counted by its contrast; of those in the picture
+TAIL, TAIL_PX = 0.25, 3  # of an edge: what is fainter beside it is its blur
 ONE_WAY, LEAST_OF_LINES = 0.75, 0.7  # lines of the scene, by their concentration of directions, run through some tiles
 LEAST_STEP = 0.4  # levels a px of a stroke's edge, averaged over the tiles
 WEAK, SURE = 2.5, 4.0  # times the doubt of that average: beside a sure px; a sure px
@@ -47,21 +48,24 @@ def find_motif(tiles: np.ndarray) -> Motif:
         say = weight * contrast
         known = np.maximum((say * contrast).sum(0), 1e-6)
         edges = np.einsum("nhw,nhwk->hwk", say, tiles) / known[..., None]
-        left = (((tile - share[..., None] * edges) ** 2).sum(-1) for tile, share in zip(tiles, contrast, strict=True))
-        unrest = _patches(part * there for part, there in zip(left, seen, strict=True))
+        left = (
+            np.stack([((t - c[..., None] * edges) ** 2).sum(-1) for t, c in zip(tiles, contrast, strict=True)]) * seen
+        )
+        apart = (say * say * left).sum(0) / known**2
+        unrest = _patches(left)
         weight = seen / ((unrest + CALMEST) / room)
-        doubt = 1 / np.sqrt(np.maximum((weight * contrast * contrast).sum(0), 1e-6))
+        expected = 1 / np.maximum((weight * contrast * contrast).sum(0), 1e-6)
         tiles_with_it = contrast.sum(0) ** 2 / np.maximum((contrast**2).sum(0), 1e-6)
         power = (edges**2).sum(-1)
         alike = _patches(np.einsum("hwk,hwk->hw", tile, edges) for tile in tiles) + FAINT
         contrast = seen * np.clip(alike / (_patches(power * there for there in seen) + FAINT), 0, MOST_CONTRAST)
+    # by the unrest around each px, and by how the tiles differ at it, which tells smooth shading near strokes
+    doubt = np.sqrt(np.maximum(expected, apart * tiles_with_it / np.maximum(tiles_with_it - 1, 0.5)))
     length = np.sqrt(power)
-    weak = (length > LEAST_STEP) & (length > WEAK * doubt)
+    weak = (length > LEAST_STEP) & (length > WEAK * doubt) & (length > TAIL * cv2.dilate(length, disc(TAIL_PX)))
     share = np.where(_one_way(edges * weak[..., None]) > ONE_WAY, LEAST_OF_LINES, LEAST_SHARE)
     weak &= tiles_with_it >= np.maximum(FEWEST_TILES, share * seen.sum(0))
-    is_edge = connected(weak, weak & (length > SURE * doubt), LEAST_SURE_PX, LEAST_SURE)
-    is_edge = cv2.morphologyEx(is_edge.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
-    return Motif(edges, is_edge)
+    return Motif(edges, connected(weak, weak & (length > SURE * doubt), LEAST_SURE_PX, LEAST_SURE))
 
 
 def laid(motif: Motif, cell: Box, shifts: Sequence[Shift], size: tuple[int, int], margin: int) -> np.ndarray:
