@@ -12,6 +12,7 @@ from autowipe import kinds, planes
 from autowipe.decode import open_clip
 from autowipe.kinds.watermark import Finder
 from autowipe.lattice import find_lattice, moved
+from autowipe.motif import find_motif
 from autowipe.unblend import invert
 from autowipe.veilshape import shape_of
 
@@ -76,6 +77,46 @@ def test_tiles_are_found_and_unblended(tmp_path: Path) -> None:
     assert (matte & covered).sum() > 0.97 * covered.sum()
     before, after = unblended_luma(clip, found)
     assert after > before + 4
+
+
+def test_all_that_repeats_with_the_lattice_is_found_but_not_where_it_was_left_out(tmp_path: Path) -> None:
+    """Staggered by less than half, and nothing drawn that the left and upper edges would cut."""
+    word = synth.text("PROOF", 16)
+    high, wide = word.shape[:2]
+    alpha = np.zeros(SIZE[::-1], np.float32)
+    for row, y in enumerate(range(12, SIZE[1], 48)):
+        for x in range(20 + row % 2 * 35, SIZE[0], 120):
+            part = alpha[y : y + high, x : x + wide]
+            np.maximum(part, word[: part.shape[0], : part.shape[1], 3], out=part)
+    tiles = np.dstack([np.ones((*alpha.shape, 3), np.float32), alpha])
+    clip = synth.make(tmp_path / "t.mp4", [synth.Burnt(tiles, (0, 0), 0, 36, alpha=0.3)], count=36, size=SIZE, pan=2.0)
+
+    (found,) = find(clip)
+
+    matte = np.zeros(SIZE[::-1], bool)
+    x, y, w, h = found.box
+    matte[y : y + h, x : x + w] = found.matte > 0.5
+    covered = clip.masks[18]
+    assert (matte & covered).sum() > 0.97 * covered.sum()
+    assert (matte & ~cv2.dilate(covered.astype(np.uint8), np.ones((15, 15))).astype(bool)).mean() < 0.002
+
+
+def test_a_motif_in_some_of_the_tiles_is_told_from_the_scene() -> None:
+    """Also where every second tile was left out; a line that runs through some of the tiles is no motif."""
+    rng = np.random.default_rng(4)
+    letter = np.zeros((90, 90), np.float32)
+    word = 40 * synth.text("soc", 22)[..., 3]
+    letter[8 : 8 + word.shape[0], 10 : 10 + word.shape[1]] = word
+    edges = np.dstack([cv2.Sobel(letter, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1))])
+    tiles = rng.normal(0, 0.5, (8, 90, 90, 2)).astype(np.float32)
+    tiles[::2] += edges
+    tiles[:3, 80:82, :, 1] += 5
+    drawn = np.hypot(*np.moveaxis(edges, -1, 0)) > 6
+
+    motif = find_motif(tiles)
+
+    assert motif.is_edge[drawn].mean() > 0.95
+    assert not motif.is_edge[76:86].any()
 
 
 def test_one_large_mark_across_a_moving_picture_is_found(tmp_path: Path) -> None:

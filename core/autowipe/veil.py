@@ -17,12 +17,13 @@ from .crew import each
 from .evidence import clipped
 from .fill import predict
 from .job import Box
-from .lattice import Lattice, refine
+from .lattice import Lattice, moved, refine
 from .maps import Unblend
 from .masks import averaged, depth_in, grown
+from .motif import find_motif, laid
 from .planes import Layout, to_levels
 from .veilshape import OUTSIDE, RIM_PX, balanced, shape_of, shaped
-from .veiltiles import LEAST_OPACITY, NOISE, SURE, Moments, fit, flat_level
+from .veiltiles import KNOWN, LEAST_OPACITY, NOISE, SURE, Moments, fit, flat_level
 
 MOST_SAMPLES, MOST_FRAMES, FEWEST_FRAMES = 48_000_000, 32, 6  # of luma kept for the fit; frames kept
 CHUNK = 4_000_000  # samples filled at once
@@ -41,7 +42,7 @@ class Veil:
     unblend: Unblend
     opacity: np.ndarray  # (H, W) float32, 0..1
     error: np.ndarray  # (H, W) float32: standard deviation of the opacity
-    levels: tuple[tuple[float, float], ...]  # (flat opacity, colour in the leading plane)
+    levels: tuple[tuple[float, float], ...]  # (flat opacity, colour in the leading plane), the commonest first
     lattice: Lattice | None  # to a fraction of a px
     explained: float  # 0..1: share of the strokes' departure from the fill that the model accounts for
 
@@ -81,25 +82,45 @@ class VeilFit:
         if len(self._kept) < FEWEST_FRAMES or not self._hole.any() or self._hole.all():
             return None
         if self._lattice is not None:
-            self._lattice = refine(self._lattice, self._field(), np.ones_like(self._hole))
+            field = self._field()
+            self._lattice = refine(self._lattice, field, np.ones_like(self._hole))
+            self._shape = self._shape_of_tiles(field)
         hole = self._hole
+        known = self._known()
         for _ in range(ROUNDS):
             moments = self._moments(hole)
             fitted = fit(moments, self._lattice, len(self._kept))
             if fitted is None:
                 return None
-            opacity, error, colours, choice = fitted
-            if self._shape is not None:
-                opacity, error = shaped(opacity, error, choice, len(colours), self._shape)
+            opacity, error, colours, mix = fitted
+            choice = np.rint(mix).astype(np.int8)
+            if self._shape is not None and (self._lattice is None or len(colours) == 1):
+                opacity, error = shaped(opacity, error, choice, len(colours), self._shape, known)
             covered = (opacity > np.maximum(LEAST_OPACITY, SURE * error)) & self._hole
             if not covered.any():
                 return None
             hole = grown(covered, RIM_PX)
-        if self._shape is not None:
+        if self._shape is not None and self._lattice is None:
             opacity, colours = balanced(moments, self._variance(), opacity, colours, choice, self._shape)
-        veil = self._maps(moments, opacity, error, colours, choice, covered)
+        veil = self._maps(moments, opacity, error, colours, mix, covered)
         self._kept = []
         return veil
+
+    def _known(self) -> np.ndarray | float:
+        """Up to which deviation an opacity is taken as it is; where no edge of the tiles is near, it always is."""
+        if self._lattice is None or self._shape is None:
+            return 0.0
+        return np.where(grown(self._shape > OUTSIDE, RIM_PX), np.float32(KNOWN), np.float32(np.inf))
+
+    def _shape_of_tiles(self, field: np.ndarray) -> np.ndarray:
+        """(H, W) float32: as `shape_of`, from the edges that the tiles of the mean gradient (2, H, W) share."""
+        assert self._lattice is not None
+        height, width = self._hole.shape
+        cell, shifts = self._lattice.cell((0, 0, width, height)), self._lattice.shifts(width, height)
+        looks = (moved(np.moveaxis(field, 0, -1), shift, cell) for shift in shifts)
+        motif = find_motif(np.stack([look for look in looks if not np.isnan(look[..., 0]).all()]))
+        edges = np.moveaxis(laid(motif, cell, shifts, (width, height), 0), -1, 0)
+        return shape_of(edges, (edges != 0).any(0) & self._hole, self._hole)
 
     def _frames(self, plane: int) -> Iterator[np.ndarray]:
         """Stacks (h, w, t) float32 levels of the kept frames of one plane, a few at a time."""
@@ -205,16 +226,16 @@ class VeilFit:
         opacity: np.ndarray,
         error: np.ndarray,
         colours: list[float],
-        choice: np.ndarray,
+        mix: np.ndarray,
         covered: np.ndarray,
     ) -> Veil | None:
         opacity = np.where(grown(covered, 1), np.maximum(opacity, 0), 0).astype(np.float32)
         levels = []
-        for k in range(len(colours)):
+        choice = np.rint(mix).astype(np.int8)
+        for k in np.argsort(-np.bincount(choice[covered], minlength=len(colours))):
             own = covered & (choice == k)
-            level = flat_level(opacity[own]) if own.any() else 0.0
-            levels.append((level, colours[k]))
-        shares = [np.where(choice == k, opacity, 0).astype(np.float32) for k in range(len(colours))]
+            levels.append((flat_level(opacity[own]) if own.any() else 0.0, colours[k]))
+        shares = [opacity * np.maximum(1 - np.abs(mix - k), 0) for k in range(len(colours))]
         transmission, contribution = [], []
         explained = 0.0
         for i, total in enumerate(self._sums):

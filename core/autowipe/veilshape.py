@@ -40,16 +40,25 @@ def shape_of(slopes: np.ndarray, edges: np.ndarray, within: np.ndarray) -> np.nd
 
 
 def shaped(
-    opacity: np.ndarray, error: np.ndarray, choice: np.ndarray, colours: int, shape: np.ndarray
+    opacity: np.ndarray,
+    error: np.ndarray,
+    choice: np.ndarray,
+    colours: int,
+    shape: np.ndarray,
+    known: np.ndarray | float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Opacity and its deviation; where they are not known by themselves, drawn to the mark's usual one in its shape."""
+    """Opacity and its deviation; where they are not known by themselves, drawn to the mark's usual one in its shape.
+
+    `known`: deviation up to which they are.
+    """
     expected = np.zeros_like(opacity)
     for k in range(colours):
         sure = (choice == k) & (shape > 0.8) & (error < 0.05)
         if sure.sum() > 30:
             expected = np.where(choice == k, flat_level(opacity[sure]) * shape, expected)
-    pull = error**2 / (error**2 + EVEN**2)
-    return opacity + (expected - opacity) * pull, error * EVEN / np.hypot(error, EVEN)
+    doubt = np.sqrt(np.maximum(error**2 - known**2, 0))
+    pull = doubt**2 / (doubt**2 + EVEN**2)
+    return opacity + (expected - opacity) * pull, np.minimum(error, np.hypot(known, EVEN * np.sqrt(pull)))
 
 
 def balanced(

@@ -15,6 +15,7 @@ import numpy as np
 from .crew import each
 from .job import Box
 from .lattice import Lattice, moved
+from .masks import grown
 
 NOISE = 1.5  # levels; what the codec leaves, and most of it stands still
 ALIKE = 2.0  # frames that tell as much as one
@@ -22,6 +23,8 @@ FAR = 9.0  # chi squared from which a tile's say falls off
 MOST_COLOURS = 3
 CAP = 25.0  # chi squared that a px of no colour costs
 LEAST_SHARE = 0.06  # of the strokes that a further colour explains
+MEET_PX = 1  # from the line between two colours: their shades between, with what the codec smears
+KNOWN = 0.03  # deviation of an opacity from which its px does not tell the usual one
 LEAST_OPACITY = 0.012  # a change by less than this of the way to the overlay's colour is not seen
 SURE = 3.0  # standard deviations
 AT_ONCE = 100_000  # samples of all tiles: what is made of them on the way stays in the processor's cache
@@ -48,7 +51,9 @@ class Moments:
 def fit(
     moments: Moments, lattice: Lattice | None, frames: int
 ) -> tuple[np.ndarray, np.ndarray, list[float], np.ndarray] | None:
-    """Opacity and its deviation (H, W), the colours, and which of them each px (H, W) has."""
+    """Opacity and its deviation (H, W), the colours, darkest first, and which of them each px has, (H, W) float32:
+    0.5 is half way between the first two.
+    """
     height, width = moments.mean.shape
     stack = moments.stack()
     cell = (0, 0, width, height)
@@ -71,23 +76,24 @@ def fit(
     for turn in range(3):
         rows = _equations(seen, there, doubt, opacity, frames)
         if turn == 0:
-            colours, choice = _find_colours(rows)
+            colours = _find_colours(rows)
             if not colours:
                 return None
-        opacity, error = _solve(rows, np.array(colours, np.float32)[choice])
         colours, choice = _tune_colours(rows, colours)
         opacity, error = _solve(rows, np.array(colours, np.float32)[choice])
-        doubt = _doubt(seen, there, opacity, np.array(colours, np.float32)[choice], frames)
-    opacity = _snapped(opacity, error, choice, len(colours))
+        mix, opacity = _mixed(rows, colours, choice, opacity, error)
+        colour = np.interp(mix, np.arange(len(colours)), colours).astype(np.float32)
+        doubt = _doubt(seen, there, opacity, colour, frames)
+    opacity = _snapped(opacity, error, np.rint(mix), len(colours))
     whole = np.zeros((height, width), np.float32)
     wide = np.full((height, width), 9.0, np.float32)
-    which = np.zeros((height, width), np.int8)
+    which = np.zeros((height, width), np.float32)
     for shift in shifts:  # the opacity of each tile is the pattern's
-        _put(whole, wide, which, opacity, error, choice, cell, shift)
-    return whole, wide, colours, which
+        _put(whole, wide, which, opacity, error, mix, cell, shift)
+    return whole, wide, colours, np.clip(which, 0, len(colours) - 1)
 
 
-def _put(whole, wide, which, opacity, error, choice, cell: Box, shift: tuple[float, float]) -> None:
+def _put(whole, wide, which, opacity, error, mix, cell: Box, shift: tuple[float, float]) -> None:
     """Lays the pattern over the picture where a tile's is better known than what lies there."""
     height, width = whole.shape
     x, y, w, h = cell
@@ -97,13 +103,11 @@ def _put(whole, wide, which, opacity, error, choice, cell: Box, shift: tuple[flo
         return
     box = (x0 - x, y0 - y, x1 - x0, y1 - y0)
     back = (-shift[0], -shift[1])
-    part, deviation, colour = (
-        moved(m.astype(np.float32), back, box) for m in (opacity, error, choice.astype(np.float32))
-    )
+    part, deviation, colour = (moved(m.astype(np.float32), back, box) for m in (opacity, error, mix))
     better = ~np.isnan(part) & (np.nan_to_num(deviation, nan=99) < wide[y0:y1, x0:x1])
     whole[y0:y1, x0:x1][better] = part[better]
     wide[y0:y1, x0:x1][better] = deviation[better]
-    which[y0:y1, x0:x1][better] = np.rint(colour[better]).astype(np.int8)
+    which[y0:y1, x0:x1][better] = colour[better]
 
 
 @dataclass
@@ -180,11 +184,11 @@ def _doubt(seen: np.ndarray, there: np.ndarray, opacity: np.ndarray, colour: np.
     return np.concatenate(each(weight, _rows(there.shape)), axis=1)
 
 
-def _find_colours(rows: _Rows) -> tuple[list[float], np.ndarray]:
-    """The fewest colours that explain the strokes, and which each px has."""
+def _find_colours(rows: _Rows) -> list[float]:
+    """The fewest colours that explain the strokes."""
     here = rows.yy > FAR  # px that depart from the fill
     if not here.any():
-        return [], np.zeros(rows.one.shape, np.int8)
+        return []
     grid = np.arange(16, 236, 4, dtype=np.float32)
     costs = np.stack([rows.costs(float(c))[0][here] for c in grid])
     best = costs.min(0)
@@ -198,8 +202,7 @@ def _find_colours(rows: _Rows) -> tuple[list[float], np.ndarray]:
             break
         found.append(k)
         left = np.minimum(left, over[k])
-    colours = [float(grid[k]) for k in found]
-    return colours, _choose(rows, colours)
+    return sorted(float(grid[k]) for k in found)
 
 
 def _tune_colours(rows: _Rows, colours: list[float]) -> tuple[list[float], np.ndarray]:
@@ -214,6 +217,7 @@ def _tune_colours(rows: _Rows, colours: list[float]) -> tuple[list[float], np.nd
         costs = np.stack([rows.costs(float(c))[0][here] for c in grid])
         total = np.minimum(costs - costs.min(0), CAP).sum(1)
         tuned.append(float(grid[total.argmin()]))
+    tuned.sort()
     return tuned, _choose(rows, tuned)
 
 
@@ -224,6 +228,26 @@ def _choose(rows: _Rows, colours: list[float]) -> np.ndarray:
     costs -= costs.min(0)
     smooth = np.stack([cv2.blur(np.minimum(part, CAP), (5, 5)) for part in costs])
     return (np.minimum(costs, CAP) + smooth).argmin(0).astype(np.int8)
+
+
+def _mixed(
+    rows: _Rows, colours: list[float], choice: np.ndarray, opacity: np.ndarray, error: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the colours, from darkest to lightest, each px has, or what lies between two; and its opacity.
+
+    Where letters meet their outline is a shade between, which in one of the two colours would seem transparent: letters
+    and outline being of one opacity, it is taken to have that as well.
+    """
+    mix = choice.astype(np.float32)
+    own = opacity > LEAST_OPACITY
+    level = flat_level(opacity[own & (error < KNOWN)]) if len(colours) > 1 else 0.0
+    if level > 0:
+        strokes = [grown((choice == k) & (opacity > level / 2), MEET_PX) for k in range(len(colours))]
+        meet = np.sum(strokes, 0) > 1
+        shade = (rows.y[meet] / level + rows.u[meet]) / np.maximum(rows.one[meet], 1e-9)
+        mix[meet] = np.interp(shade, colours, np.arange(len(colours)))
+        opacity = np.where(meet, np.float32(level), opacity)
+    return mix, opacity
 
 
 def _solve(rows: _Rows, colour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -249,7 +273,7 @@ def _snapped(opacity: np.ndarray, error: np.ndarray, choice: np.ndarray, colours
     for k in range(colours):
         own = (choice == k) & (opacity > LEAST_OPACITY)
         inner = cv2.erode(own.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        sure = inner & (error < 0.03)
+        sure = inner & (error < KNOWN)
         level = flat_level(opacity[sure]) if sure.sum() > 30 else 0.0
         if level <= 0:
             continue

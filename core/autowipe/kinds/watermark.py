@@ -16,7 +16,8 @@ from .. import planes
 from ..evidence import Steady, SteadyField, clipped, frame_lines
 from ..job import Box
 from ..lattice import Lattice, find_lattice, moved
-from ..masks import connected, disc, extent
+from ..masks import connected, disc, extent, grown
+from ..motif import LEAST_STEP, find_motif, laid
 from ..planes import Layout
 from ..timing import FrameRange
 from ..veil import Veil, VeilFit
@@ -27,12 +28,11 @@ from ._mark import PRESENT, appearances, resampled
 SAMPLES_A_SECOND = 6
 LEAST_SAMPLES = 24  # of a short clip
 FITTED = 48  # frames that the fit is offered, over the whole clip
-LEAST_STEP = 0.4  # levels a px of a stroke's edge, averaged over the tiles
-SURE = 4.0  # times the doubt of that average
 CORE = 0.35  # of the strongest edges: those that presence is told by
 LEAST_STROKES = 0.001  # of the picture
 MOST_STROKES = 0.5
 ALIKE, ALIKE_AREA = 0.25, 0.6  # correlation of a tile with the others; share of the tiles that reach it
+LEFT_OUT = 0.25  # of a motif's edges: what shows less of them is not there
 EXPLAINED, EXPLAINED_TILES = 0.5, 0.1  # of what strokes change; tiles are sure already, and a fill errs in textures
 LEAST_OPACITY, MOST_OPACITY = 0.03, 0.85
 BUSY, MOST_STILL = 3.0, 0.35  # levels a px of an edge; share of it that is left in the mean when the scene stands still
@@ -113,20 +113,14 @@ def find_tiles(steady: Steady) -> Pattern | None:
     height, width = clear.shape
     field = np.moveaxis(np.where(clear, steady.field, np.nan), 0, -1)
     cell = lattice.cell((0, 0, width, height))
-    shifts = lattice.shifts(width, height)
-    tiles = np.stack([moved(field, shift, cell) for shift in shifts])
-    count = (~np.isnan(tiles[..., 0])).sum(0)
-    mean = np.nan_to_num(np.nanmean(tiles, 0)) if count.any() else np.zeros(tiles.shape[1:])
-    doubt = np.sqrt(np.nanmean(((tiles - mean) ** 2).sum(-1), 0) / np.maximum(count - 1, 1))
-    length = np.hypot(mean[..., 0], mean[..., 1])
-    part = (length > LEAST_STEP) & (length > SURE * np.nan_to_num(doubt, nan=9)) & (count >= 2)
-    part = cv2.morphologyEx(part.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
-    alike = _alike(tiles, mean, part)
-    whole = np.zeros((height, width, 3), np.float32)
-    pattern = np.dstack([mean, np.ones(part.shape)]) * part[..., None]
-    for shift in shifts:
-        _lay(whole, pattern, cell, shift)
-    edges = whole[..., 2] > 0.5
+    margin = round(2 * TOGETHER * width)
+    shifts = lattice.shifts(width + margin, height + margin)
+    looks = (moved(field, shift, cell) for shift in shifts)
+    tiles = np.stack([look for look in looks if not np.isnan(look[..., 0]).all()])
+    motif = find_motif(tiles)
+    alike = _alike(tiles, motif.edges, motif.is_edge)
+    whole = laid(motif, cell, shifts, (width, height), margin)
+    edges = _drawn_tiles(whole, steady.field, margin)
     evidence: dict[str, float | str] = {
         "repeats, times its unrest": lattice.ratio,
         "tiles in the picture": height * width / lattice.area,
@@ -135,7 +129,8 @@ def find_tiles(steady: Steady) -> Pattern | None:
     }
     if not LEAST_STROKES < edges.mean() < MOST_STROKES or alike < ALIKE_AREA:
         return None
-    return Pattern(np.moveaxis(whole[..., :2] * edges[..., None], -1, 0), cover_of(edges), lattice, evidence)
+    inside = whole[margin : margin + height, margin : margin + width]
+    return Pattern(np.moveaxis(inside * edges[..., None], -1, 0), cover_of(edges), lattice, evidence)
 
 
 def _alike(tiles: np.ndarray, mean: np.ndarray, part: np.ndarray) -> float:
@@ -156,17 +151,27 @@ def _alike(tiles: np.ndarray, mean: np.ndarray, part: np.ndarray) -> float:
     return same / max(total, 1)
 
 
-def _lay(whole: np.ndarray, pattern: np.ndarray, cell: Box, shift: tuple[float, float]) -> None:
-    """Lays the pattern of a cell over the picture, a shift away, where nothing lies yet."""
-    height, width = whole.shape[:2]
-    x, y, w, h = cell
-    left, top = x + int(np.floor(shift[0])), y + int(np.floor(shift[1]))
-    x0, y0, x1, y1 = max(0, left), max(0, top), min(width, left + w + 1), min(height, top + h + 1)
-    if x1 <= x0 or y1 <= y0:
-        return
-    part = np.nan_to_num(moved(pattern, (-shift[0], -shift[1]), (x0 - x, y0 - y, x1 - x0, y1 - y0)))
-    over = part[..., 2] > whole[y0:y1, x0:x1, 2]
-    whole[y0:y1, x0:x1][over] = part[over]
+def _drawn_tiles(whole: np.ndarray, field: np.ndarray, margin: int) -> np.ndarray:
+    """(h, w) bool: where edges of the pattern lie in the picture.
+
+    Those who draw tiles often leave out what the picture's edge would cut: of what hangs together with such a cut, the
+    parts that do not show are not there.
+
+    whole: (H, W, 2) over the picture and a margin around it; field: (2, h, w) of the picture.
+    """
+    height, width = field.shape[1:]
+    power = (whole**2).sum(-1)
+    edges = power > 0
+    inside = np.zeros_like(edges)
+    inside[margin : margin + height, margin : margin + width] = True
+    count, motifs = cv2.connectedComponents(grown(edges, margin // 2).astype(np.uint8), connectivity=8)
+    cut = np.bincount(motifs[edges & ~inside], minlength=count) > 0
+    _, parts = cv2.connectedComponents(grown(edges, margin // 4).astype(np.uint8), connectivity=8)
+    parts = parts[inside]
+    alike = (np.moveaxis(field, 0, -1).reshape(-1, 2) * whole[inside]).sum(-1)
+    shows = np.bincount(parts, alike) > LEFT_OUT * np.bincount(parts, power[inside])
+    there = edges[inside] & (shows[parts] | ~cut[motifs[inside]])
+    return there.reshape(height, width)
 
 
 def find_large(steady: Steady) -> Pattern | None:
@@ -284,8 +289,8 @@ class _SecondLook:
         veil = self._fit.finish() if events else None
         if veil is None:
             return None
-        level = max((opacity for opacity, _ in veil.levels), default=0.0)
-        evidence |= {"opacity": level, "colour, level": veil.levels[0][1], "explained": veil.explained}
+        level, colour = veil.levels[0]
+        evidence |= {"opacity": level, "colour, level": colour, "explained": veil.explained}
         if veil.explained < least or not LEAST_OPACITY <= level <= MOST_OPACITY:
             return None
         confidence = float(np.clip(0.6 + 0.4 * (veil.explained - least) / (1 - least), 0.6, 0.98))
