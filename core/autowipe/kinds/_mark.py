@@ -38,7 +38,8 @@ KEPT_FRAMES, KEPT_SAMPLES = 48, 4_000_000  # of the crops, for the fit of its op
 TIMED_S = 15.0  # a line that is there for less and comes and goes by itself is text to be read, not a mark
 TIMED_SHARE, CENTRED_SHARE = 0.6, 0.9  # of the range; lines in the middle of the picture are subtitles sooner
 EDGE_PX = 5  # of the analysis picture
-ONE_WAY = 0.85  # from this concentration of directions it is a line, not a mark
+ONE_WAY, FEW_WAYS = 0.85, 0.6  # concentration of directions from which it is a line, not a mark; from which it may be
+STOOD = 0.5  # a far shore, unless it has so much of what stands all the time while all else moves
 
 
 class Mark:
@@ -188,7 +189,7 @@ def _is_mark(evidence: dict) -> bool:
         e["edge sharpness"] >= SHARP
         and e["unsteadiness"] <= _steady(e)
         and e["edge lock"] >= LOCKED
-        and e["one direction"] <= ONE_WAY
+        and e["one direction"] <= (ONE_WAY if e["share of what is possible"] >= STOOD else FEW_WAYS)
         and (e["stays while the scene moves, nats"] >= SURE_NATS or is_constant)
     )
 
