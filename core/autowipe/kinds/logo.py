@@ -89,8 +89,16 @@ class Finder:
         found = [mark.finish(self._whole, self._shots) for mark in self._marks]
         told = [find for mark in self._told if (find := mark.finish()) is not None]
         drawn = [find for band in self._bands for find in band.finish()]
+        told = [one for one in told if not any(_tells_more(other, one) for other in drawn)]
         drawn = [find for find in drawn if not any(_meet(find.box, other.box) for other in told)]
         return [find for find in found if find is not None] + told + drawn
+
+
+def _tells_more(drawn: Found, told: Found) -> bool:
+    """Whether what is drawn beyond doubt shows more of a mark that the network saw as well, and is not un-blended."""
+    if told.unblend is not None or drawn.matte is None or told.matte is None or not _meet(drawn.box, told.box):
+        return False
+    return bool(np.count_nonzero(drawn.matte) > np.count_nonzero(told.matte))
 
 
 def _meet(one: Box, other: Box) -> bool:
