@@ -18,6 +18,7 @@ CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
     0.8,
 )  # the background passes beneath, which shakes the edges of translucent marks
 SOFT_SHARP, PASSES = 0.45, 10.0  # of soft shadows, and levels by which what lies around changes: all that is beneath
+PRINTED = 2.0  # levels by which what lies around what is printed on a moving thing changes, which goes along with it
 SWAYING_SHARP = 0.3  # thin letters that are scaled and coded anew
 TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
@@ -67,7 +68,9 @@ def is_carried(settled: Settled) -> bool:
     sways = e.get("sways", 0) > 0  # people who walk do as well, but less sharply
     sharp, locked = (SHARP, AGAIN_LOCKED) if sways else (SURE_SHARP, SURE_LOCKED)
     is_sure = e["edge sharpness"] >= sharp and e["edge lock"] >= locked and e["edge pixels"] >= PLAIN_EDGES
-    return is_sure or read(settled.picture)[1] >= SURE_READ
+    if is_sure:
+        return True
+    return e["changes around, levels"] >= PRINTED and read(settled.picture)[1] >= SURE_READ
 
 
 def confidence(settled: Settled) -> float:

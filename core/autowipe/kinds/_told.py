@@ -32,6 +32,7 @@ SURER = 0.92
 SHARPER, AHEAD = 0.7, 0.25  # or where they cross so much, and so much more than the scene's around
 ONE_WAY, BARS = 0.6, 0.8  # concentration of directions: letters 0.05 to 0.3, furniture and the lines of a court near 1
 CALM = 0.5  # of the noise at the scene's edges, which a bar stays below; a mark's own is next to none
+MOST_NOISE = 4.0  # levels that the codec leaves of what stands still over a calm scene; what changes is no mark
 NOISELESS = 0.25  # levels, below which it is calm whatever the scene is
 DRAWN = 0.7  # from which an edge is taken for one of the mark's own
 LEAST_SCENE = 20  # px of the scene's edges that tell their sharpness
@@ -125,6 +126,8 @@ def told_marks(told: np.ndarray, layout: Layout, whole: FrameRange) -> list[Told
 def _is_drawn(evidence: dict[str, float]) -> bool:
     e = evidence
     sharp, scene, sure = e["edge sharpness"], e["edge sharpness of the scene"], e["network, of its pixels"]
-    is_calm = e["noise in it, levels"] <= max(NOISELESS, CALM * e["noise of the scene, levels"])
+    noise, usual = e["noise in it, levels"], e["noise of the scene, levels"]
+    is_calm = noise <= max(NOISELESS, CALM * usual)
     is_sharp = sharp >= SHARP - TRUST * (sure - SURER) or (sharp >= SHARPER and sharp >= scene + AHEAD)
-    return sure >= SURE and is_sharp and e["one direction"] <= (BARS if is_calm else ONE_WAY)
+    stands = noise <= max(MOST_NOISE, usual)
+    return sure >= SURE and is_sharp and stands and e["one direction"] <= (BARS if is_calm else ONE_WAY)
