@@ -99,11 +99,10 @@ def _serve(args: argparse.Namespace) -> int:
     def ready(address: str) -> None:
         print(f"AutoWipe serves plug-ins at {address}; Ctrl-C ends it. Log: {log_file}", file=sys.stderr, flush=True)
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        serve(__version__, transport=args.transport, idle_minutes=args.idle_minutes, ready=ready)
-    except KeyboardInterrupt:
-        return 0
+    stopped = threading.Event()  # an exception would be lost where it comes while something is being cleaned up
+    signal.signal(signal.SIGINT, _stopper(stopped))
+    signal.signal(signal.SIGTERM, _stopper(stopped))
+    serve(__version__, transport=args.transport, idle_minutes=args.idle_minutes, ready=ready, stopped=stopped)
     return 0
 
 

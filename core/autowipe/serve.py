@@ -49,12 +49,15 @@ log = logging.getLogger(__name__)
 MOST_PLANS = 4  # open at a time: each holds a clip and finished frames
 MOST_LEARNERS = 8
 LOWER = 1  # a request's field
+LISTENS_S = 0.5  # s after which it looks whether it is to stop
 
 
-def serve(version: str, *, transport: str, idle_minutes: float, ready: Callable[[str], None]) -> None:
-    """Serves until nobody has asked for so long; `ready` gets the address. Raises EngineLinkError when it cannot.
+def serve(
+    version: str, *, transport: str, idle_minutes: float, ready: Callable[[str], None], stopped: threading.Event
+) -> None:
+    """Serves until nobody has asked for so long, or it is `stopped`; `ready` gets the address.
 
-    Returns at once, without `ready`, where another engine of this user serves already.
+    Raises EngineLinkError when it cannot. Returns at once, without `ready`, where another engine of this user serves already.
     """
     folder = link_folder()
     lock = FileLock(folder / "lock")
@@ -68,7 +71,7 @@ def serve(version: str, *, transport: str, idle_minutes: float, ready: Callable[
         listener = Listener(folder, transport)
         try:
             ready(listener.address)
-            _Server(version, Path(scratch)).run(listener, idle_minutes * 60)
+            _Server(version, Path(scratch)).run(listener, idle_minutes * 60, stopped)
         finally:
             listener.close()
 
@@ -84,9 +87,9 @@ class _Server:
         self._asked = time.monotonic()
         self._busy = 0
 
-    def run(self, listener: Listener, idle_s: float) -> None:
-        while True:
-            caller = listener.accept(min(5.0, max(0.1, idle_s / 10)))
+    def run(self, listener: Listener, idle_s: float, stopped: threading.Event) -> None:
+        while not stopped.is_set():
+            caller = listener.accept(min(LISTENS_S, max(0.1, idle_s / 10)))
             if caller is not None:
                 threading.Thread(target=self._attend, args=(listener, caller), daemon=True).start()
             with self._lock:
