@@ -57,7 +57,8 @@ def serve(
 ) -> None:
     """Serves until nobody has asked for so long, or it is `stopped`; `ready` gets the address.
 
-    Raises EngineLinkError when it cannot. Returns at once, without `ready`, where another engine of this user serves already.
+    Raises EngineLinkError when it cannot. Returns at once, without `ready`, where another engine of this user serves
+    already.
     """
     folder = link_folder()
     lock = FileLock(folder / "lock")
