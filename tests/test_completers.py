@@ -196,6 +196,17 @@ def test_grass_is_filled_as_lively_as_it_is_around() -> None:
     assert 0.55 < share < 1.1  # .63; the mean alone has .41
 
 
+def test_a_hole_whose_surround_has_whole_patches_at_half_the_size_alone_is_filled() -> None:
+    y, x = np.mgrid[:96, :128].astype(np.float32)
+    plane = 120 + 40 * np.sin(x / 9) + 0.2 * y
+    hole = np.zeros(plane.shape, bool)
+    hole[::5] = True  # lines so near to each other that no patch fits between them
+    hole[30:60, 40:90] = True
+    (filled,) = fill([np.where(hole, np.float32(0), plane)], [hole])
+    assert np.array_equal(filled[~hole], plane[~hole])
+    assert np.abs(filled - plane)[hole].mean() < 10
+
+
 def test_a_fill_comes_out_the_same_each_time() -> None:
     picture = texture(60, 80)
     hole = np.zeros(picture.shape, bool)

@@ -51,7 +51,7 @@ def fill(planes: list[np.ndarray], holes: list[np.ndarray]) -> list[np.ndarray]:
 
     more = patched - smooth
     structure = _blurred(more)
-    detail = picture - _blurred(smooth)
+    detail = smooth - _blurred(smooth)
     copied = detail.reshape(-1, detail.shape[2])[source.ravel()].reshape(detail.shape)
     texture = _as_lively(more - structure, copied)
     done = smooth + TEXTURE * ramp(SHALLOW_PX) * texture + STRUCTURE * ramp(DEEP_PX) * structure
@@ -99,8 +99,9 @@ def _complete(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.nda
         holes.append(hole)
     rng = np.random.default_rng(0)
     guess: np.ndarray | None = None
-    source = np.arange(hole.size).reshape(hole.shape)
     match: np.ndarray | None = None
+    search: _Search | None = None
+    where = np.empty(0, np.int64)
     for picture, hole in zip(pictures[::-1], holes[::-1], strict=True):
         if guess is None:
             weight = (~hole).astype(np.float32)
@@ -118,9 +119,10 @@ def _complete(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.nda
             for _ in range(1 if is_large else SWEEPS):
                 search.sweep(where, None if is_large else rng)
             search.vote(where)
-        guess, match, source = search.picture, search.field(where), search.likeliest(where)
+        guess, match = search.picture, search.field(where)
     assert guess is not None
-    return guess, source
+    # Where the finest size has no patches to choose from, each pixel is its own source.
+    return guess, np.arange(hole.size).reshape(hole.shape) if search is None else search.likeliest(where)
 
 
 def _halved(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
