@@ -91,7 +91,7 @@ def _places(
     lumas = [cv2.convertScaleAbs(luma) for luma in scene.volumes[0]]
     opaque = [nothing if mask is None else mask for mask in scene.opaque]
     run = _workers().map
-    motion = follow(lumas, opaque, run, [hole is not None for hole in scene.holes])
+    motion = follow(lumas, opaque, run, [hole is not None for hole in scene.holes], crops.camera)
     seen = beyond = none
     if borrows:
         ways = [_both_ways(scene, scene.seen, way) for way in (motion, *layers(lumas, opaque, run))]

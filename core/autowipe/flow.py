@@ -1,7 +1,8 @@
 """How a region's picture moves from frame to frame, also under the overlay, where nobody sees it.
 
-*In:* lumas, each (H, W) uint8 with the hidden part spread over from around, and which part that is, each (H, W) bool.
-*Out:* `Motion`. What it gets wrong by a fraction of a pixel a frame is mended in completers/borrow.py.
+*In:* lumas, each (H, W) uint8 with the hidden part spread over from around, which part that is, each (H, W) bool, and,
+where it is known, how the camera moves. *Out:* `Motion`. What it gets wrong by a fraction of a pixel a frame is mended
+in completers/borrow.py.
 """
 
 from __future__ import annotations
@@ -27,6 +28,18 @@ FAR_PX = 4.0  # px of the looked-at size: from here on the flow's own search may
 SETTLED_PX = 0.01  # by which an affine motion changes no more
 RIDGE = np.diag(np.array([1e-6, 1e-2, 1e-2], np.float32))  # without texture on one side, rather a plain shift
 OWN_SHARE = 0.5  # of a trusted flow vector against its surroundings'
+TEXTURE_PX, TEXTURED = (
+    13,
+    1000.0,
+)  # window, and mean squared slope in it, levels a px, from which flow departs from the camera's
+LED = 8.0  # samples that say that it does not
+THINNED = 2  # px: grid on which motions are held against what is seen
+CLEAR_PX = 3.0  # from what is hidden: from there on it is seen
+NEARBY_PX = 12.0  # deviation of the window in which they are
+OTHER = 30.0  # levels: a larger miss says no more
+FAULT = 1.0  # levels squared, which any motion misses by
+SHARPNESS = 8  # power of the misses by which motions are weighed
+FAR = 1e-3  # weight of the whole region's misses, which tell where nothing is seen nearby
 
 
 @dataclass
@@ -57,11 +70,15 @@ def follow(
     hidden: Sequence[np.ndarray],
     run: Callable[..., Iterable] = map,
     wanted: Sequence[bool] | None = None,
+    camera: Sequence[np.ndarray | None] = (),
 ) -> Motion:
     """Measures the flow where the picture is seen, and completes it from there where it is not.
 
+    With the camera's motion, what is hidden moves as its surroundings or as the camera, whichever fits better what is
+    seen nearby: under an overlay in the sky little else tells how far the camera has turned.
+
     `run`: does the work on single frames, as `map` does; `wanted`: the frames whose ways to their neighbours are asked
-    for, by default all.
+    for, by default all; `camera`: of each frame but the last (2, 3), where its px lie in the next one, or None.
     """
     h, w = lumas[0].shape
     scale = int(np.ceil(np.sqrt(h * w / MOST_PIXELS)))
@@ -79,7 +96,8 @@ def follow(
 
     def flow(k: int) -> tuple[np.ndarray, np.ndarray]:
         one, other = views[k], views[k + 1]
-        ahead, back = _flow(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST), one, other)
+        led = _led(camera[k], size, ratio) if camera else None
+        ahead, back = _flow(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST), one, other, led)
         return doubted(ahead * ratio), doubted(back * ratio)
 
     pairs = [k for k in range(len(lumas) - 1) if wanted is None or wanted[k] or wanted[k + 1]]
@@ -108,31 +126,114 @@ class _View:
     hidden: np.ndarray  # (h, w) bool
     trust: np.ndarray  # float32, 0..1, at every CELL-th px: how far flow there rests on seen pixels
     near: np.ndarray  # the same for the second look
+    texture: np.ndarray  # float32, 0..1, at every CELL-th px: how far it tells of motion
+    clear: np.ndarray  # float32, 1 where it is surely seen
 
 
 def _view(luma: np.ndarray, hidden: np.ndarray, size: tuple[int, int]) -> _View:
     if luma.shape != size[::-1]:
         luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
         hidden = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-    distance = cv2.distanceTransform((~hidden).astype(np.uint8), cv2.DIST_L2, 3)[::CELL, ::CELL]
-    trust, near = (np.minimum(distance / reach, 1).astype(np.float32) ** 2 for reach in (TRUST_PX, NEAR_PX))
-    return _View(luma, luma.astype(np.float32), hidden, trust, near)
+    distance = cv2.distanceTransform((~hidden).astype(np.uint8), cv2.DIST_L2, 3)
+    trust, near = (
+        np.minimum(distance[::CELL, ::CELL] / reach, 1).astype(np.float32) ** 2 for reach in (TRUST_PX, NEAR_PX)
+    )
+    slopes = [cv2.Sobel(luma, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1))]
+    steep = cv2.blur(slopes[0] ** 2 + slopes[1] ** 2, (TEXTURE_PX, TEXTURE_PX))[::CELL, ::CELL]
+    clear = (distance > CLEAR_PX).astype(np.float32)
+    return _View(luma, luma.astype(np.float32), hidden, trust, near, steep / (steep + TEXTURED), clear)
 
 
-def _flow(dis: cv2.DISOpticalFlow, one: _View, other: _View) -> tuple[np.ndarray, np.ndarray]:
-    """The completed flow from `one` to `other`, and back, at half the size, in px of the whole."""
-    shift = _shift(one, other)
-    flows = dis.calc(one.luma, other.luma, shift), dis.calc(other.luma, one.luma, None if shift is None else -shift)
+def _flow(
+    dis: cv2.DISOpticalFlow, one: _View, other: _View, led: tuple[np.ndarray, np.ndarray] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The completed flow from `one` to `other`, and back, at half the size, in px of the whole.
+
+    `led`: how the camera moves, there and back.
+    """
     size = one.luma.shape[::-1]
-    ahead = _complete(flows[0], one.trust * _agreement(*flows), size)
-    back = _complete(flows[1], other.trust * _agreement(*flows[::-1]), size)
+    shift = _shift(one, other) if led is None else None
+    flows = _searched(dis, one.luma, other.luma, (shift, None if shift is None else -shift), led)
+    (first, last), (ahead, back) = led or (None, None), flows
+    ahead = _settled(ahead, one.trust * _agreement(*flows), one, other, first, size)
+    back = _settled(back, other.trust * _agreement(*flows[::-1]), other, one, last, size)
     # What stands in for the hidden part rests where the overlay rests, and holds back the flow around it. So for
     # a second look it is put where the first says that it has gone.
-    first = np.where(one.hidden, _carried(other.luma, ahead, ~other.hidden, one.luma), one.luma)
-    second = np.where(other.hidden, _carried(first, back, np.ones_like(other.hidden), other.luma), other.luma)
-    flows = dis.calc(first, second, ahead.copy()), dis.calc(second, first, back.copy())
-    ahead = _complete(flows[0], one.near * _agreement(*flows), _half(size))
-    return ahead, _complete(flows[1], other.near * _agreement(*flows[::-1]), _half(size))
+    here = np.where(one.hidden, _carried(other.luma, ahead, ~other.hidden, one.luma), one.luma)
+    there = np.where(other.hidden, _carried(here, back, np.ones_like(other.hidden), other.luma), other.luma)
+    flows = _searched(dis, here, there, (ahead, back), led)
+    ahead = _settled(flows[0], one.near * _agreement(*flows), one, other, first, _half(size))
+    return ahead, _settled(flows[1], other.near * _agreement(*flows[::-1]), other, one, last, _half(size))
+
+
+def _led(way: np.ndarray | None, size: tuple[int, int], ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The camera's way, (2, 3) in px of the region, as flow there and back of the looked-at size, each (h, w, 2)."""
+    if way is None:
+        return None
+    x, y = grid(size[::-1])
+    x, y = (x + 0.5) * ratio[0] - 0.5, (y + 0.5) * ratio[1] - 0.5
+    ways = [m.astype(np.float32) for m in (way, cv2.invertAffineTransform(way))]
+    moved = [np.dstack([a * x + b * y + c for a, b, c in m]) - np.dstack([x, y]) for m in ways]
+    return moved[0] / ratio, moved[1] / ratio
+
+
+def _searched(
+    dis: cv2.DISOpticalFlow,
+    one: np.ndarray,
+    other: np.ndarray,
+    starts: tuple[np.ndarray | None, np.ndarray | None],
+    led: tuple[np.ndarray, np.ndarray] | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The flow between two lumas, there and back, searched from `starts`; with `led`, from what the camera leaves."""
+    if led is None:
+        ahead, back = (None if start is None else start.copy() for start in starts)
+        return dis.calc(one, other, ahead), dis.calc(other, one, back)
+
+    def left(luma: np.ndarray, after: np.ndarray, start: np.ndarray | None, way: np.ndarray) -> np.ndarray:
+        x, y = grid(luma.shape)
+        moved = cv2.remap(after, x + way[..., 0], y + way[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return dis.calc(luma, moved, None if start is None else start - way) + way
+
+    return left(one, other, starts[0], led[0]), left(other, one, starts[1], led[1])
+
+
+def _settled(
+    flow: np.ndarray, weight: np.ndarray, one: _View, other: _View, led: np.ndarray | None, size: tuple[int, int]
+) -> np.ndarray:
+    """The flow from `one` to `other`, completed; of size `size`. `led`: how the camera moves."""
+    around = _complete(flow, weight, size)
+    if led is None:
+        return around
+    rest = _complete(flow - led, weight * one.texture, size, LED)
+    led = cv2.resize(led, size, interpolation=cv2.INTER_LINEAR)
+    return _likeliest(one, other, (around, led + rest, led))
+
+
+def _likeliest(one: _View, other: _View, flows: Sequence[np.ndarray]) -> np.ndarray:
+    """Of some flows from `one` to `other`, (h, w, 2) each, the mean by how well each fits what is seen nearby."""
+    x, y = grid(one.light.shape, THINNED)
+    here, seen = one.light[::THINNED, ::THINNED], one.clear[::THINNED, ::THINNED]
+    misses = []
+    for flow in flows:
+        way = cv2.resize(flow, x.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        at = x + way[..., 0], y + way[..., 1]
+        there = cv2.remap(other.light, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        seen = seen * cv2.remap(other.clear, *at, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+        misses.append(np.minimum((there - here) ** 2, np.float32(OTHER**2)))
+
+    def nearby(values: np.ndarray) -> np.ndarray:
+        window = NEARBY_PX / THINNED / 2
+        small = cv2.resize(values, (-(-x.shape[1] // 2), -(-x.shape[0] // 2)), interpolation=cv2.INTER_AREA)
+        blurred = cv2.GaussianBlur(small, (0, 0), window, borderType=cv2.BORDER_CONSTANT)
+        return blurred + np.float32(FAR * values.mean() + 1e-9)
+
+    told = nearby(seen)
+    weights = [(nearby(miss * seen) / told + FAULT) ** -SHARPNESS for miss in misses]
+    total = np.maximum(sum(weights), np.float32(1e-30))
+    size = flows[0].shape[1::-1]
+    shares = [cv2.resize(weight / total, size, interpolation=cv2.INTER_LINEAR) for weight in weights]
+    mean: np.ndarray = sum(flow * share[..., None] for flow, share in zip(flows, shares, strict=True))
+    return mean
 
 
 def _shift(one: _View, other: _View) -> np.ndarray | None:
@@ -169,20 +270,23 @@ def _agreement(flow: np.ndarray, reverse: np.ndarray) -> np.ndarray:
     return np.exp(-error / (0.5 + 0.02 * (fx * fx + fy * fy)))
 
 
-def _complete(flow: np.ndarray, weight: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _complete(flow: np.ndarray, weight: np.ndarray, size: tuple[int, int], none: float = 0) -> np.ndarray:
     """The affine motion of the surroundings everywhere, plus how the flow departs from it there, spread inwards.
 
-    `weight`: of every CELL-th px; `size`: of what is returned, width and height.
+    `weight`: of every CELL-th px; `size`: of what is returned, width and height; `none`: as `_affine` takes it.
     """
     coarse = flow[::CELL, ::CELL]
-    affine = _affine(coarse, weight)
+    affine = _affine(coarse, weight, none)
     rest = coarse - affine
     completed = affine + np.dstack(spread([rest[..., 0], rest[..., 1]], weight * OWN_SHARE))
     return cv2.resize(completed, size, interpolation=cv2.INTER_LINEAR)
 
 
-def _affine(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The affine motion that most of the flow follows (iteratively reweighted least squares), at every pixel."""
+def _affine(flow: np.ndarray, weight: np.ndarray, none: float = 0) -> np.ndarray:
+    """The affine motion that most of the flow follows (iteratively reweighted least squares), at every pixel.
+
+    `none`: weight of samples that say that there is no motion.
+    """
     h, w = weight.shape
     fixed = weight.ravel()
     if fixed.sum() < 1:
@@ -197,7 +301,8 @@ def _affine(flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
         error = off[0] * off[0] + off[1] * off[1]
         robust = fixed / (1 + error / np.float32(max(USUAL_ERROR, _middle(error[sure]))))
         weighted = terms * robust
-        _, solution = cv2.solve(weighted @ terms.T + RIDGE * robust.sum(), weighted @ target.T)
+        held = RIDGE * robust.sum() + np.eye(3, dtype=np.float32) * np.float32(none)
+        _, solution = cv2.solve(weighted @ terms.T + held, weighted @ target.T)
         last, fit = fit, solution.T @ terms
         if np.abs(fit - last).max() < SETTLED_PX:
             break

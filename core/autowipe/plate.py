@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,7 @@ class Crops:
     mattes: list[np.ndarray | None]  # (H, W) float32 0..1 over the box at luma size; None where no overlay is visible
     unblends: list[Unblend | None]  # over the whole box; transmission 1 away from overlays; None where all is opaque
     fading: list[bool]  # True where an overlay is coming or going, so that `unblends` does not hold
+    camera: Sequence[np.ndarray | None] = ()  # of each frame but the last (2, 3): px of it in the next; () unknown
     beyond: Beyond | None = None  # where to look for what none of these frames shows
 
 

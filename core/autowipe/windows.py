@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import planes
+from .camera import Camera
 from .complete import complete
 from .decode import Clip, ClipInfo
 from .job import COMPLETERS, Box
@@ -73,6 +74,7 @@ class _CropReader:
         if clip.info.field_order != "progressive":
             self._regions = [[_even_rows(box, clip.info) for box in boxes] for boxes in self._regions]
         self._held: dict[int, list[tuple[int, list[list[np.ndarray]]]]] = {}  # window: (frame, planes per region)
+        self._cameras: dict[int, Camera] = {}  # of each window its own, so that it does not depend on where one began
         self._frames: Iterator[Any] | None = None
         self._next = 0
 
@@ -87,7 +89,7 @@ class _CropReader:
             frame = next(self._frames)
             self._keep(frame, number)
             self._next = frame.index + 1
-        held = self._held.pop(number)
+        held, camera = self._held.pop(number), self._cameras.pop(number)
         for k, box in enumerate(self._regions[number]):
             frames = [index for index, _ in held]
             covers = [self._mattes.at(index, box) for index in frames]
@@ -99,9 +101,11 @@ class _CropReader:
                 [cover.matte for cover in covers],
                 [cover.unblend for cover in covers],
                 [cover.is_fading for cover in covers],
+                camera.ways(box),
             )
 
     def _keep(self, frame: Any, first: int) -> None:
+        luma: np.ndarray | None = None
         for number in range(first, len(self._todo)):
             span = self._todo[number].span
             if span.start > frame.index:
@@ -109,6 +113,8 @@ class _CropReader:
             if frame.index < span.stop and self._regions[number]:
                 parts = [planes.crop(frame.views, self._info.layout, box) for box in self._regions[number]]
                 self._held.setdefault(number, []).append((frame.index, parts))
+                luma = Camera.look(frame.views, self._info.layout) if luma is None else luma
+                self._cameras.setdefault(number, Camera(self._info.layout)).add(luma)
 
 
 def _fields(crops: Crops) -> Iterator[Crops]:
@@ -145,6 +151,7 @@ def _fields(crops: Crops) -> Iterator[Crops]:
             [None if matte is None else part(matte, h, 0) for matte in crops.mattes],
             [None if maps is None else halves[id(maps)] for maps in crops.unblends],
             crops.fading,
+            [None if way is None else way * [[1, 2, 1], [0.5, 1, 0.5]] for way in crops.camera],
         )
 
 

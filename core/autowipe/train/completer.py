@@ -7,6 +7,7 @@ shifted, comes in as what was put there before, and is to be kept.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from torch import nn
 
 from ..completers.network import yuv_to_rgb
 from ..networks.completer import Completed, Completer, Known
-from . import fills, holes, pictures
+from . import fills, holes, material, pictures
 from .fills import Layers
 from .task import Batch
 
@@ -73,7 +74,7 @@ class Task:
         while True:
             # Shards that came meanwhile are taken in.
             known += fills.read(folder, names)
-            order = rng.permutation(len(known))
+            order = np.concatenate([rng.permutation(len(known)) for _ in range(-(-self._batch // len(known)))])
             for first in range(0, len(order) - self._batch + 1, self._batch):
                 crops = [self._cut(known[k], rng) for k in order[first : first + self._batch]]
                 yield {"layers": torch.stack(crops), "before": torch.tensor(float(rng.random() < BEFORE))}
@@ -134,7 +135,16 @@ class Task:
         return pictures.grid([[*left, *right] for left, right in zip(cells[:half], cells[half:], strict=False)])
 
     def material(self) -> list[str]:
-        return [path.name for path in fills.clips(self._footage, self._held_out, "train")]
+        rows = material.index(self._footage)
+
+        def origin(path: Path) -> str:
+            row = rows.get(path.name, {})
+            return f"{row.get('licence', 'unknown')} ({row.get('source', 'unknown')})"
+
+        files = fills.clips(self._footage, self._held_out, "train")
+        origins = Counter(origin(path) for path in files if path.suffix.lower() in material.PICTURES)
+        clips = [f"{path.name}: {origin(path)}" for path in files if path.suffix.lower() in material.CLIPS]
+        return [*clips, *(f"{count} pictures: {text}" for text, count in origins.items())]
 
     def _make(self, side: str) -> None:
         footage = fills.clips(self._footage, self._held_out, side)

@@ -1,4 +1,4 @@
-"""Samples for the completer: crops of footage with holes, completed as in production; made once, kept on disk.
+"""Samples for the completer: crops of clips and pictures with holes, completed as in production; made once and kept.
 
 Filling takes a hundred times longer than a step of the training. So samples come in shards, each the same for the same
 number, and a shard that lies there is not made again.
@@ -26,15 +26,18 @@ from ..match import Candidate, fuse, match, spatial, spread
 from ..planes import to_levels
 from ..timing import FrameRange
 from . import holes
+from .lettering import scripts_of
+from .material import CLIPS, PICTURES
 
-SIZE = 112  # px of a sample's side
+SIZE = 160  # px of a sample's side
 EDGE = 16  # px more around it while it is made, so that motion and fills have their surroundings
 SHARD = 40  # samples
 SPAN = 48  # frames of one clip that a shard draws from
+SCALES = (1.0, 0.75, 0.5)  # that crops are taken at
+FROM_PICTURE = 8  # samples that one picture gives at a time
 MOST_APART = 12  # frames between a hole and where it is borrowed from
 SIDES = {"train": 0, "held out": 1}
 LAYERS = 12  # of a sample, (12, SIZE, SIZE) uint8: see `Layers`
-SUFFIXES = {".mp4", ".mkv", ".webm", ".avi", ".mov", ".mpg", ".m4v"}
 
 
 @dataclass(frozen=True)
@@ -50,21 +53,24 @@ class Layers:
 
 
 def clips(footage: Path, held_out: Sequence[str], side: str) -> list[Path]:
-    """The clips of one side of the split; those that match a pattern of `held_out` are never trained on."""
-    found = sorted(path for path in footage.rglob("*") if path.suffix.lower() in SUFFIXES)
+    """Clips and pictures of one side of the split; those that match a pattern of `held_out` are never trained on."""
+    found = sorted(path for path in footage.rglob("*") if path.suffix.lower() in CLIPS | PICTURES)
     wanted = [path for path in found if any(fnmatch(path.name, p) for p in held_out) == (side == "held out")]
     if not wanted:
         raise JobError(
             f"there is no footage to use as {side!r} in {footage}",
-            hint="Set task.footage to a folder of clips, and task.held_out to patterns that some of them match.",
+            hint="Set task.footage to a folder of clips and pictures, task.held_out to patterns that some match.",
         )
     return wanted
 
 
 def fonts(folder: Path, held_out: Sequence[str], side: str) -> list[Path]:
-    """The fonts of one side of the split, as `clips`; none is no error: holes then have other shapes."""
+    """The fonts of one side of the split that can draw `holes.LETTERS`, as `clips`; none is no error: holes then have
+    other shapes.
+    """
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".ttf", ".otf"))
-    return [path for path in found if any(fnmatch(path.name, p) for p in held_out) == (side == "held out")]
+    wanted = [path for path in found if any(fnmatch(path.name, p) for p in held_out) == (side == "held out")]
+    return [path for path in wanted if "latin" in scripts_of(path)]
 
 
 def read(folder: Path, known: set[str]) -> list[torch.Tensor]:
@@ -85,21 +91,42 @@ def make(
     rng = np.random.default_rng((SIDES[side], number))
     made: list[np.ndarray] = []
     while len(made) < size:
-        pairs = _pairs(footage[int(rng.integers(len(footage)))], size, rng)
+        path_of = footage[int(rng.integers(len(footage)))]
+        pairs = _of_picture(path_of, rng) if path_of.suffix.lower() in PICTURES else _of_clip(path_of, size, rng)
         made += [_sample(here, there, fonts, rng) for here, there in pairs]
     working = path.with_suffix(f".{os.getpid()}.part")
     save_file({"samples": torch.from_numpy(np.stack(made[:size]))}, working)
     os.replace(working, path)
 
 
-def _pairs(path: Path, count: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _of_picture(path: Path, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Crops of a picture, and each as a camera that moved a little sees it; as `_of_clip` gives them."""
+    side = SIZE + 2 * EDGE
+    whole = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if whole is None:
+        raise JobError(f"the picture {path} cannot be read", hint="Take it out of the training's footage.")
+    for _ in range(FROM_PICTURE):
+        scale = max(float(rng.choice(SCALES)), (side + MOST_APART) / min(whole.shape[:2]))
+        picture = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        here = [int(rng.integers(length - side + 1)) for length in picture.shape[:2]]
+        there = [
+            int(np.clip(at + rng.integers(-MOST_APART, MOST_APART + 1), 0, length - side))
+            for at, length in zip(here, picture.shape[:2], strict=True)
+        ]
+        first, second = (
+            rgb_to_yuv(picture[y : y + side, x : x + side, ::-1].astype(np.float32)) for y, x in (here, there)
+        )
+        yield first, second
+
+
+def _of_clip(path: Path, count: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """`count` times the same crop of two frames a little apart, each (side, side, 3) float32 YUV levels."""
     side = SIZE + 2 * EDGE
     with open_clip(path) as clip:
         layout = clip.info.layout
         start = int(rng.integers(max(1, clip.info.frames - SPAN)))
         wanted: dict[int, list[tuple[int, int, int, float]]] = {}  # first or second frame: crop number, x, y, scale
-        scales = [s for s in (1.0, 0.75, 0.5) if min(layout.width, layout.height) * s >= side + 32]
+        scales = [s for s in SCALES if min(layout.width, layout.height) * s >= side + 32]
         stop = min(start + SPAN, clip.info.frames)
         for number in range(count):
             scale = float(rng.choice(scales or [1.0]))
@@ -136,7 +163,7 @@ def _sample(truth: np.ndarray, later: np.ndarray, fonts: Sequence[Path], rng: np
     colour = np.array([rng.choice((rng.uniform(16, 90), rng.uniform(160, 235))), *rng.normal(128, 30, 2)], np.float32)
     seen = _coded(truth + (colour - truth) * cover[..., None], quality)
     share = rng.random()
-    known = np.zeros_like(hole) if share < 0.5 else hole & holes.part(side, rng) if share < 0.85 else hole
+    known = np.zeros_like(hole) if share < 0.65 else hole & holes.part(side, rng) if share < 0.9 else hole
     value, variance = seen.copy(), np.zeros(hole.shape, np.float32)
     beneath, beneath_variance = np.full_like(seen, 128), np.full(hole.shape, np.inf, np.float32)
     if known.any():

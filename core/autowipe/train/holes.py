@@ -46,7 +46,7 @@ def part(size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _text(size: int, fonts: Sequence[Path], rng: np.random.Generator) -> np.ndarray:
-    height = int(np.exp(rng.uniform(np.log(12), np.log(56))))
+    height = int(np.exp(rng.uniform(np.log(12), np.log(80))))
     font = ImageFont.truetype(str(fonts[int(rng.integers(len(fonts)))]), height)
     picture = Image.new("L", (size, size))
     pen = ImageDraw.Draw(picture)

@@ -91,7 +91,7 @@ def assemble(
         if not folder.is_dir():
             out.missing.append(f"There is no folder {folder}.")
             continue
-        listed = _index(folder)
+        listed = index(folder)
         for file in _backgrounds(folder):
             if file.name in left_out:
                 continue
@@ -168,7 +168,7 @@ def _backgrounds(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _index(folder: Path) -> dict[str, dict[str, str]]:
+def index(folder: Path) -> dict[str, dict[str, str]]:
     """Rows of the folder's INDEX.tsv by file name: columns clip, licence, source, and others."""
     path = folder / "INDEX.tsv"
     if not path.exists():
