@@ -35,7 +35,7 @@ class Camera:
     @staticmethod
     def look(views: list[np.ndarray], layout: Layout) -> np.ndarray:
         """(h, w) uint8: a frame as it is looked at."""
-        return planes.small(views, layout, WIDTH)[0]
+        return planes.small(views if layout.is_rgb else views[:1], layout, WIDTH)[0]
 
     def add(self, luma: np.ndarray) -> None:
         """Takes the next frame, as `look` gives it."""

@@ -38,7 +38,7 @@ CLEAR_PX = 3.0  # from what is hidden: from there on it is seen
 NEARBY_PX = 12.0  # deviation of the window in which they are
 OTHER = 30.0  # levels: a larger miss says no more
 FAULT = 1.0  # levels squared, which any motion misses by
-SHARPNESS = 8  # power of the misses by which motions are weighed
+DOUBLINGS = 3  # of the power of the misses by which motions are weighed: the 8th
 FAR = 1e-3  # weight of the whole region's misses, which tell where nothing is seen nearby
 
 
@@ -155,15 +155,16 @@ def _flow(
     shift = _shift(one, other) if led is None else None
     flows = _searched(dis, one.luma, other.luma, (shift, None if shift is None else -shift), led)
     (first, last), (ahead, back) = led or (None, None), flows
-    ahead = _settled(ahead, one.trust * _agreement(*flows), one, other, first, size)
-    back = _settled(back, other.trust * _agreement(*flows[::-1]), other, one, last, size)
+    ahead = _settled(ahead, one.trust * _agreement(*flows), one, other, first)
+    back = _settled(back, other.trust * _agreement(*flows[::-1]), other, one, last)
+    ahead, back = (cv2.resize(flow, size, interpolation=cv2.INTER_LINEAR) for flow in (ahead, back))
     # What stands in for the hidden part rests where the overlay rests, and holds back the flow around it. So for
     # a second look it is put where the first says that it has gone.
     here = np.where(one.hidden, _carried(other.luma, ahead, ~other.hidden, one.luma), one.luma)
     there = np.where(other.hidden, _carried(here, back, np.ones_like(other.hidden), other.luma), other.luma)
     flows = _searched(dis, here, there, (ahead, back), led)
-    ahead = _settled(flows[0], one.near * _agreement(*flows), one, other, first, _half(size))
-    return ahead, _settled(flows[1], other.near * _agreement(*flows[::-1]), other, one, last, _half(size))
+    ahead = _settled(flows[0], one.near * _agreement(*flows), one, other, first)
+    return ahead, _settled(flows[1], other.near * _agreement(*flows[::-1]), other, one, last)
 
 
 def _led(way: np.ndarray | None, size: tuple[int, int], ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -172,7 +173,7 @@ def _led(way: np.ndarray | None, size: tuple[int, int], ratio: np.ndarray) -> tu
         return None
     x, y = grid(size[::-1])
     x, y = (x + 0.5) * ratio[0] - 0.5, (y + 0.5) * ratio[1] - 0.5
-    ways = [m.astype(np.float32) for m in (way, cv2.invertAffineTransform(way))]
+    ways = [m.astype(np.float32) for m in (way, cv2.invertAffineTransform(way.astype(np.float64)))]
     moved = [np.dstack([a * x + b * y + c for a, b, c in m]) - np.dstack([x, y]) for m in ways]
     return moved[0] / ratio, moved[1] / ratio
 
@@ -197,10 +198,9 @@ def _searched(
     return left(one, other, starts[0], led[0]), left(other, one, starts[1], led[1])
 
 
-def _settled(
-    flow: np.ndarray, weight: np.ndarray, one: _View, other: _View, led: np.ndarray | None, size: tuple[int, int]
-) -> np.ndarray:
-    """The flow from `one` to `other`, completed; of size `size`. `led`: how the camera moves."""
+def _settled(flow: np.ndarray, weight: np.ndarray, one: _View, other: _View, led: np.ndarray | None) -> np.ndarray:
+    """The flow from `one` to `other`, completed, at half the size. `led`: how the camera moves."""
+    size = _half(one.luma.shape[::-1])
     around = _complete(flow, weight, size)
     if led is None:
         return around
@@ -228,7 +228,9 @@ def _likeliest(one: _View, other: _View, flows: Sequence[np.ndarray]) -> np.ndar
         return blurred + np.float32(FAR * values.mean() + 1e-9)
 
     told = nearby(seen)
-    weights = [(nearby(miss * seen) / told + FAULT) ** -SHARPNESS for miss in misses]
+    weights = [1 / (nearby(miss * seen) / told + np.float32(FAULT)) for miss in misses]
+    for _ in range(DOUBLINGS):
+        weights = [weight * weight for weight in weights]
     total = np.maximum(sum(weights), np.float32(1e-30))
     size = flows[0].shape[1::-1]
     shares = [cv2.resize(weight / total, size, interpolation=cv2.INTER_LINEAR) for weight in weights]
