@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from autowipe import cli, weightfiles
@@ -76,6 +77,18 @@ def test_a_sample_is_seen_outside_its_hole_and_known_inside_as_it_says(footage: 
         hole, trust = sample[Layers.hole][0].numpy() > 0, sample[Layers.trust][0].numpy()
         assert (trust[~hole] == 255).all() and (trust[hole] < 255).all()
         assert np.abs(truth - picture)[:, ~hole].mean() < 12  # the codec's error, no more
+
+
+def test_pictures_give_samples_as_clips_do(tmp_path: Path) -> None:
+    noise = np.random.default_rng(2).standard_normal((150, 260, 3)).astype(np.float32)
+    picture = np.clip(128 + 400 * cv2.GaussianBlur(noise, (0, 0), 4), 0, 255)
+    cv2.imwrite(str(tmp_path / "one.png"), picture)  # smaller than a sample's surroundings
+
+    fills.make(tmp_path / "made", fills.clips(tmp_path, ["held*"], "train"), [], 1, "train", 3)
+
+    samples = fills.read(tmp_path / "made", set())
+    assert len(samples) == 3
+    assert all(np.ptp(sample[Layers.truth].numpy()[0]) > 50 for sample in samples)
 
 
 def test_a_hole_s_tiles_hold_all_of_it_once() -> None:

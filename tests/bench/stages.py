@@ -29,8 +29,11 @@ from autowipe.encode import Output, open_output
 
 CLOCKED = (  # where the name is looked up, the name, what it is called in the table, whether its samples count
     (windows, "complete", "complete: prepare", True),
+    (windows.Camera, "add", "camera", True),
     (flow, "_flow", "complete: motion", False),
     (complete.borrow, "carry", "complete: places", False),
+    (complete, "fill", "complete: fill", False),
+    (complete.network, "better", "completer network", False),
     (complete, "_match", "complete: match", False),
     (pipeline, "settled", "second look at the plan", True),
     (pipeline, "composite", "composite", True),
