@@ -35,9 +35,9 @@ def scene(rng: np.random.Generator, material: Material, size: Size, count: int) 
 
 def _shot(rng: np.random.Generator, material: Material, size: Size, count: int) -> Scene:
     kinds: list[Callable] = [_clip] if material.clips else []
-    weights = [0.35] if material.clips else []
+    weights = [0.45] if material.clips else []
     kinds += [_camera, _locked_off]
-    weights += [0.2, 0.45]  # a camera that never moves is where the network is asked
+    weights += [0.3, 0.25]
     kind = rng.choice(len(kinds), p=np.array(weights) / sum(weights))
     return kinds[kind](rng, material, size, count)
 
