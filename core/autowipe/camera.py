@@ -20,6 +20,7 @@ PATCH, RIM_PX = 15, 4  # px: corners are followed by so much around them, and lo
 MOVES_PX, RESTS_PX = 0.5, 0.15  # where most corners move by more than the one, those that rest are overlays'
 SAME_PX = 0.5  # by which a corner's way departs from the camera's
 FEWEST, LEAST_SHARE = 16, 0.3  # corners that go the camera's way, and share of those that were followed
+LEAST_SIZE, MOST_SIZE = 0.5, 2.0  # of a frame's area in the next one: beyond, it is no camera's way
 
 
 class Camera:
@@ -75,6 +76,8 @@ class Camera:
             return None
         way, kept = cv2.estimateAffine2D(one, other, method=cv2.RANSAC, ransacReprojThreshold=SAME_PX)
         if way is None or kept.sum() < max(FEWEST, LEAST_SHARE * len(one)):
+            return None
+        if not LEAST_SIZE < np.linalg.det(way[:, :2]) < MOST_SIZE:
             return None
         self._spots = other[kept.ravel() > 0].reshape(-1, 1, 2)
         return way
