@@ -18,6 +18,7 @@ from ..inference import Inference
 
 NAME = "completer"  # of the weight
 TILE, MARGIN = 320, 64  # px; the margin is what the network looks over
+SIDE = 64  # px: sides of what it sees are made up to multiples of this, since torch keeps memory for every new size
 TRUSTED = 36.0  # levels squared: an expected error of this counts half
 GREY = 128  # level of no colour, and of what is not known
 
@@ -73,7 +74,9 @@ def run(inference: Inference, layers: np.ndarray, hole: np.ndarray) -> np.ndarra
     """The network's picture, (3, H, W) float32 levels of YUV."""
     done = layers[:3].copy()
     for outer, inner in tiles(hole):
-        (picture,) = inference.each([layers[:, outer[0], outer[1]]], _picture)
+        part = layers[:, outer[0], outer[1]]
+        room = [(0, -size % SIDE) for size in part.shape[1:]]
+        (picture,) = inference.each([np.pad(part, [(0, 0), *room], mode="edge")], _picture)
         rows, columns = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
         done[:, inner[0], inner[1]] = picture[:, rows, columns]
     return done * np.float32(255)
