@@ -64,6 +64,7 @@ class Camera:
             return None
         guess = cv2.transform(spots, self._usual).astype(np.float32)
         setting = {"winSize": (PATCH, PATCH), "maxLevel": 3, "flags": cv2.OPTFLOW_USE_INITIAL_FLOW}
+        # Which corners were lost is told by the motion of the rest; following them back would cost as much again.
         ahead, found, _ = cv2.calcOpticalFlowPyrLK(last, luma, spots, guess, **setting)
         one, other = spots.reshape(-1, 2), ahead.reshape(-1, 2)
         size = np.array(luma.shape[::-1])

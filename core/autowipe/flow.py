@@ -28,14 +28,12 @@ FAR_PX = 4.0  # px of the looked-at size: from here on the flow's own search may
 SETTLED_PX = 0.01  # by which an affine motion changes no more
 RIDGE = np.diag(np.array([1e-6, 1e-2, 1e-2], np.float32))  # without texture on one side, rather a plain shift
 OWN_SHARE = 0.5  # of a trusted flow vector against its surroundings'
-TEXTURE_PX, TEXTURED = (
-    13,
-    1000.0,
-)  # window, and mean squared slope in it, levels a px, from which flow departs from the camera's
-LED = 8.0  # samples that say that it does not
+TEXTURE_PX = 13  # window over which it is measured how steep the picture is
+TEXTURED = 1000.0  # mean squared slope, levels a px, at which half of a departure from the camera is believed
+LED = 8.0  # weight, in fully trusted flow vectors, of there being no departure from it
 THINNED = 2  # px: grid on which motions are held against what is seen
 CLEAR_PX = 3.0  # from what is hidden: from there on it is seen
-NEARBY_PX = 12.0  # deviation of the window in which they are
+NEARBY_PX = 12.0  # deviation of the window in which that is done
 OTHER = 30.0  # levels: a larger miss says no more
 FAULT = 1.0  # levels squared, which any motion misses by
 DOUBLINGS = 3  # of the power of the misses by which motions are weighed: the 8th

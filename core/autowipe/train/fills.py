@@ -65,9 +65,7 @@ def clips(footage: Path, held_out: Sequence[str], side: str) -> list[Path]:
 
 
 def fonts(folder: Path, held_out: Sequence[str], side: str) -> list[Path]:
-    """The fonts of one side of the split that can draw `holes.LETTERS`, as `clips`; none is no error: holes then have
-    other shapes.
-    """
+    """The fonts of one side of the split that draw Latin letters; none is no error: holes then have other shapes."""
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".ttf", ".otf"))
     wanted = [path for path in found if any(fnmatch(path.name, p) for p in held_out) == (side == "held out")]
     return [path for path in wanted if "latin" in scripts_of(path)]
@@ -91,8 +89,8 @@ def make(
     rng = np.random.default_rng((SIDES[side], number))
     made: list[np.ndarray] = []
     while len(made) < size:
-        path_of = footage[int(rng.integers(len(footage)))]
-        pairs = _of_picture(path_of, rng) if path_of.suffix.lower() in PICTURES else _of_clip(path_of, size, rng)
+        source = footage[int(rng.integers(len(footage)))]
+        pairs = _of_picture(source, rng) if source.suffix.lower() in PICTURES else _of_clip(source, size, rng)
         made += [_sample(here, there, fonts, rng) for here, there in pairs]
     working = path.with_suffix(f".{os.getpid()}.part")
     save_file({"samples": torch.from_numpy(np.stack(made[:size]))}, working)
@@ -107,7 +105,8 @@ def _of_picture(path: Path, rng: np.random.Generator) -> Iterator[tuple[np.ndarr
         raise JobError(f"the picture {path} cannot be read", hint="Take it out of the training's footage.")
     for _ in range(FROM_PICTURE):
         scale = max(float(rng.choice(SCALES)), (side + MOST_APART) / min(whole.shape[:2]))
-        picture = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        picture = cv2.resize(whole, None, fx=scale, fy=scale, interpolation=how)
         here = [int(rng.integers(length - side + 1)) for length in picture.shape[:2]]
         there = [
             int(np.clip(at + rng.integers(-MOST_APART, MOST_APART + 1), 0, length - side))
