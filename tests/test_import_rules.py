@@ -28,8 +28,8 @@ HEAVY = {"torch", "openvino", "rapidocr"}
 NEVER = {"bpy", "DaVinciResolveScript", "plugin", "scipy", "socket", "ssl", "http", "requests", "ftplib"}
 NEVER |= {"urllib.request", "pickle", "shelve", "marshal", "train"}
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "yaml": "PyYAML", "aaf2": "pyaaf2", "PIL": "pillow"}
-# What may be used in one file only: the line to plug-ins on this machine.
-ALLOWED = {"link": {"socket"}}
+# What may be used in one file only: the line to plug-ins on this machine; what goes between our own processes.
+ALLOWED = {"link": {"socket"}, "exchange": {"pickle"}}
 
 
 @dataclass(frozen=True)

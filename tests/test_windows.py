@@ -1,16 +1,20 @@
 """Pass B's windows: fields stay apart, memory follows the region, faults cross the thread."""
 
+from contextlib import nullcontext
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from autowipe.areas import AreaMask
+from autowipe.completers import network
 from autowipe.decode import open_clip
 from autowipe.matte import Mattes
 from autowipe.plan import Event, Overlay, Plan, Source
 from autowipe.planes import layout_of
+from autowipe.pool import Pool
 from autowipe.timing import FrameRange
 from autowipe.windows import ahead, plates_of, windows_of
 
@@ -42,15 +46,18 @@ def interlaced(path, frames=10, height=96):
         box.mux(stream.encode())
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
 @pytest.mark.parametrize(("height", "y"), [(96, 31), (98, 31), (98, 77)])
-def test_the_fields_of_an_interlaced_clip_are_never_blended(tmp_path, height, y):
+def test_the_fields_of_an_interlaced_clip_are_never_blended(tmp_path, height, y, elsewhere):
     interlaced(tmp_path / "i.mkv", height=height)
     with open_clip(tmp_path / "i.mkv") as clip:
         overlay = Overlay("a", "logo", (41, y, 30, 21), (Event(FrameRange(0, 10)),))
         mattes = mattes_for(clip.info, overlay)
         cut = windows_of(plan_for(clip.info, overlay), mattes, clip.info)
 
-        plates = [plate for made in plates_of(cut, mattes, clip, "normal") for plate in made]
+        with Pool(partial(network.better, device="cpu")) if elsewhere else nullcontext() as pool:
+            way = {"complete": pool.complete} if elsewhere else {}
+            plates = [plate for made in plates_of(cut, mattes, clip, "normal", **way) for plate in made]
 
     assert clip.info.field_order == "top"
     assert [plate.frame for plate in plates] == list(range(10))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import logging
 import os
@@ -16,7 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import __version__, batchcli, traincli, watchcli
+from . import __version__, batchcli, heap, traincli, watchcli
 from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError
 from .job import CODECS, COMPLETERS, DEVICES, ENCODERS, KINDS, QUALITIES, Job, parse_area
 from .protocol import Failed, Hello, Message, OverlayFound, Progress, Result, Warned, to_line
@@ -24,33 +23,16 @@ from .timing import parse_range
 
 log = logging.getLogger(__name__)
 
-M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # glibc's malloc.h
-LARGE_BLOCK, MOST_FREE = 4 << 20, 32 << 20  # bytes
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code says how it ended (see errors.py)."""
-    _keep_heap_small()
+    heap.keep_small()
     args = _parser().parse_args(argv)
     try:
         return args.command(args)
     except AutoWipeError as err:
         _tell(err)
         return err.exit_code
-
-
-def _keep_heap_small() -> None:
-    """Lets glibc give large blocks back as soon as they are free, and keep a little for the others.
-
-    Left to itself it takes ever larger ones from the heap, where small ones that stay keep the room of large ones that
-    are gone: memory would grow with the clip's length. Pictures of analysis size, of which every frame needs dozens
-    for a moment, do come from the heap: to get each from the system takes as long as to work on it.
-    """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-        if mallopt is not None:
-            mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
-            mallopt(M_TRIM_THRESHOLD, MOST_FREE)
 
 
 def _wipe(args: argparse.Namespace) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import partial
 
 import cv2
 import numpy as np
@@ -27,13 +26,15 @@ from .scene import NOISE, Scene, beneath_at, unblended
 from .timing import FrameRange
 from .unblend import invert
 
-WORKERS = 2  # frames worked on at a time: more gain little, as each holds the interpreter for a good part
 FEWEST_MISSING, LEAST_MISSING = 64, 0.03  # pixels of a frame that are never seen, and their share, from which
 # they are looked for beyond the window
 ASKED = 6  # frames of a window for which that is done
 MISSES = 1  # of them, for which nothing is found, before it is given up
 MOST_FAR = 8_000_000  # px of frames beyond the window that are held
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
+
+Better = Callable[[network.Known, bool], list[np.ndarray]]  # as network.better, on a device
+_BETTER: Better = partial(network.better, device="auto")
 
 
 def complete(
@@ -43,39 +44,33 @@ def complete(
     quality: str,
     completers: Sequence[str] = COMPLETERS,
     as_perceived: bool = False,
-    device: str = "auto",
+    better: Better = _BETTER,
 ) -> Iterator[Plate]:
-    """Plates for those frames of `core` that an overlay covers, in order; later ones are made meanwhile.
+    """Plates for those frames of `core` that an overlay covers, in order.
 
     `crops` is one region over consecutive frames of one shot; frames outside `core` only serve to borrow from.
     `completers`: the ways that may be used, of job.COMPLETERS; the surroundings are spread over what none reaches.
     `as_perceived`: the mattes are what was perceived and nobody's wish, so that frames that they miss are taken in.
-    `device`: where the network runs, one of job.DEVICES.
+    `better`: the network's part in it.
     """
     if as_perceived:
         crops = take_in(crops)
     crops = settle_strength(crops) if "unblend" in completers else replace(crops, unblends=[None] * len(crops.frames))
-    scene = unblended(crops, _workers().map)
+    scene = unblended(crops)
     if not any(cover is not None for cover in scene.covers):
         return iter(())
     keyframes = KEYFRAMES[quality] if "invent" in completers else 0
-    seen, beyond, invented = _places(scene, crops, keyframes, device, borrows="borrow" in completers)
+    seen, beyond, invented = _places(scene, crops, keyframes, better, borrows="borrow" in completers)
     todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.covers[t] is not None]
 
     def matched(t: int) -> Plate:
         return _match(scene, crops, t, seen[t], beyond[t], invented[t])
 
-    return _workers().map(matched, todo)
-
-
-@cache
-def _workers() -> ThreadPoolExecutor:
-    """Kept for all windows: every new thread would take its own share of memory."""
-    return ThreadPoolExecutor(WORKERS, "complete")
+    return map(matched, todo)
 
 
 def _places(
-    scene: Scene, crops: Crops, keyframes: int, device: str, *, borrows: bool
+    scene: Scene, crops: Crops, keyframes: int, better: Better, *, borrows: bool
 ) -> tuple[list[list[Places]], list[list[Places]], list[list[Places]]]:
     """Of each frame the places to take its hidden pixels from: where they are seen, in the window and then beyond it,
     and where they are invented.
@@ -90,14 +85,13 @@ def _places(
     nothing = np.zeros(scene.shape, bool)
     lumas = [cv2.convertScaleAbs(luma) for luma in scene.volumes[0]]
     opaque = [nothing if mask is None else mask for mask in scene.opaque]
-    run = _workers().map
-    motion = follow(lumas, opaque, run, [hole is not None for hole in scene.holes], crops.camera)
+    motion = follow(lumas, opaque, [hole is not None for hole in scene.holes], crops.camera)
     seen = beyond = none
     if borrows:
-        ways = [_both_ways(scene, scene.seen, way) for way in (motion, *layers(lumas, opaque, run))]
+        ways = [_both_ways(scene, scene.seen, way) for way in (motion, *layers(lumas, opaque))]
         seen = [[one for way in frame for one in way] for frame in zip(*ways, strict=True)]
         beyond = _beyond(scene, crops, motion, seen)
-    return seen, beyond, _invent(scene, crops, motion, seen, beyond, keyframes, device)
+    return seen, beyond, _invent(scene, crops, motion, seen, beyond, keyframes, better)
 
 
 def _both_ways(scene: Scene, seen: np.ndarray, motion: Motion, invented: Sequence[int] = ()) -> list[list[Places]]:
@@ -107,7 +101,7 @@ def _both_ways(scene: Scene, seen: np.ndarray, motion: Motion, invented: Sequenc
         volume, holes = scene.volumes[0], scene.holes
         return borrow.carry(volume, scene.steep, seen, holes, motion, onwards=onwards, invented=invented)
 
-    both = zip(*_workers().map(carry, (False, True)), strict=True)
+    both = zip(carry(False), carry(True), strict=True)
     return [[places for places in frame if places is not None] for frame in both]
 
 
@@ -143,7 +137,7 @@ def _beyond(scene: Scene, crops: Crops, motion: Motion, seen: list[list[Places]]
         lumas = scene.volumes[0]
         return plate.carry(known, lumas, scene.steep, scene.seen, scene.holes, motion, scene.far, onwards=onwards)
 
-    both = zip(*_workers().map(carry, (False, True)), strict=True)
+    both = zip(carry(False), carry(True), strict=True)
     return [[places for places in frame if places is not None] for frame in both]
 
 
@@ -163,7 +157,7 @@ def _invent(
     places: list[list[Places]],
     beyond: list[list[Places]],
     keyframes: int,
-    device: str,
+    better: Better,
 ) -> list[list[Places]]:
     """Fills what was never seen in a few keyframes, which the others then borrow from: a filling that moves along."""
     missing = _missing(scene, places, beyond)
@@ -175,7 +169,7 @@ def _invent(
         if not left.any():
             break
         key = _keyframe(left)
-        _fill(scene, crops, key, missing[key], (places[key], beyond[key], invented[key]), device)
+        _fill(scene, crops, key, missing[key], (places[key], beyond[key], invented[key]), better)
         seen[key] = True
         keys.append(key)
         invented = _both_ways(scene, seen, motion, keys)
@@ -211,7 +205,7 @@ def _fill(
     t: int,
     missing: np.ndarray,
     places: tuple[list[Places], list[Places], list[Places]],
-    device: str,
+    better: Better,
 ) -> None:
     """Completes a frame in the scene itself: borrows what it can, keeps what was invented before, fills `missing`."""
     hole, opaque, maps = scene.holes[t], scene.opaque[t], crops.unblends[t]
@@ -237,8 +231,8 @@ def _fill(
         beneath and (beneath[0], beneath[1][0]),
         (values, kept) if kept.any() else None,
     )
-    better = network.better(known, is_rgb=crops.layout.is_rgb, device=device)
-    for volume, part_of, new, value in zip(scene.volumes, parts, better, filled, strict=True):
+    bettered = better(known, crops.layout.is_rgb)
+    for volume, part_of, new, value in zip(scene.volumes, parts, bettered, filled, strict=True):
         volume[t] = np.where(part_of, new, value)
 
 

@@ -7,7 +7,7 @@ in completers/borrow.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -66,7 +66,6 @@ class Motion:
 def follow(
     lumas: Sequence[np.ndarray],
     hidden: Sequence[np.ndarray],
-    run: Callable[..., Iterable] = map,
     wanted: Sequence[bool] | None = None,
     camera: Sequence[np.ndarray | None] = (),
 ) -> Motion:
@@ -75,16 +74,13 @@ def follow(
     With the camera's motion, what is hidden moves as its surroundings or as the camera, whichever fits better what is
     seen nearby: under an overlay in the sky little else tells how far the camera has turned.
 
-    `run`: does the work on single frames, as `map` does; `wanted`: the frames whose ways to their neighbours are asked
-    for, by default all; `camera`: of each frame but the last (2, 3), where its px lie in the next one, or None.
+    `wanted`: the frames whose ways to their neighbours are asked for, by default all; `camera`: of each frame but the
+    last (2, 3), where its px lie in the next one, or None.
     """
     h, w = lumas[0].shape
     scale = int(np.ceil(np.sqrt(h * w / MOST_PIXELS)))
     size = (max(LEAST_PX, -(-w // scale)), max(LEAST_PX, -(-h // scale)))
     ratio = np.array([w / size[0], h / size[1]], np.float32)
-
-    def view(luma: np.ndarray, mask: np.ndarray) -> _View:
-        return _view(luma, mask, size)
 
     around = tuple(max(3, round(AROUND_PX / step / 2) | 1) for step in ratio)  # flow comes at half the size
 
@@ -100,10 +96,10 @@ def follow(
 
     pairs = [k for k in range(len(lumas) - 1) if wanted is None or wanted[k] or wanted[k + 1]]
     looked = sorted({t for k in pairs for t in (k, k + 1)})
-    views = dict(zip(looked, run(view, [lumas[t] for t in looked], [hidden[t] for t in looked]), strict=True))
+    views = {t: _view(lumas[t], hidden[t], size) for t in looked}
     out = Motion([None] * (len(lumas) - 1), [None] * (len(lumas) - 1), (h, w))
-    for k, (ahead, back) in zip(pairs, run(flow, pairs), strict=True):
-        out.forward[k], out.backward[k] = ahead, back
+    for k in pairs:
+        out.forward[k], out.backward[k] = flow(k)
     return out
 
 

@@ -7,7 +7,7 @@ motion each, both motions are offered; which one a hidden pixel belongs to is to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -39,12 +39,10 @@ class _Pair:
     ways: np.ndarray  # (n, 2) float32
 
 
-def layers(
-    lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray], run: Callable[..., Iterable] = map
-) -> list[Motion]:
+def layers(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> list[Motion]:
     """The motions of two surfaces, or none where there is only one.
 
-    `lumas`: (H, W) uint8 each; `hidden`: (H, W) bool each; `run`: does the work on single frames, as `map` does.
+    `lumas`: (H, W) uint8 each; `hidden`: (H, W) bool each.
     """
     shape, count = lumas[0].shape, len(lumas) - 1
 
@@ -52,8 +50,8 @@ def layers(
         return _ways(lumas[k], lumas[k + 1], hidden[k])
 
     sampled = range(0, count, SAMPLED)
-    splits = run(lambda k: _split(pair(k), shape), sampled)
-    starts = {k: split for k, split in zip(sampled, splits, strict=True) if split is not None}
+    pairs = {k: pair(k) for k in sampled}
+    starts = {k: split for k in sampled if (split := _split(pairs[k], shape)) is not None}
     if len(starts) < max(1, LEAST_STARTS * len(sampled)):
         return []
 
@@ -68,15 +66,16 @@ def layers(
 
     if apart({k: ways for k, (ways, _) in starts.items()}) < APART_PX:
         return []
-    pairs = list(run(pair, range(count)))
     first = max(starts, key=lambda k: starts[k][1])
     ways = {first: starts[first][0]}
-    held = 1
+    missed = 0
     for order, back in ((range(first + 1, count), -1), (range(first - 1, -1, -1), 1)):
         for k in order:
-            ways[k], both = _follow(ways[k + back], pairs[k], shape)
-            held += both
-    if held < MOST_TIMES * count or apart(ways) < APART_PX:
+            ways[k], both = _follow(ways[k + back], pairs[k] if k in pairs else pair(k), shape)
+            missed += not both
+            if count - missed < MOST_TIMES * count:
+                return []
+    if apart(ways) < APART_PX:
         return []
     return [_motion([ways[k][i] for k in range(count)], shape) for i in (0, 1)]
 

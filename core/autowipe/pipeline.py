@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from . import device, kinds, parts, planes, sections
 from .areas import AreaMask, matte_overlays
+from .completers import network
 from .composite import composite
-from .crew import Crew, together
 from .decode import Clip, ClipInfo, fingerprint, open_clip
 from .encode import Output, copy_untouched, open_output
 from .errors import Cancelled, JobError, MediaError
+from .finders import Finders
 from .job import KINDS, Box, Job
 from .matte import Mattes
 from .outputs import check_outputs, check_pictures
@@ -29,6 +30,7 @@ from .perception import Perception
 from .plan import Plan, Source
 from .planfile import maps_digest, read_plan, write_plan
 from .plate import Plate
+from .pool import Pool
 from .protocol import Message, OverlayFound, PlanSize, Progress, Result, Send, Warned
 from .resume import WorkFolder
 from .segments import disk_fault
@@ -44,9 +46,6 @@ from .windows import ahead, plates_of, ring_of, windows_of
 log = logging.getLogger(__name__)
 
 SMALL_WIDTH = 640  # px of the analysis picture: smaller loses thin strokes, larger costs more than decoding
-
-WAITING = 24  # analysis pictures that wait for a finder: more than pass while the text detector looks at one
-WAITING_CROPS = 3  # frames' crops that wait for one
 
 
 @dataclass
@@ -222,21 +221,21 @@ def _analyse(
 ) -> Plan:
     """Two looks at a section, then one decision per overlay. Maps go to `folder`, their names begin with `maps`."""
     info = clip.info
-    finders = [kinds.load(name, info.layout, section, float(info.rate)) for name in kinds.names()]
     shot_finder, text = ShotFinder(), TextSearch(float(info.rate))
     perception = Perception(section, float(info.rate), job.device, run.warn)
     smalls = (_small(frame, clip) for frame in _decoded(clip, section, steps[0], run))
-    with closing(ahead(smalls)) as smalls, Crew([finder.survey for finder in finders], WAITING) as crew:
-        for small in smalls:
-            text.look(small)
-            crew.give([small] * len(finders))
-            shot_finder.add(small)
-            perception.add(small)
-    shots = shot_finder.finish()
-    boxes = [finder.propose(shots, perception.seen) for finder in finders]
-    if any(boxes):
-        _measure(clip, section, finders, boxes, steps[1], run)
-    finds = together([finder.finish for finder in finders])
+    with Finders(info.layout, section, float(info.rate), perception.seen) as finders:
+        with closing(ahead(smalls)) as smalls:
+            for small in smalls:
+                text.look(small)
+                finders.survey(small)
+                shot_finder.add(small)
+                perception.add(small)
+        shots = shot_finder.finish()
+        boxes, wanted = finders.propose(shots)
+        if any(boxes):
+            _measure(clip, section, finders, boxes, wanted, steps[1], run)
+        finds = finders.finish()
     found = resolve([find for found in finds for find in found], section, float(info.rate))
     search = AreaMask(job.search_areas, info, "search area")
     overlays = to_plan(found, job.kinds, search, info.layout, section, folder, maps)
@@ -244,24 +243,24 @@ def _analyse(
 
 
 def _measure(
-    clip: Clip, section: FrameRange, finders: list[kinds.Finder], boxes: list[list[Box]], step: _Step, run: Run
+    clip: Clip,
+    section: FrameRange,
+    finders: Finders,
+    boxes: list[list[Box]],
+    wanted: list[list[bool]],
+    step: _Step,
+    run: Run,
 ) -> None:
     """The second look: each finder gets the crops of its boxes from the frames that it wants."""
-    wanted = [
-        [bool(places) and finder.wants(t) for t in section] for finder, places in zip(finders, boxes, strict=True)
-    ]
     spans = _spans(clip, section, wanted)
-    measures = [lambda crops, finder=finder: finder.measure(*crops) for finder in finders]
-    with (
-        closing(ahead(frame for span in spans for frame in _decoded(clip, span, step, run, section))) as frames,
-        Crew(measures, WAITING_CROPS) as crew,
-    ):
+    with closing(ahead(frame for span in spans for frame in _decoded(clip, span, step, run, section))) as frames:
         for frame in frames:
             here = [wants[frame.index - section.start] for wants in wanted]
-            crew.give(
-                (frame.index, [planes.crop(frame.samples, clip.info.layout, box) for box in places]) if wants else None
+            crops = [
+                [planes.crop(frame.samples, clip.info.layout, box) for box in places] if wants else None
                 for wants, places in zip(here, boxes, strict=True)
-            )
+            ]
+            finders.measure(frame.index, crops)
 
 
 def _spans(clip: Clip, section: FrameRange, wanted: list[list[bool]]) -> list[FrameRange]:
@@ -302,10 +301,9 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
         todo = [window for window in every if first < window.core.stop <= here.stop]
         is_own = not job.plan and not job.matte_in
         beyond = ShotPlates(clip, mattes, plan.shots, ring_of(info))
-        made = plates_of(
-            todo, mattes, clip, job.quality, job.completers, as_perceived=is_own, device=job.device, beyond=beyond
-        )
-        with closing(ahead(made)) as plates:
+        pool = Pool(partial(network.better, device=job.device))
+        made = plates_of(todo, mattes, clip, job.quality, job.completers, is_own, beyond=beyond, complete=pool.complete)
+        with closing(ahead(made)) as plates, pool:  # which ends first, so that nobody waits for what it would make
             _wipe(todo, ends, plates, clip, here, out, side, run)
         if job.part:
             out.cut()

@@ -8,6 +8,7 @@ gains decimals.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -144,6 +145,16 @@ def crop(views: list[np.ndarray], layout: Layout, box: Box) -> list[np.ndarray]:
         x, y, w, h = layout.plane_box(box, plane)
         part = view[y : y + h, x : x + w]
         out.append(part.astype(part.dtype.newbyteorder("="), order="C"))
+    return out
+
+
+def cut(crop: Sequence[np.ndarray], layout: Layout, box: Box, inner: Box) -> list[np.ndarray]:
+    """Views of the part of colour planes over a box that lies over an aligned box in it."""
+    out = []
+    for part, plane in zip(crop, layout.colour, strict=False):
+        left, top, _, _ = layout.plane_box(box, plane)
+        x, y, w, h = layout.plane_box(inner, plane)
+        out.append(part[y - top : y - top + h, x - left : x - left + w])
     return out
 
 

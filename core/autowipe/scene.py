@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -50,11 +48,8 @@ class Scene:
         return out
 
 
-def unblended(crops: Crops, run: Callable[..., Iterable[Any]]) -> Scene:
-    """The window with what shines through an overlay un-blended, and what is hidden spread over from around.
-
-    `run`: as `map`, side by side.
-    """
+def unblended(crops: Crops) -> Scene:
+    """The window with what shines through an overlay un-blended, and what is hidden spread over from around."""
     colour = crops.layout.colour
     count, shape = len(crops.frames), crops.planes[0][0].shape
     volumes = [np.empty((count, *plane.shape), np.float32) for plane in crops.planes[0]]
@@ -113,8 +108,9 @@ def unblended(crops: Crops, run: Callable[..., Iterable[Any]]) -> Scene:
         scene.opaque.append(opaque)
         if hole is not None:
             scene.seen[t].ravel()[hole.spots] = False
-    list(run(lambda t: _spread_over(scene, t), range(count)))
-    scene.steep = list(run(borrow.slopes, volumes[0], scene.holes))
+    for t in range(count):
+        _spread_over(scene, t)
+    scene.steep = [borrow.slopes(luma, hole) for luma, hole in zip(volumes[0], scene.holes, strict=True)]
     return scene
 
 

@@ -112,7 +112,7 @@ class ShotPlates:
         for f in self._best(ways, box, spots):
             way = register(here.picture, self.held[f].picture, ways[f])
             if way is not None:
-                crop = _inner(self.held[f].crops[region], self._clip.info.layout, self._regions[region], wide)
+                crop = planes.cut(self.held[f].crops[region], self._clip.info.layout, self._regions[region], wide)
                 out.append(FarFrame(f, crop, self._hidden(f, wide), self._between(way, box, wide)))
         return out
 
@@ -276,16 +276,6 @@ def through(way: np.ndarray, spots: np.ndarray) -> np.ndarray:
     """Points (N, 2) px taken through a homography (3, 3)."""
     moved = spots @ way[:, :2].T + way[:, 2]
     return moved[:, :2] / moved[:, 2:]
-
-
-def _inner(crop: list[np.ndarray], layout: planes.Layout, region: Box, box: Box) -> list[np.ndarray]:
-    """Colour planes over a region cut to an aligned box in it."""
-    out = []
-    for part, plane in zip(crop, layout.colour, strict=True):
-        left, top, _, _ = layout.plane_box(region, plane)
-        x, y, w, h = layout.plane_box(box, plane)
-        out.append(part[y - top : y - top + h, x - left : x - left + w])
-    return out
 
 
 def _alike(one: Picture, other: Picture) -> float:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from .errors import WeightsError
+from .processes import ask, has_parent
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core
@@ -67,7 +68,7 @@ def find_text(picture: np.ndarray, longer: int = 0) -> list[TextLine]:
     below, right = -height % GRID, -width % GRID
     padded = cv2.copyMakeBorder(colour, 0, below, 0, right, cv2.BORDER_REPLICATE)
     batch = (padded.astype(np.float32) * np.float32(2 / 255) - 1).transpose(2, 0, 1)[None]
-    likely = _run("det", batch)[0]
+    likely = run("det", batch)[0]
     return lines_of(np.ascontiguousarray(likely[:height, :width]), longer)
 
 
@@ -113,7 +114,7 @@ def read_text(picture: np.ndarray) -> tuple[str, float]:
     scaled = cv2.resize(colour, (width, READ_HEIGHT), interpolation=cv2.INTER_LINEAR)
     batch = np.zeros((1, 3, READ_HEIGHT, next(most for most in READ_WIDTHS if width <= most)), np.float32)
     batch[0, ..., :width] = (scaled.astype(np.float32) * np.float32(2 / 255) - 1).transpose(2, 0, 1)
-    chances = _run("rec", batch)
+    chances = run("rec", batch)
     best, sure = chances.argmax(1), chances.max(1)
     first = np.concatenate(([True], best[1:] != best[:-1])) & (best > 0)  # CTC: repeats are one letter, 0 is none
     if not first.any():
@@ -136,8 +137,13 @@ def _letters() -> list[str]:
     return ["", *str(told.value).splitlines(), " "]
 
 
-def _run(task: str, batch: np.ndarray) -> np.ndarray:
-    """What the model for "det" or "rec" says of one picture, (1, 3, h, w) float32; may be called from any thread."""
+def run(task: str, batch: np.ndarray) -> np.ndarray:
+    """What the model for "det" or "rec" says of one picture, (1, 3, h, w) float32; may be called from any thread.
+
+    A process asks its parent: the models hold much memory.
+    """
+    if has_parent():
+        return np.asarray(ask("text", task, batch))
     request = _model(task, batch.shape).create_infer_request()
     request.infer([np.ascontiguousarray(batch)])
     return np.array(request.get_output_tensor(0).data[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
@@ -37,17 +37,17 @@ def plates_of(
     quality: str,
     completers: tuple[str, ...] = COMPLETERS,
     as_perceived: bool = False,
-    device: str = "auto",
     beyond: ShotPlates | None = None,
+    complete: Callable[..., Iterator[Plate]] = complete,
 ) -> Iterator[Iterator[Plate]]:
     """The plates of each window, frame by frame. The fields of interlaced material are completed apart, never blended.
 
-    Plates that are not yet taken are made meanwhile. `beyond`: where what no frame of a window shows is
-    looked for.
+    `beyond`: where what no frame of a window shows is looked for; `complete`: as complete.complete, which it is by
+    default, or elsewhere meanwhile.
     """
 
     def completed(crops: Crops, core: FrameRange) -> Iterator[Plate]:
-        return complete(crops, core, quality=quality, completers=completers, as_perceived=as_perceived, device=device)
+        return complete(crops, core, quality=quality, completers=completers, as_perceived=as_perceived)
 
     reader = _CropReader(todo, mattes, clip)
     for number, window in enumerate(todo):
@@ -169,6 +169,8 @@ def _taller(plane: np.ndarray, height: int, edge: float | None) -> np.ndarray:
 def _weave(top: Iterable[Plate], bottom: Iterable[Plate], crops: Crops) -> list[Plate]:
     """Plates of whole frames from those of the fields."""
     shapes = crops.layout.shapes(crops.box)
+    x, y, w, h = crops.box
+    field, box = crops.layout.field, (x, y // 2, w, -(-h // 2))
     woven = {}
     for first, plates in enumerate((top, bottom)):
         rows = slice(first, None, 2)
@@ -182,10 +184,12 @@ def _weave(top: Iterable[Plate], bottom: Iterable[Plate], crops: Crops) -> list[
                     np.zeros(crops.box[:1:-1], np.uint8),
                 )
             whole = woven[plate.frame]
-            for k, (height, _) in enumerate(shapes):
-                count = len(range(first, height, 2))
-                whole.planes[k][rows], whole.masks[k][rows] = plate.planes[k][:count], plate.masks[k][:count]
-            whole.provenance[rows] = plate.provenance[: len(range(first, crops.box[3], 2))]
+            for kept, new in ((whole.planes, plate.planes), (whole.masks, plate.masks)):
+                for into, part in zip(planes.cut([k[rows] for k in kept], field, box, plate.box), new, strict=True):
+                    into[:] = part[: len(into)]
+            x, y, w, h = plate.box
+            inner = whole.provenance[rows][y - box[1] : y - box[1] + h, x - box[0] : x - box[0] + w]
+            inner[:] = plate.provenance[: len(inner)]
     return [woven[frame] for frame in sorted(woven)]
 
 

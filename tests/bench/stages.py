@@ -1,8 +1,8 @@
-"""One run in this process with clocks around every stage; the last line printed is what they show, as JSON.
+"""One run with clocks around every stage, in all its processes; the last line printed is what they show, as JSON.
 
 A stage is charged what it does itself, not what a stage within it does: wall time, CPU time of the threads that it runs
-in, and the samples that it is handed and hands on. What is left of the process's CPU time is the decoder's, the
-encoder's and OpenCV's own threads, and what has no clock.
+in, and the samples that it is handed and hands on. What is left of the CPU time is the decoder's, the encoder's and
+OpenCV's own threads, starting, and what has no clock.
 
     python -m tests.bench.stages wipe|transcode CLIP OUTPUT
 """
@@ -10,6 +10,7 @@ encoder's and OpenCV's own threads, and what has no clock.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -18,17 +19,32 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-from autowipe import cli, complete, flow, kinds, perception, pipeline, textlines, textsearch, windows
+from autowipe import (
+    cli,
+    complete,
+    exchange,
+    flow,
+    kinds,
+    perception,
+    pipeline,
+    pool,
+    processes,
+    text,
+    textlines,
+    textsearch,
+    windows,
+)
 from autowipe.decode import Clip, open_clip
 from autowipe.encode import Output, open_output
 
 CLOCKED = (  # where the name is looked up, the name, what it is called in the table, whether its samples count
-    (windows, "complete", "complete: prepare", True),
+    (pool, "complete", "complete: prepare", True),
     (windows.Camera, "add", "camera", True),
     (flow, "_flow", "complete: motion", False),
     (complete.borrow, "carry", "complete: places", False),
@@ -41,6 +57,8 @@ CLOCKED = (  # where the name is looked up, the name, what it is called in the t
     (textsearch.TextSearch, "look", "where text may be", False),
     (textsearch, "find_text", "search for text", True),
     (textlines, "find_text", "search for text", True),
+    (text, "run", "search for text", False),
+    (exchange.Line, "send", "to other processes", False),
     (perception.Perception, "add", "perceiver network: survey", True),
     (Output, "write", "encode", True),
     (Output, "finish", "join", True),
@@ -112,7 +130,21 @@ def clocked_frames(frames: Callable) -> Callable:
     return call
 
 
-def clock_the_engine() -> None:
+def clock_the_engine(folder: str) -> None:
+    """`folder`: where the processes that it starts leave what their clocks show."""
+    processes._begin = partial(_begin_clocked, folder)
+    clock_this_process()
+
+
+def _begin_clocked(folder: str, *given: Any) -> None:
+    clock_this_process()
+    try:
+        processes._begin(*given)  # the real one: this process has imported it anew
+    finally:
+        (Path(folder) / f"{os.getpid()}.json").write_text(json.dumps(spent))
+
+
+def clock_this_process() -> None:
     Clip.frames = clocked_frames(Clip.frames)
     for owner, name, label, counts in CLOCKED:
         setattr(owner, name, clocked(label, getattr(owner, name), counts))
@@ -155,10 +187,14 @@ def main() -> int:
     if what == "transcode":
         transcode(source, output)
     else:
-        clock_the_engine()
-        status = cli.main(["wipe", source, "-o", output, "--overwrite"])
-        if status:
-            return status
+        with tempfile.TemporaryDirectory() as folder:
+            clock_the_engine(folder)
+            status = cli.main(["wipe", source, "-o", output, "--overwrite"])
+            if status:
+                return status
+            for file in Path(folder).iterdir():
+                for name, values in json.loads(file.read_text()).items():
+                    charge(name, *values)
     print(
         json.dumps({"stages": {name: [round(value, 3) for value in both] for name, both in spent.items()}, **moved()})
     )

@@ -42,7 +42,7 @@ def loaded(device: str) -> Inference | None:
     return Inference(weightfiles.load(NAME), device, lambda code, text: None)  # it gets one picture at a time
 
 
-def better(known: Known, *, is_rgb: bool, device: str) -> list[np.ndarray]:
+def better(known: Known, is_rgb: bool, device: str) -> list[np.ndarray]:
     """The planes with the network's picture where the overlay hides it; as they are where there is no network."""
     inference = loaded(device)
     if inference is None:

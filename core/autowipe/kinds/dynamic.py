@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 
 from ..boxes import around
-from ..crew import MOST_AT_ONCE, each
 from ..job import Box
 from ..masks import disc, extent
 from ..planes import Layout
@@ -127,7 +126,8 @@ class Finder:
     def measure(self, frame: int, crops: list[list[np.ndarray]]) -> None:
         while self._coming and self._coming[-1].first <= frame:
             self._effects.append(self._coming.pop())
-        each(lambda effect: effect.add(frame, crops[0], self._place), self._effects)
+        for effect in self._effects:
+            effect.add(frame, crops[0], self._place)
         over = [effect for effect in self._effects if effect.last <= frame + 1]
         self._effects = [effect for effect in self._effects if effect.last > frame + 1]
         self._settle(over)
@@ -144,11 +144,8 @@ class Finder:
 
     def _settle(self, effects: list[Effect]) -> None:
         """Decides on what has been gathered of some effects, of which no more will come."""
-        for first in range(0, len(effects), MOST_AT_ONCE):
-            self._take(effects[first : first + MOST_AT_ONCE])
-
-    def _take(self, effects: list[Effect]) -> None:
-        for effect, seen in zip(effects, each(Effect.settle, effects), strict=True):
+        for effect in effects:
+            seen = effect.settle()
             band = self._bands.pop(id(effect), None)
             if band is not None:
                 if band.add(seen):

@@ -1,0 +1,101 @@
+"""The finders of pass A at work in processes: all of them see every frame, and say at the end what they have found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from . import kinds, text
+from .exchange import Line
+from .job import Box
+from .kinds import Found, Small
+from .planes import Layout
+from .processes import Process, ask, usable_cores
+from .timing import FrameRange
+
+WAITING = 24  # analysis pictures that wait for a process at most: more than pass while the text detector looks at one
+WAITING_CROPS = 3  # frames' crops that wait for one
+SLOWEST = "dynamic"  # of the finders: takes as long as all others
+
+
+class Finders:
+    """Those of one section of a clip; to be used in a `with`, which starts the processes, and ends them.
+
+    As of a `kinds.Finder`, `survey` comes first, then `propose`, `measure` and `finish`.
+    """
+
+    def __init__(self, layout: Layout, section: FrameRange, rate: float, seen: kinds.Look) -> None:
+        """`seen`: the network, asked in this process."""
+        self._given = layout, section, rate
+        self._services: dict[str, Callable[..., Any]] = {"seen": seen, "text": text.run}
+        self._processes: list[tuple[Process, list[str]]] = []  # with the finders that it has
+
+    def __enter__(self) -> Finders:
+        for names in _shared(kinds.names(), usable_cores()):
+            process = Process(serve, names, *self._given, services=self._services)
+            self._processes.append((process, names))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for process, _ in self._processes:
+            process.end(at_once=error is not None)
+
+    def survey(self, small: Small) -> None:
+        """Takes the next frame at analysis size."""
+        for process, _ in self._processes:
+            process.send(small, WAITING)
+
+    def propose(self, shots: Sequence[FrameRange]) -> tuple[list[list[Box]], list[list[bool]]]:
+        """Of each finder the boxes, and which of the section's frames it wants to measure."""
+        answers = self._ask(tuple(shots))
+        return [boxes for boxes, _ in answers], [wanted for _, wanted in answers]
+
+    def measure(self, frame: int, crops: Sequence[list[list[np.ndarray]] | None]) -> None:
+        """Takes the crops of a frame, of each finder that wants it."""
+        left = iter(crops)
+        for process, names in self._processes:
+            own = list(islice(left, len(names)))
+            if any(one is not None for one in own):
+                process.send((frame, own), WAITING_CROPS)
+
+    def finish(self) -> list[list[Found]]:
+        return self._ask(None)
+
+    def _ask(self, thing: object) -> list[Any]:
+        """What the processes answer to a thing, finder by finder."""
+        for process, _ in self._processes:
+            process.send(thing, WAITING)
+        return [answer for process, _ in self._processes for answer in process.receive()]
+
+
+def _shared(names: Sequence[str], count: int) -> list[list[str]]:
+    """The names in as many groups at most: the slowest by itself, the others dealt out."""
+    rest = [name for name in names if name != SLOWEST]
+    if count == 1 or not rest:
+        return [list(names)]
+    others = min(count - 1, len(rest))
+    return [[SLOWEST], *(rest[k::others] for k in range(others))]
+
+
+def serve(line: Line, names: Sequence[str], layout: Layout, section: FrameRange, rate: float) -> None:
+    """What one of the processes does."""
+    finders = [kinds.load(name, layout, section, rate) for name in names]
+    while isinstance(thing := line.recv(), Small):
+        for finder in finders:
+            finder.survey(thing)
+    line.send([_proposed(finder, thing, section) for finder in finders])
+    while (thing := line.recv()) is not None:
+        frame, crops = thing
+        for finder, own in zip(finders, crops, strict=True):
+            if own is not None:
+                finder.measure(frame, own)
+    line.send([finder.finish() for finder in finders])
+
+
+def _proposed(finder: kinds.Finder, shots: tuple[FrameRange, ...], section: FrameRange) -> tuple[list[Box], list[bool]]:
+    boxes = finder.propose(shots, lambda: ask("seen"))
+    return boxes, [bool(boxes) and finder.wants(t) for t in section]
