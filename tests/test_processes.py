@@ -35,6 +35,10 @@ def divides(line: Line) -> None:
     line.send(1 / line.recv())
 
 
+def says_a_last_word(line: Line) -> None:
+    line.send(np.arange(SLOTS * SLOT, dtype=np.uint8))
+
+
 def dies(line: Line) -> None:
     line.recv()
     os._exit(3)
@@ -119,6 +123,16 @@ def test_one_that_dies_is_told_to_whom_it_matters() -> None:
     with pytest.raises(DeviceError, match=r"exit code 3"):
         process.receive()
     process.end(at_once=False)
+
+
+def test_the_last_word_of_one_that_has_ended_arrives() -> None:
+    process = Process(says_a_last_word, services={})
+    process._process.join()
+
+    said = process.receive()
+    process.end(at_once=False)
+
+    assert np.array_equal(said, np.arange(SLOTS * SLOT, dtype=np.uint8))
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -26,8 +26,8 @@ from .scene import NOISE, Scene, beneath_at, unblended
 from .timing import FrameRange
 from .unblend import invert
 
-FEWEST_MISSING, LEAST_MISSING = 64, 0.03  # pixels of a frame that are never seen, and their share, from which
-# they are looked for beyond the window
+FEWEST_MISSING, LEAST_MISSING = 64, 0.03  # pixels of a frame that are never seen, and their share of what is hidden,
+# from which they are looked for beyond the window, and asked of the network: fewer are filled as well by spreading
 ASKED = 6  # frames of a window for which that is done
 MISSES = 1  # of them, for which nothing is found, before it is given up
 MOST_FAR = 8_000_000  # px of frames beyond the window that are held
@@ -86,9 +86,11 @@ def _places(
     lumas = [cv2.convertScaleAbs(luma) for luma in scene.volumes[0]]
     opaque = [nothing if mask is None else mask for mask in scene.opaque]
     motion = follow(lumas, opaque, [hole is not None for hole in scene.holes], crops.camera)
+    others = layers(lumas, opaque) if borrows else []
+    del lumas, opaque
     seen = beyond = none
     if borrows:
-        ways = [_both_ways(scene, scene.seen, way) for way in (motion, *layers(lumas, opaque))]
+        ways = [_both_ways(scene, scene.seen, way) for way in (motion, *others)]
         seen = [[one for way in frame for one in way] for frame in zip(*ways, strict=True)]
         beyond = _beyond(scene, crops, motion, seen)
     return seen, beyond, _invent(scene, crops, motion, seen, beyond, keyframes, better)
@@ -113,7 +115,7 @@ def _beyond(scene: Scene, crops: Crops, motion: Motion, seen: list[list[Places]]
     missing = _missing(scene, seen)
     most = max(int(mask.sum()) for mask in missing)
     hidden = max((int(mask.sum()) for mask in scene.opaque if mask is not None), default=0)
-    if most < max(FEWEST_MISSING, LEAST_MISSING * hidden):
+    if not _are_many(most, hidden):
         return none
     step = crops.beyond.step
     asked = [t for t, frame in enumerate(crops.frames) if frame % step == 0 and missing[t].sum() > most / 2]
@@ -139,6 +141,11 @@ def _beyond(scene: Scene, crops: Crops, motion: Motion, seen: list[list[Places]]
 
     both = zip(carry(False), carry(True), strict=True)
     return [[places for places in frame if places is not None] for frame in both]
+
+
+def _are_many(missing: int, hidden: int) -> bool:
+    """Whether so many pixels of a frame that are never seen, of those that are hidden, are worth an effort."""
+    return missing >= max(FEWEST_MISSING, LEAST_MISSING * hidden)
 
 
 def _missing(scene: Scene, *places: list[list[Places]]) -> list[np.ndarray]:
@@ -224,14 +231,16 @@ def _fill(
             variance[missing] = np.inf
     parts = [subsampled(missing, shift) for shift in scene.shifts]
     filled = fill(values, parts)
-    known = network.Known(
-        filled,
-        variance,
-        hole.hidden,
-        beneath and (beneath[0], beneath[1][0]),
-        (values, kept) if kept.any() else None,
-    )
-    bettered = better(known, crops.layout.is_rgb)
+    bettered = filled
+    if _are_many(int(missing.sum()), int(opaque.sum())):
+        known = network.Known(
+            filled,
+            variance,
+            hole.hidden,
+            beneath and (beneath[0], beneath[1][0]),
+            (values, kept) if kept.any() else None,
+        )
+        bettered = better(known, crops.layout.is_rgb)
     for volume, part_of, new, value in zip(scene.volumes, parts, bettered, filled, strict=True):
         volume[t] = np.where(part_of, new, value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import pickle
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -63,7 +64,8 @@ class Line:
             for piece in pieces:
                 piece[:] = slot[at : at + len(piece)]
                 at += len(piece)
-            self._into.emptied.send_bytes(b"")
+            with suppress(OSError):  # who has sent the last of it may be gone, and what it has filled is still there
+                self._into.emptied.send_bytes(b"")
         return pickle.loads(data, buffers=buffers)
 
     def close(self) -> None:

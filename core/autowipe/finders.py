@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import kinds, text
+from . import heap, kinds, text
 from .exchange import Line
 from .job import Box
 from .kinds import Found, Small
@@ -88,6 +88,7 @@ def serve(line: Line, names: Sequence[str], layout: Layout, section: FrameRange,
         for finder in finders:
             finder.survey(thing)
     line.send([_proposed(finder, thing, section) for finder in finders])
+    heap.give_back()
     while (thing := line.recv()) is not None:
         frame, crops = thing
         for finder, own in zip(finders, crops, strict=True):

@@ -17,9 +17,16 @@ def keep_small() -> None:
     for a moment, do come from the heap: to get each from the system takes as long as to work on it. A heap for every
     thread, as it gives them, leaves in each what another could use: a fifth of all.
     """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-        if mallopt is not None:
-            mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
-            mallopt(M_TRIM_THRESHOLD, MOST_FREE)
-            mallopt(M_ARENA_MAX, 1)
+    for setting in ((M_MMAP_THRESHOLD, LARGE_BLOCK), (M_TRIM_THRESHOLD, MOST_FREE), (M_ARENA_MAX, 1)):
+        _call("mallopt", *setting)
+
+
+def give_back() -> None:
+    """Gives what lies free between blocks in use back to the system: after a piece of work, before the next one."""
+    _call("malloc_trim", 0)
+
+
+def _call(name: str, *values: int) -> None:
+    function = getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+    if function is not None:  # other C libraries have none
+        function(*values)

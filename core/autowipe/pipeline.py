@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from . import device, kinds, parts, planes, sections
+from . import device, heap, kinds, parts, planes, sections
 from .areas import AreaMask, matte_overlays
 from .completers import network
 from .composite import composite
@@ -196,6 +196,7 @@ def make_plan(job: Job, clip: Clip, whole: FrameRange, print_of: str, folder: Pa
             _write_whole(file, _analyse(job, clip, section, steps, print_of, folder, maps, run))
         plans.append(Plan.from_json(file.read_text("utf-8"), str(file)))
     unload_text()  # completing needs the memory
+    heap.give_back()
     return sections.joined(plans, whole) if len(plans) > 1 else plans[0]
 
 
@@ -233,6 +234,7 @@ def _analyse(
                 perception.add(small)
         shots = shot_finder.finish()
         boxes, wanted = finders.propose(shots)
+        unload_text()  # what it holds of the sizes that it has seen
         if any(boxes):
             _measure(clip, section, finders, boxes, wanted, steps[1], run)
         finds = finders.finish()
@@ -367,6 +369,7 @@ def _wipe(
             run.progress("wipe", frame.index + 1 - whole.start, len(whole))
             if frame.index + 1 == window.core.stop:
                 break
+        heap.give_back()
         if window.core.stop in ends:
             out.cut()
             side.cut(window.core.stop)

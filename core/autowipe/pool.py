@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from . import planes
+from . import heap, planes
 from .complete import Better, complete
 from .exchange import Line
 from .masks import extent
@@ -92,12 +92,14 @@ def serve(line: Line) -> None:
         crops, step, core, options = line.recv()
         crops.beyond = None if step is None else Beyond(step, lambda frame, wanted: ask("find", frame, wanted))
         masks: list[Any] = []
+        plate = sent = None
         for plate in complete(crops, core, better=lambda known, is_rgb: ask("better", known, is_rgb), **options):
             same, masks = plate.masks is masks, plate.masks
             sent = _trimmed(plate, crops.layout)
             line.send(replace(sent, masks=[]) if same else sent)  # the same ones need not go over every time
         line.send(None)
-        del crops
+        del crops, plate, sent
+        heap.give_back()
 
 
 def _trimmed(plate: Plate, layout: Layout) -> Plate:

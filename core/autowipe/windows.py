@@ -23,7 +23,7 @@ from .plate import Beyond, Crops, Plate
 from .shotplates import ShotPlates
 from .timing import FrameRange, Window, windows
 
-MOST_SAMPLES = 40_000_000  # of one region in one window: what completing holds in memory grows with it
+MOST_SAMPLES = 32_000_000  # of one region in one window: what each process holds that completes one grows with it
 MOST_FRAMES = 160  # of a window: enough to see one end of nearly every subtitle
 HANDLE_SHARE = 8  # of a window, on each side: frames worked on twice, so that both sides of a seam borrow alike
 
