@@ -10,13 +10,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..processes import usable_cores
 from .gather import Item
 from .request import Request
 
 CORES_AN_ENGINE = 4  # more cores gain one engine little: decoding, completing and encoding overlap, not more
 ENGINES_A_GPU = 4  # each spends most of its time decoding, completing and encoding on the CPU
-# Peak memory of an engine: `python -m tests.bench` gave 737 MB at 1280x720 for logo and subtitles; this has a margin.
-BASE_MB, MB_A_MEGAPIXEL = 450, 500
+# Peak memory of an engine: `python -m tests.bench` gave 663 MB at 854x480 and 1,607 at 1920x1080 for logo and subtitles
+# with two processes that complete; this is for as many as there may be.
+BASE_MB, MB_A_MEGAPIXEL = 800, 750
 
 
 @dataclass(frozen=True)
@@ -31,28 +33,20 @@ class Limits:
     @property
     def threads(self) -> int:
         """For each engine; 0 leaves it to the engine."""
-        return max(1, cores() // self.jobs) if self.jobs > 1 else 0
+        return max(1, usable_cores() // self.jobs) if self.jobs > 1 else 0
 
 
 def limits(request: Request) -> Limits:
     """The request's limits, what it leaves open filled in by what the machine has."""
     found = gpus() if request.options.get("device", "auto") in ("auto", "cuda") else 0
     slots = request.gpu_slots if request.gpu_slots is not None else found * ENGINES_A_GPU
-    jobs = request.jobs or max(1, cores() // CORES_AN_ENGINE)
+    jobs = request.jobs or max(1, usable_cores() // CORES_AN_ENGINE)
     return Limits(jobs, request.memory_mb or free_memory_mb(), found, slots)
 
 
 def needs_mb(item: Item) -> int:
     """Memory that an engine takes for an item, MB; it does not grow with the item's length."""
     return round(BASE_MB + MB_A_MEGAPIXEL * item.size[0] * item.size[1] / 1e6)
-
-
-def cores() -> int:
-    """That this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
 
 
 def free_memory_mb() -> int:
