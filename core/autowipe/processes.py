@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -156,7 +157,8 @@ def _begin(serve: Serve, own: Line, asks: Line, given: tuple[Any, ...]) -> None:
     global _asks
     _asks = asks
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the parent tells
-    os.dup2(2, 1)  # what the parent says through the other closes when the parent ends
+    with suppress(OSError):  # without a terminal Windows has neither
+        os.dup2(2, 1)  # what the parent says through the other closes when the parent ends
     heap.keep_small()
     cv2.setNumThreads(1)
     try:
