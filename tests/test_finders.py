@@ -82,7 +82,7 @@ def test_an_error_in_one_of_them_is_told(clip: Path) -> None:
 
 
 def test_the_slowest_gets_a_process_to_itself() -> None:
-    assert finders._shared(["a", "dynamic", "b", "c"], 1) == [["a", "dynamic", "b", "c"]]
-    assert finders._shared(["a", "dynamic", "b", "c"], 2) == [["dynamic"], ["a", "b", "c"]]
-    assert finders._shared(["a", "dynamic", "b", "c"], 3) == [["dynamic"], ["a", "c"], ["b"]]
-    assert finders._shared(["a", "dynamic", "b", "c"], 9) == [["dynamic"], ["a"], ["b"], ["c"]]
+    assert finders._shared(["a", "dynamic", "b", "c"], 1) == [[0, 1, 2, 3]]
+    assert finders._shared(["a", "dynamic", "b", "c"], 2) == [[1], [0, 2, 3]]
+    assert finders._shared(["a", "dynamic", "b", "c"], 3) == [[1], [0, 3], [2]]
+    assert finders._shared(["a", "dynamic", "b", "c"], 9) == [[1], [0], [2], [3]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -32,12 +31,13 @@ class Finders:
         """`seen`: the network, asked in this process."""
         self._given = layout, section, rate
         self._services: dict[str, Callable[..., Any]] = {"seen": seen, "text": text.run}
-        self._processes: list[tuple[Process, list[str]]] = []  # with the finders that it has
+        self._processes: list[tuple[Process, list[int]]] = []  # with the numbers of the finders that it has
 
     def __enter__(self) -> Finders:
-        for names in _shared(kinds.names(), usable_cores()):
-            process = Process(serve, names, *self._given, services=self._services)
-            self._processes.append((process, names))
+        names = kinds.names()
+        for numbers in _shared(names, usable_cores()):
+            process = Process(serve, [names[k] for k in numbers], *self._given, services=self._services)
+            self._processes.append((process, numbers))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -56,9 +56,8 @@ class Finders:
 
     def measure(self, frame: int, crops: Sequence[list[list[np.ndarray]] | None]) -> None:
         """Takes the crops of a frame, of each finder that wants it."""
-        left = iter(crops)
-        for process, names in self._processes:
-            own = list(islice(left, len(names)))
+        for process, numbers in self._processes:
+            own = [crops[k] for k in numbers]
             if any(one is not None for one in own):
                 process.send((frame, own), WAITING_CROPS)
 
@@ -69,16 +68,22 @@ class Finders:
         """What the processes answer to a thing, finder by finder."""
         for process, _ in self._processes:
             process.send(thing, WAITING)
-        return [answer for process, _ in self._processes for answer in process.receive()]
+        answers = {
+            k: answer
+            for process, numbers in self._processes
+            for k, answer in zip(numbers, process.receive(), strict=True)
+        }
+        return [answers[k] for k in sorted(answers)]
 
 
-def _shared(names: Sequence[str], count: int) -> list[list[str]]:
-    """The names in as many groups at most: the slowest by itself, the others dealt out."""
-    rest = [name for name in names if name != SLOWEST]
-    if count == 1 or not rest:
-        return [list(names)]
+def _shared(names: Sequence[str], count: int) -> list[list[int]]:
+    """The names' numbers in as many groups at most: the slowest by itself, the others dealt out."""
+    slowest = [k for k, name in enumerate(names) if name == SLOWEST]
+    rest = [k for k, name in enumerate(names) if name != SLOWEST]
+    if count == 1 or not rest or not slowest:
+        return [list(range(len(names)))]
     others = min(count - 1, len(rest))
-    return [[SLOWEST], *(rest[k::others] for k in range(others))]
+    return [slowest, *(rest[k::others] for k in range(others))]
 
 
 def serve(line: Line, names: Sequence[str], layout: Layout, section: FrameRange, rate: float) -> None:
