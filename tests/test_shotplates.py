@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import synth
 from autowipe import shotplates
 from autowipe.areas import AreaMask
+from autowipe.completers import network
 from autowipe.decode import open_clip
 from autowipe.hostclip import info_of
 from autowipe.matte import Mattes
 from autowipe.plan import Event, Overlay
 from autowipe.planes import layout_of
 from autowipe.plate import BORROWED, Plate
+from autowipe.pool import Pool
 from autowipe.shotplates import ShotPlates
 from autowipe.timing import FrameRange, Window
 from autowipe.windows import plates_of, ring_of
@@ -183,3 +188,48 @@ def test_of_large_regions_fewer_frames_are_held(monkeypatch):
 
     assert plates.step(0) % shotplates.STEP == 0
     assert plates.step(0) > shotplates.STEP
+
+
+def test_processes_that_ask_at_the_same_time_get_what_one_gets(tmp_path: Path) -> None:
+    """Windows of several shots are completed side by side, while the next ones are read."""
+    size, count, cuts = (240, 136), 240, (60, 120, 180)
+    shots = tuple(FrameRange(a, b) for a, b in itertools.pairwise((0, *cuts, count)))
+    box = (20, 16, 60, 40)
+    path = tmp_path / "shots.mp4"
+    synth.make(path, [burnt(box, FrameRange(0, count))], count=count, size=size, keep=False, cuts=cuts, pan=0.8)
+    todo = [Window(FrameRange(a, a + 20), FrameRange(a, a + 20)) for a in range(0, count, 20)]
+    asked = []
+
+    def made(**way: Any) -> list[Plate]:
+        with open_clip(path) as clip:
+            overlay = Overlay("a", "logo", box, (Event(FrameRange(0, count)),))
+            mattes = Mattes((overlay,), path.parent, clip.info.layout, AreaMask((), clip.info, "hold-out"))
+            beyond = ShotPlates(clip, mattes, shots, ring_of(clip.info))
+            find = beyond.find
+            beyond.find = lambda *wish: asked.append(wish[2]) or find(*wish)  # type: ignore[method-assign]
+            return [plate for made in plates_of(todo, mattes, clip, "normal", beyond=beyond, **way) for plate in made]
+
+    here = made()
+    times = len(asked)
+    with Pool(partial(network.better, device="cpu")) as pool:
+        there = made(complete=pool.complete)
+
+    assert times >= 8
+    assert sorted(asked[times:]) == sorted(asked[:times])
+    for plate, other in zip(there, here, strict=True):
+        assert np.array_equal(plate.planes[0][plate.masks[0]], other.planes[0][other.masks[0]])
+
+
+def test_mattes_may_be_asked_for_by_any_thread(tmp_path: Path) -> None:
+    info = info_of(layout_of("yuv420p", *SIZE), 400)
+    events = tuple(Event(FrameRange(t, t + 1), box=(2 * (t % 40), 20, 40, 30)) for t in range(400))
+    mattes = Mattes((Overlay("a", "dynamic", (0, 20, 40, 30), events),), tmp_path, info.layout, AreaMask((), info, ""))
+
+    def area(t: int) -> float:
+        matte = mattes.at(t % 400, (0, 0, *SIZE)).matte
+        return 0.0 if matte is None else float(matte.sum())
+
+    with ThreadPoolExecutor(8) as threads:
+        areas = list(threads.map(area, range(4000)))
+
+    assert areas == [1200.0] * 4000

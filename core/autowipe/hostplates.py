@@ -36,15 +36,13 @@ class HostPlates:
         self._mattes = Mattes(plan.active(kinds), folder, self._layout, AreaMask((), info, "hold-out"))
         self._mattes.check()
         self._ring = ring_of(info)
-        self._drawing = threading.Lock()  # mattes are drawn by one thread at a time
         self._crops, self._plates = _Kept(MOST_CROPS), _Kept(MOST_PLATES)
 
     def plates(self, line: Line, request: Request, number: int) -> list[Served]:
         """The plates over frame `number` of the plan, which the host has at the request's time."""
         if number < 0:
             return []
-        with self._drawing:
-            boxes = self._mattes.regions(FrameRange(number, number + 1), self._ring)
+        boxes = self._mattes.regions(FrameRange(number, number + 1), self._ring)
         if not boxes:
             return []
         times = _near(request)
@@ -64,8 +62,7 @@ class HostPlates:
     ) -> list[Served]:
         frames = [number + round(t - time) for t, _ in window]
         crops = [self._crop(line, t, digest, box) for t, digest in window]
-        with self._drawing:
-            covers = [self._mattes.at(n, box) for n in frames]
+        covers = [self._mattes.at(n, box) for n in frames]
         region = Crops(
             self._layout,
             box,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ NOTHING = Cover(None, None, False)
 
 
 class Mattes:
-    """Draws the mattes of a plan's active overlays, for the frames of one clip."""
+    """Draws the mattes of a plan's active overlays, for the frames of one clip. Any thread may ask."""
 
     def __init__(self, overlays: tuple[Overlay, ...], folder: Path, layout: Layout, hold_outs: AreaMask) -> None:
         """`folder`: where the plan's map files are. Raises JobError when one of them does not fit."""
@@ -57,6 +58,7 @@ class Mattes:
         self._items = [(overlay, event) for overlay in overlays for event in overlay.events]
         self._loaded: OrderedDict[int, tuple[np.ndarray, Unblend | None]] = OrderedDict()
         self._drawn: OrderedDict[tuple, Cover] = OrderedDict()
+        self._drawing = threading.Lock()
 
     def check(self) -> None:
         """Reads every map once, so that a wrong one is told before any work."""
@@ -91,15 +93,16 @@ class Mattes:
         if not here:
             return NOTHING
         key = (box, tuple(here))
-        if key not in self._drawn:
-            self._drawn[key] = self._draw(box, here)
-            while len(self._drawn) > KEPT:
-                self._drawn.popitem(last=False)
-        cover = self._drawn[key]
-        matte = cover.matte
-        if not self._hold_outs.is_empty and matte is not None:
-            x, y, w, h = box
-            matte = np.where(self._hold_outs.at(frame)[y : y + h, x : x + w], np.float32(0), matte)
+        with self._drawing:
+            if key not in self._drawn:
+                self._drawn[key] = self._draw(box, here)
+                while len(self._drawn) > KEPT:
+                    self._drawn.popitem(last=False)
+            cover = self._drawn[key]
+            matte = cover.matte
+            if not self._hold_outs.is_empty and matte is not None:
+                x, y, w, h = box
+                matte = np.where(self._hold_outs.at(frame)[y : y + h, x : x + w], np.float32(0), matte)
         if matte is None or not (matte > VISIBLE).any():
             return NOTHING
         return Cover(matte, cover.unblend, is_fading)

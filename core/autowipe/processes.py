@@ -140,7 +140,7 @@ class Process:
         self._process.join(1)
         return DeviceError(
             f"a process of AutoWipe has ended unexpectedly (exit code {self._process.exitcode})",
-            code="process",
+            code="crash",
             hint="Most often memory ran out: close other programs, and run again with --resume.",
         )
 

@@ -8,6 +8,7 @@ one frame each. What a frame has to say for itself near the overlay is tested in
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ SHOTS_AROUND = 16  # before and after, that are looked at for the same set-up
 MOST_SHOTS = 2  # from the same set-up, that are borrowed from
 PROBE = 3  # frames after a cut: what a shot is compared by
 PROBES = 64  # shots whose frame is held
+SAMPLINGS = 8  # shots of which it is held how they are sampled
 ALIKE, COARSE = 0.3, (48, 27)  # correlation of two coarse pictures from which they are registered, and their size
 SOONER = 60  # frames that are sooner decoded on the way than sought anew
 
@@ -56,7 +58,10 @@ class Sampled:
 
 
 class ShotPlates:
-    """Finds such frames for one clip, window after window; what is held is bounded whatever the clip's length."""
+    """Finds such frames for one clip, window after window; what is held is bounded whatever the clip's length.
+
+    Any thread may ask.
+    """
 
     def __init__(self, clip: Clip, mattes: Mattes, shots: Sequence[FrameRange], ring: int) -> None:
         """`ring`: px of clean picture that a window's regions hold around an overlay."""
@@ -66,6 +71,8 @@ class ShotPlates:
         self.held: dict[int, Sampled] = {}  # by frame, rising, all of one shot
         self._shot: FrameRange | None = None
         self._step, self._regions = STEP, list[Box]()
+        self._samplings: OrderedDict[FrameRange, tuple[int, list[Box]]] = OrderedDict()
+        self._lock = threading.Lock()
         self._frames: Iterator[Any] = iter(())
         self._first = self._next = 0  # from where to where they were sampled
         self._probes: OrderedDict[int, Picture] = OrderedDict()  # by number of the shot
@@ -82,25 +89,33 @@ class ShotPlates:
             return []
         y, x = np.nonzero(wanted[::SPARSE, ::SPARSE])
         spots = np.stack([x, y], 1) * float(SPARSE)
-        return [*self._along(number, span, box, frame, spots), *self._again(number, span, box, frame, spots)]
+        with self._lock:
+            return [*self._along(number, span, box, frame, spots), *self._again(number, span, box, frame, spots)]
 
     def step(self, frame: int) -> int:
         """What numbers of frames, of the shot that `frame` is of, are to be multiples of to be asked for."""
-        shot = next((shot for shot in self._shots if frame in shot), None)
-        if shot is not None and shot != self._shot:
-            self._shot, self.held, self._first, self._next = shot, {}, 0, -SOONER - 1
-            self._regions = self._mattes.regions(shot, (1 + WIDER) * self._ring)
+        with self._lock:
+            shot = next((shot for shot in self._shots if frame in shot), None)
+            return STEP if shot is None else self._sampling(shot)[0]
+
+    def _sampling(self, shot: FrameRange) -> tuple[int, list[Box]]:
+        """The step of a shot, and the regions of which crops are held."""
+        if shot not in self._samplings:
+            regions = self._mattes.regions(shot, (1 + WIDER) * self._ring)
             layout = self._clip.info.layout
-            samples = sum(h * w for box in self._regions for h, w in layout.shapes(box))
+            samples = sum(h * w for box in regions for h, w in layout.shapes(box))
             size = samples * (1 if layout.colour[0].bits <= 8 else 2)
-            self._step = STEP * max(1, int(np.ceil(size * min(len(shot), 3 * REACH) / STEP / MOST_BYTES)))
-        return self._step
+            step = STEP * max(1, int(np.ceil(size * min(len(shot), 3 * REACH) / STEP / MOST_BYTES)))
+            self._samplings[shot] = step, regions
+            while len(self._samplings) > SAMPLINGS:
+                self._samplings.popitem(last=False)
+        return self._samplings[shot]
 
     def _along(self, number: int, span: FrameRange, box: Box, frame: int, spots: np.ndarray) -> list[FarFrame]:
         """Frames of the same shot."""
         shot = self._shots[number]
         reach = span.grown(REACH, shot)
-        if reach == span or self.step(frame) > MOST_STEP:
+        if reach == span or self._sampling(shot)[0] > MOST_STEP:
             return []
         self._read(shot, reach)
         here, wide = self.held.get(frame), self._wide(box)
@@ -118,7 +133,9 @@ class ShotPlates:
 
     def _read(self, shot: FrameRange, reach: FrameRange) -> None:
         """Has the sampled frames of `reach` held, and no others before it."""
-        self.step(shot.start)
+        if shot != self._shot:
+            self._shot, self.held, self._first, self._next = shot, {}, 0, -SOONER - 1
+            self._step, self._regions = self._sampling(shot)
         if reach.start < self._first or self._next < reach.start - SOONER:
             self.held.clear()
             self._next = reach.start
