@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import synth
-from autowipe import shotplates
+from autowipe import matte, shotplates
 from autowipe.areas import AreaMask
 from autowipe.completers import network
 from autowipe.decode import open_clip
@@ -23,7 +26,7 @@ from autowipe.plate import BORROWED, Plate
 from autowipe.pool import Pool
 from autowipe.shotplates import ShotPlates
 from autowipe.timing import FrameRange, Window
-from autowipe.windows import plates_of, ring_of
+from autowipe.windows import ahead, plates_of, ring_of
 
 SIZE = (320, 180)
 LOGO = (24, 16, 64, 40)
@@ -190,8 +193,10 @@ def test_of_large_regions_fewer_frames_are_held(monkeypatch):
     assert plates.step(0) > shotplates.STEP
 
 
-def test_processes_that_ask_at_the_same_time_get_what_one_gets(tmp_path: Path) -> None:
+def test_processes_that_ask_at_the_same_time_get_what_one_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows of several shots are completed side by side, while the next ones are read."""
+    register = shotplates.register
+    monkeypatch.setattr(shotplates, "register", lambda *pictures: time.sleep(0.02) or register(*pictures))
     size, count, cuts = (240, 136), 240, (60, 120, 180)
     shots = tuple(FrameRange(a, b) for a, b in itertools.pairwise((0, *cuts, count)))
     box = (20, 16, 60, 40)
@@ -207,7 +212,8 @@ def test_processes_that_ask_at_the_same_time_get_what_one_gets(tmp_path: Path) -
             beyond = ShotPlates(clip, mattes, shots, ring_of(clip.info))
             find = beyond.find
             beyond.find = lambda *wish: asked.append(wish[2]) or find(*wish)  # type: ignore[method-assign]
-            return [plate for made in plates_of(todo, mattes, clip, "normal", beyond=beyond, **way) for plate in made]
+            with closing(ahead(plates_of(todo, mattes, clip, "normal", beyond=beyond, **way))) as windows:
+                return [plate for made in windows for plate in made]
 
     here = made()
     times = len(asked)
@@ -220,16 +226,22 @@ def test_processes_that_ask_at_the_same_time_get_what_one_gets(tmp_path: Path) -
         assert np.array_equal(plate.planes[0][plate.masks[0]], other.planes[0][other.masks[0]])
 
 
-def test_mattes_may_be_asked_for_by_any_thread(tmp_path: Path) -> None:
+def test_mattes_may_be_asked_for_by_any_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matte, "KEPT", 1)  # so that what one thread needs is what another lets go
     info = info_of(layout_of("yuv420p", *SIZE), 400)
     events = tuple(Event(FrameRange(t, t + 1), box=(2 * (t % 40), 20, 40, 30)) for t in range(400))
     mattes = Mattes((Overlay("a", "dynamic", (0, 20, 40, 30), events),), tmp_path, info.layout, AreaMask((), info, ""))
 
     def area(t: int) -> float:
-        matte = mattes.at(t % 400, (0, 0, *SIZE)).matte
-        return 0.0 if matte is None else float(matte.sum())
+        drawn = mattes.at(t % 400, (0, 0, *SIZE)).matte
+        return 0.0 if drawn is None else float(drawn.sum())
 
-    with ThreadPoolExecutor(8) as threads:
-        areas = list(threads.map(area, range(4000)))
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            areas = list(threads.map(area, range(4000)))
+    finally:
+        sys.setswitchinterval(usual)
 
     assert areas == [1200.0] * 4000
