@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from openvino import CompiledModel, Core
 
 GRID = 32  # the detector halves the picture five times; what is made up beyond that changes what it finds
-MOST_SIZES = 24  # of pictures that a model has seen, before it is loaded anew: each costs 4 MB that are kept
 TEXT = 0.3  # probability from which a pixel belongs to the core of a text line
 LINE = 0.5  # mean probability from which such a core is a text line
 UNCLIP = 1.6  # the core is the line shrunk by area / perimeter * this, as the detector was trained
@@ -144,34 +143,12 @@ def run(task: str, batch: np.ndarray) -> np.ndarray:
     """
     if has_parent():
         return np.asarray(ask("text", task, batch))
-    request = _model(task, batch.shape).create_infer_request()
+    request = _compiled(task).create_infer_request()
     request.infer([np.ascontiguousarray(batch)])
     return np.array(request.get_output_tensor(0).data[0])
 
 
-@dataclass
-class _Model:
-    """A model, and the sizes of picture that it has seen since it was loaded."""
-
-    compiled: CompiledModel
-    sizes: set[tuple[int, ...]] = field(default_factory=set)
-
-
-_models: dict[str, _Model] = {}
-
-
-def _model(task: str, size: tuple[int, ...]) -> CompiledModel:
-    """The model for "det" or "rec", ready for a picture of that size; loaded anew after many of them."""
-    model = _models.get(task)
-    if model is not None and size not in model.sizes and len(model.sizes) >= MOST_SIZES:
-        _models.pop(task, None)
-        model = None
-    if model is None:
-        model = _models[task] = _Model(_compiled(task))
-    model.sizes.add(size)
-    return model.compiled
-
-
+@cache
 def _compiled(task: str) -> CompiledModel:
     """A model from the wheel's folder; rapidocr itself is not run, as it might download one."""
     settings = {
@@ -179,6 +156,8 @@ def _compiled(task: str) -> CompiledModel:
         "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": "f32",  # else what is found depends on the machine's kind of processor
+        # What it makes ready for a size of picture takes 4 MB: by itself it keeps all of it, and gains nothing by that.
+        "CPU_RUNTIME_CACHE_CAPACITY": 200,
     }
     return _core().compile_model(str(model_file(task)), "CPU", settings)
 
@@ -193,8 +172,8 @@ def _core() -> Core:
 
 
 def unload() -> None:
-    """Lets the models go, which hold some 200 MB with what they have seen; the next call loads what it needs."""
-    _models.clear()
+    """Lets the models go, which hold some 100 MB; the next call loads what it needs."""
+    _compiled.cache_clear()
 
 
 def model_file(task: str) -> Path:
