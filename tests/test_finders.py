@@ -12,8 +12,6 @@ from autowipe import finders, kinds, planes
 from autowipe.decode import open_clip
 from autowipe.finders import Finders
 from autowipe.kinds import Found, Small
-from autowipe.shots import ShotFinder
-from autowipe.textsearch import TextSearch
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +33,8 @@ def here(clip: Path) -> list[list[Found]]:
 def perceived(path: Path) -> list[list[Found]]:
     with open_clip(path) as clip:
         info = clip.info
-        shots, text = ShotFinder(), TextSearch(float(info.rate))
         with Finders(info.layout, info.whole, float(info.rate), lambda: None) as found:
-            for frame in clip.frames():
-                luma, chroma = planes.small(frame.views, info.layout, 640)
-                small = Small(frame.index, luma, chroma, info.layout.width / luma.shape[1])
-                text.look(small)
-                found.survey(small)
-                shots.add(small)
-            boxes, wanted = found.propose(shots.finish())
+            boxes, wanted = found.propose(finding.survey(clip, found.survey))
             for frame in clip.frames():
                 crops = [
                     [planes.crop(frame.views, info.layout, box) for box in places] if wants[frame.index] else None

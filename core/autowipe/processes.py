@@ -125,6 +125,7 @@ class Process:
             try:
                 service, values = self._asks.recv()
             except (EOFError, OSError):
+                self._asks.close()
                 return
             try:
                 with _answering:

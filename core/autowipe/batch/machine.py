@@ -16,8 +16,8 @@ from .request import Request
 
 CORES_AN_ENGINE = 4  # more cores gain one engine little: decoding, completing and encoding overlap, not more
 ENGINES_A_GPU = 4  # each spends most of its time decoding, completing and encoding on the CPU
-# Peak memory of an engine: `python -m tests.bench` gave 663 MB at 854x480 and 1,607 at 1920x1080 for logo and subtitles
-# with two processes that complete; this is for as many as there may be.
+# Peak memory of an engine: `python -m tests.bench` gave 1,656 MB at 1920x1080 with two processes that complete;
+# this is for as many as there may be (pool.py).
 BASE_MB, MB_A_MEGAPIXEL = 800, 750
 
 
