@@ -11,11 +11,13 @@ import synth
 from autowipe.areas import AreaMask
 from autowipe.kinds import Found, dynamic
 from autowipe.kinds._cover import Look, moves
+from autowipe.kinds._effect import Appearance, _is_own
 from autowipe.kinds._follow import Place, sway, wobbles
 from autowipe.kinds._showing import cut_out
 from autowipe.kinds._stays import StayFinder, link
 from autowipe.kinds._tracks import Travel
 from autowipe.kinds._travels import all_travels
+from autowipe.kinds._views import Views
 from autowipe.matte import Mattes
 from autowipe.overlays import resolve, to_plan
 from autowipe.planes import layout_of
@@ -345,6 +347,39 @@ def test_a_part_that_moves_with_the_scene_is_no_part_of_an_opaque_overlay():
 
     assert scene[hair].all()
     assert not scene[seeds].any()
+
+
+def test_an_edge_of_the_scene_that_moved_as_an_overlay_came_and_went_is_no_part_of_it():
+    width, height = size = (160, 90)
+    scene = next(synth.scene(1, (180, 110)))
+    words = [Burnt(synth.text("I am", 30, outline=2, colour=(250, 80, 150)), (20, 20), 1, 2)]
+    words += [Burnt(np.ones((1, 20, 4), np.float32), (20, 75), 1, 2)]  # a hair-thin line
+    views, mask = Views(layout_of("yuv420p", *size), 3), np.zeros((height, width), bool)
+    for t, way in enumerate((0, 3, 1)):  # px that the scene has moved by
+        picture, drawn = synth.burn(scene[10:100, 10 - way : 170 - way], words, t)
+        planes = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
+        views.add(t, [planes[:height], *planes[height:].reshape(2, height // 2, width // 2)], is_early=True)
+        mask |= drawn
+    changes, scenes = ([look(1, t, mask.shape) for t in (0, 2)] for look in (views.change, views.common))
+
+    own, _ = _is_own(synth.grown(mask, 3), [Appearance(FrameRange(1, 2), 0, 0, {}, changes=changes, scenes=scenes)])
+
+    assert own[mask].mean() > 0.98
+    assert all(scene[mask].mean() < 0.02 for scene in scenes)
+    assert own[~synth.grown(mask, 8)].mean() < 0.01
+
+
+def test_lines_that_the_next_word_has_as_well_are_its_own():
+    near = np.zeros((60, 120), bool)
+    near[20:40, 20:100] = True
+    change = np.full(near.shape, 60, np.uint8)
+    shown = np.zeros_like(near)
+    shown[30:, 50:60] = True  # found in the frame without it: a stroke of the next word, and the scene beneath
+
+    own, _ = _is_own(near, [Appearance(FrameRange(1, 2), 0, 0, {}, changes=[change] * 2, scenes=[shown] * 2)])
+
+    assert own[near].all()
+    assert not own[45:55, 52:58].any()
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])

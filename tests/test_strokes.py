@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -27,13 +30,24 @@ def letters(thickness: int, shift: tuple[int, int] = (0, 0)) -> np.ndarray:
     return out.astype(np.float32) / 255
 
 
-def look(layers: list[tuple[np.ndarray, float]], drift: float = 0.0) -> EventLook:
-    """Of a text made of layers (alpha, luma), over a scene that differs by `drift` levels before and after it."""
+def look(
+    layers: list[tuple[np.ndarray, float]],
+    drift: float = 0.0,
+    count: int = 8,
+    walker: Callable[[int], tuple[int, int, int, int] | None] = lambda _: None,
+) -> EventLook:
+    """Of a text made of layers (alpha, luma), over a scene that differs by `drift` levels before and after it.
+
+    `count`: frames that show it; `walker`: frame, 0 the one before it: x0, y0, x1, y1 of a dark thing in the scene.
+    """
     rng = np.random.default_rng(5)
     pictures = []
-    for k in range(10):
+    for k in range(count + 2):
         picture = scene(1) + drift * scene(7 + k, 1) - drift * 120
         picture[..., 0] += rng.normal(0, 1, (HEIGHT, WIDTH))
+        if place := walker(k):
+            x0, y0, x1, y1 = place
+            picture[y0:y1, x0:x1, 0] = 16
         pictures.append(picture.astype(np.float32))
     before, *inside, after = pictures
     for picture in inside:
@@ -94,3 +108,40 @@ def test_a_dark_still_place_beyond_the_line_is_not_taken_for_its_outline() -> No
 
     assert (matte[layers[0][0] > 0.5] == 1).all()
     assert not matte[:50, 220:330].any()
+
+
+@pytest.mark.parametrize("low", [56, 60])
+def test_who_steps_in_beside_a_short_text_as_it_comes_is_not_taken_for_its_outline(low: int) -> None:
+    layers = [(letters(11), 16.0), (letters(4), 235.0)]
+
+    def foot(k: int) -> tuple[int, int, int, int] | None:
+        return (300 + 12 * k, 20, 324 + 12 * k, low) if k else None
+
+    seen = replace(look(layers, count=4, walker=foot), after=None)
+
+    matte = find_strokes(seen).matte
+
+    assert (matte[layers[0][0] > 0.5] == 1).all()
+    assert beyond(matte, layers) <= 6
+
+
+def test_letters_that_take_another_colour_word_by_word_are_all_covered() -> None:
+    seen = look([(letters(4), 235.0)], count=12)
+    sung = letters(4).copy()
+    sung[:, 300:] = 0
+    later = look([(letters(4), 235.0), (sung, 60.0)], count=12)
+    seen = replace(seen, mean=(seen.mean + later.mean) / 2, spread=seen.spread + 87 * sung, last=later.last, after=None)
+
+    matte = find_strokes(seen).matte
+
+    assert (matte[letters(4) > 0.5] == 1).all()
+
+
+def test_letters_that_fade_are_covered_all_the_while() -> None:
+    seen = look([(letters(4), 235.0)], count=4)
+    faded = look([(0.7 * letters(4), 235.0)], count=4)
+    short = replace(seen, first=faded.first, spread=np.maximum(seen.spread, 12 * letters(4)), after=None)
+
+    matte = find_strokes(short).matte
+
+    assert (matte[letters(4) > 0.5] == 1).all()

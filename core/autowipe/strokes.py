@@ -19,6 +19,8 @@ from .masks import connected, nearest
 
 VISIBLE = 10.0  # levels of change that count as much as none: the codec alone makes 3 to 6
 UNCHANGING = 4.0  # levels of deviation in time, up to which a pixel may be opaque
+STIRS = 3.0  # times the strokes' usual deviation in time, from which a pixel is hardly one of them
+ENOUGH = 6  # frames, to tell what stays from what just did not move yet
 DARKEST, BRIGHTEST = 16.0, 240.0  # of what is seen in limited range
 CAST = 5.0  # levels of mean change more than the scene's, that the strokes cast
 FEWEST_CAST = 20  # pixels that tell of it
@@ -81,12 +83,17 @@ def find_strokes(look: EventLook) -> Strokes:
     if change is None and persistence is None:
         odds += _contrast(look)
     seeds = lines & (odds > 0.7)
+    stirs = _stirs(look, seeds)
+    if look.count < ENOUGH:  # in a longer one letters may take another colour word by word
+        odds += stirs
+        seeds &= odds > 0.7
     came = np.ones(odds.shape, bool) if change is None else _above(change, steps, ring) >= VISIBLE
     if seeds.sum() >= 16:
         colour = _colour(look, seeds, ring)
         odds += 0.8 * colour
         # what neither came and went nor has the strokes' colour is the scene's, however still it is
         odds = np.where(came | (colour > 0), odds, np.minimum(odds, 0))
+    came &= stirs == 0  # beyond the lines nothing else says that it is text
     near, wide = lines | came & _zone(look, 0.3, 0.12), came & _zone(look, 0.6, 0.3)
     odds -= np.where(near, 0, np.where(wide, 0.7, 2.0)).astype(np.float32)
     odds = cv2.GaussianBlur(odds, (3, 3), 0.6)
@@ -168,13 +175,23 @@ def _above(change: np.ndarray, steps: list[_Step], ring: np.ndarray) -> np.ndarr
 
 def _persistence(look: EventLook, ring: np.ndarray) -> np.ndarray | None:
     """Log odds that a pixel stays while the scene moves; None in a still scene or a short event."""
-    if look.count < 6 or not ring.any():
+    if look.count < ENOUGH or not ring.any():
         return None
     moves = float(np.median(look.spread[ring]))
     if moves < 4:
         return None
     odds = np.log2((0.5 * moves + 0.5) / (look.spread + 1.0))
     return np.clip(odds, -1.5, 1.2).astype(np.float32)
+
+
+def _stirs(look: EventLook, seeds: np.ndarray) -> np.ndarray:
+    """Log odds, 0 at most, that a pixel is of what stays: who steps in beside the text as it comes walks on.
+
+    The more a stroke itself changes, in a fade or with what shines through it, the more any of them may.
+    """
+    own = float(np.median(look.spread[seeds])) if seeds.any() else 0.0
+    most = max(UNCHANGING, STIRS * own)
+    return np.clip(np.log2((most + 1) / (look.spread + 1)), -1.5, 0).astype(np.float32)
 
 
 def _contrast(look: EventLook) -> np.ndarray:

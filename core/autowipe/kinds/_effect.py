@@ -28,6 +28,7 @@ FULL = 0.92  # of its usual strength
 SCALES = tuple(float(f) for f in 1.07 ** np.arange(-16, 5))  # at which it is looked for as it grows in or leaves
 GROWTH = 1.9  # times by which it may grow from one frame to the next
 CHANGED = 8  # levels by which what is covered changes as it comes or goes
+ITS_OWN = 0.25  # share of it that is found in the frame without it, from which that shows its next appearance
 AROUND_PX = (2, 6)  # analysis px from the lines of a thing, between which its surroundings are looked at
 SMALLEST = 0.12  # scale below which nothing is left of it
 
@@ -58,6 +59,7 @@ class Appearance:
     came: float = 0.0  # how clearly it popped up, see `_pop`; 0 where that was not seen
     went: float = 0.0
     changes: list[np.ndarray] = field(default_factory=list)  # (H, W) uint8: of any channel as it came and went
+    scenes: list[np.ndarray] = field(default_factory=list)  # (H, W) bool: what shows without it too, moved or not
     parts: list[_part.Part] = field(default_factory=list)  # frames of it that do not show all of it
 
     @property
@@ -236,6 +238,11 @@ class Effect:
                 setattr(found, name, _pop(change, near))
                 move = np.array([[1, 0, -shift[0]], [0, 1, -shift[1]]], np.float32)
                 found.changes.append(cv2.warpAffine(change, move, change.shape[::-1]))
+                if not _is_calm(found.changes[-1], near):  # else nothing moved
+                    scene = views.common(inner, outer, near.shape).astype(np.uint8)
+                    scene = cv2.warpAffine(scene, move, scene.shape[::-1], flags=cv2.INTER_NEAREST) > 0
+                    if scene[near].mean() < ITS_OWN:
+                        found.scenes.append(scene)
         return found
 
 
@@ -362,14 +369,22 @@ def _is_own(near: np.ndarray, appearances: list[Appearance]) -> tuple[np.ndarray
     changes = [change for a in appearances for change in a.changes]
     if not changes:
         return np.ones(near.shape, bool), False
-    away = ~(cv2.dilate(near.astype(np.uint8), disc(4)) > 0)
-    calm = [change for change in changes if away.any() and np.quantile(change[away], 0.9) <= CHANGED / 2]
+    calm = [change for change in changes if _is_calm(change, near)]
     if calm:
         own = cv2.blur(np.mean(calm, axis=0), (3, 3)) > CHANGED / 2
     else:  # the scene did not move everywhere at every end; the overlay may have the scene's colour at one
         own = np.quantile(changes, 0.25, axis=0) > CHANGED
+        scenes = [scene for a in appearances for scene in a.scenes]
+        if scenes:  # what its lines have in common with the word before or after it is no scene
+            own &= near | (np.mean(scenes, axis=0) < 0.25)
     own = cv2.morphologyEx(own.astype(np.uint8), cv2.MORPH_CLOSE, disc(2)) > 0
     return np.asarray(own), bool(calm)
+
+
+def _is_calm(change: np.ndarray, near: np.ndarray) -> bool:
+    """Whether next to nothing but the overlay, which is `near`, changed; (H, W) uint8 and bool."""
+    away = ~(cv2.dilate(near.astype(np.uint8), disc(4)) > 0)
+    return bool(away.any() and np.quantile(change[away], 0.9) <= CHANGED / 2)
 
 
 def _spread_around(look: Look, lines: np.ndarray, scale: float) -> float:

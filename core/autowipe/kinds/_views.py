@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import product
 
 import cv2
 import numpy as np
@@ -11,6 +12,10 @@ from .. import planes
 from ..planes import Layout
 
 MOST_PIXELS = 60_000  # of a larger box a smaller picture does
+MOVED = 4  # kept px by which the scene may have moved between two frames, each way
+PATCH = 9  # kept px, odd: by so much around a px it is found again
+SAME = 0.15  # share of a patch's contrast by which it may differ where it is found again
+STRUCTURE = 16  # levels of contrast from which a patch is found nowhere by chance
 
 
 class Views:
@@ -48,9 +53,33 @@ class Views:
 
     def change(self, one: int, other: int, shape: tuple[int, int]) -> np.ndarray:
         """By how much two frames differ, of any channel the most: `shape` (H, W) uint8."""
-        pictures = {frame: (luma, chroma) for frame, luma, chroma in (*self._early, *self._late)}
-        (luma_a, chroma_a), (luma_b, chroma_b) = pictures[one], pictures[other]
-        size = self.shape[::-1]
-        chroma_a, chroma_b = (cv2.resize(c, size, interpolation=cv2.INTER_LINEAR) for c in (chroma_a, chroma_b))
-        change = np.maximum(cv2.absdiff(luma_a, luma_b), cv2.absdiff(chroma_a, chroma_b).max(2))
+        change = _most(cv2.absdiff(self._picture(one), self._picture(other)))
         return change if shape == self.shape else cv2.resize(change, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+    def common(self, one: int, other: int, shape: tuple[int, int]) -> np.ndarray:
+        """What one frame shows as another does, there or a few px off, as a moving scene does: `shape` (H, W) bool.
+
+        Only where there is structure: a plain patch is found wherever its colour is.
+        """
+        picture = self._picture(one)
+        room = cv2.copyMakeBorder(self._picture(other), *(MOVED,) * 4, cv2.BORDER_REPLICATE)
+        high, wide = self.shape
+        least = np.full(self.shape, 255, np.uint8)
+        for y, x in product(range(2 * MOVED + 1), repeat=2):
+            off = _most(cv2.absdiff(picture, room[y : y + high, x : x + wide]))
+            # a hair-thin line is little of a patch, but not of what is next to it
+            np.minimum(least, np.maximum(cv2.blur(off, (PATCH, PATCH)), cv2.blur(off, (3, 3))), out=least)
+        window = np.ones((PATCH, PATCH), np.uint8)
+        contrast = cv2.subtract(cv2.dilate(picture[..., 0], window), cv2.erode(picture[..., 0], window))
+        found = ((contrast >= STRUCTURE) & (least <= SAME * contrast)).astype(np.uint8)
+        return cv2.resize(found, shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+
+    def _picture(self, frame: int) -> np.ndarray:
+        """(h, w, 3) uint8: luma and chroma of a frame that is kept."""
+        luma, chroma = next((luma, chroma) for at, luma, chroma in (*self._early, *self._late) if at == frame)
+        return cv2.merge([luma, cv2.resize(chroma, self.shape[::-1], interpolation=cv2.INTER_LINEAR)])
+
+
+def _most(difference: np.ndarray) -> np.ndarray:
+    """The largest of a picture's three channels, (h, w)."""
+    return np.maximum(np.maximum(difference[..., 0], difference[..., 1]), difference[..., 2])
