@@ -45,6 +45,34 @@ def test_what_both_finders_saw_is_kept_once_as_what_it_is(found, kinds):
     assert kinds_of(found) == kinds
 
 
+def moving(*ranges, box, far=0, turns=(1.0, 1.0)):
+    """A dynamic find that goes `far` px to the right in each of its ranges while its size changes."""
+    keys = [key for r in ranges for key in ((r[0], 0, 0, turns[0], 0), (r[1] - 1, far, 0, turns[1], 0))]
+    events = [FoundEvent(FrameRange(*r)) for r in ranges]
+    matte = np.ones((box[3], box[2]), np.float32)
+    return Found("dynamic", box, events, 0.8, matte, None, {}, tuple(keys))
+
+
+@pytest.mark.parametrize(
+    ("found", "kinds"),
+    [
+        # one letter of a line that seems to grow does not take the line away
+        ([lines((100, 180)), moving((110, 150), box=(60, 142, 20, 16), turns=(0.4, 1.0))], ["subtitle"]),
+        # a line that grows is dynamic, in one piece or word by word
+        ([lines((100, 180)), moving((100, 180), box=BOX, turns=(0.4, 1.0))], ["dynamic"]),
+        (
+            [lines((100, 180)), *(moving((100, 180), box=(x, 140, 55, 20), turns=(0.4, 1.0)) for x in (40, 105))],
+            ["dynamic", "dynamic"],
+        ),
+        # a mark that passes over a line, or over a logo, is one more overlay
+        ([lines((100, 180)), moving((100, 180), box=(-40, 140, 30, 20), far=280)], ["dynamic", "subtitle"]),
+        ([logo((0, 1000)), moving((100, 180), box=(-40, 140, 30, 20), far=280)], ["dynamic", "logo"]),
+    ],
+)
+def test_what_moves_takes_away_only_what_it_explains(found, kinds):
+    assert kinds_of(found) == kinds
+
+
 def test_only_the_lettering_goes_with_the_logo_other_lines_stay():
     far = (60, 30, 90, 16)
     text = lines((0, 1000))

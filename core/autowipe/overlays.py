@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -83,36 +83,59 @@ def _lies_on(find: Found, event: FoundEvent, mark: Found) -> bool:
 
 
 def _settle_dynamic(found: list[Found]) -> list[Found]:
-    """Takes out what a dynamic find explains better, and the events of dynamic finds that others explain as well."""
-    for find in [find for find in found if find.kind == "dynamic"]:
+    """Takes out what dynamic finds explain better, and the events of dynamic finds that others explain as well."""
+    rivalries = _rivalries(found)
+    told: dict[int, dict[int, float]] = {}  # of each rival, how much of it every find explains that moves or comes back
+    for one in (one for one in rivalries if one.is_stronger):
+        shares = told.setdefault(id(one.rival), {})
+        shares[id(one.find)] = max(one.of_rival, shares.get(id(one.find), 0.0))
+    outdone = {key for key, shares in told.items() if sum(shares.values()) >= SAME_AREA}
+    taken: set[int] = set()
+    for one in rivalries:
+        if not one.passes and not (one.is_stronger and id(one.rival) in outdone):
+            taken.add(id(one.event))  # what explains it as well stays, all of it
+    gone = {id(one.rival) for one in rivalries if id(one.rival) in outdone and id(one.event) not in taken}
+    for find in found:
+        find.events = [event for event in find.events if id(event) not in taken | gone]
+    return [find for find in found if find.events]
+
+
+@dataclass(frozen=True)
+class _Rivalry:
+    """An event of a dynamic find, and one of another kind that is there at the time, in its place."""
+
+    find: Found
+    event: FoundEvent
+    rival: FoundEvent
+    is_stronger: bool  # the dynamic one moves or comes back, and the rival is not there for much longer
+    of_rival: float  # share of the rival's area that it takes
+    passes: bool  # it is but a small part of the rival, and was or will be elsewhere
+
+
+def _rivalries(found: list[Found]) -> list[_Rivalry]:
+    out = []
+    for find in (find for find in found if find.kind == "dynamic"):
         others = [other for other in found if other.kind in ("logo", "subtitle")]
         if "passes, px" in find.evidence:  # what stands in a lane does not explain what passes through it
             others = [other for other in others if other.kind == "subtitle"]
         again = find.matte is not None and appears(find) > 1
         if again and not _moves(find) and _is_one_of_many(find, others):
             again = False
-        taken = []
+        pairs = [(other, rival) for other in others for rival in other.events]
         for event in find.events:
-            rivals = [
-                (other, rival)
-                for other in others
-                for rival in other.events
-                if len(event.range.meet(rival.range)) >= SAME_TIME * min(len(event.range), len(rival.range))
-                and _meet_at(find, event, other, rival) >= SAME_AREA
-            ]
-            outdone = [
-                (other, rival)
-                for other, rival in rivals
-                if (again or _moves(find, event))
-                and (other.kind == "subtitle" or len(rival.range) <= OUTLASTS * len(event.range))
-            ]
-            if len(outdone) < len(rivals):
-                taken.append(event)  # what explains it as well stays, all of it
-                continue
-            for other, rival in outdone:
-                other.events = [e for e in other.events if e is not rival]
-        find.events = [event for event in find.events if not any(event is t for t in taken)]
-    return [find for find in found if find.events]
+            changes = again or _moves(find, event)
+            for other, rival in pairs:
+                both = event.range.meet(rival.range)
+                if not len(both) or len(both) < SAME_TIME * min(len(event.range), len(rival.range)):
+                    continue
+                own, its = _shares_at((both.start + both.stop) // 2, find, event, other, rival)
+                if max(own, its) < SAME_AREA:
+                    continue
+                is_stronger = changes and (other.kind == "subtitle" or len(rival.range) <= OUTLASTS * len(event.range))
+                ends = [_shares_at(t, find, event, other, rival)[0] for t in (both.start, both.stop - 1)]
+                passes = changes and its < SAME_AREA and min(ends) < SAME_AREA
+                out.append(_Rivalry(find, event, rival, is_stronger, its, passes))
+    return out
 
 
 def _moves(find: Found, event: FoundEvent | None = None) -> bool:
@@ -137,15 +160,17 @@ def _is_one_of_many(find: Found, others: list[Found]) -> bool:
 def _meet_at(find: Found, event: FoundEvent, other: Found, rival: FoundEvent) -> float:
     """Share of the smaller of two events' mattes that lies in the other's neighbourhood, in a frame of both."""
     both = event.range.meet(rival.range)
-    if not len(both):
-        return 0.0
+    return max(_shares_at((both.start + both.stop) // 2, find, event, other, rival)) if len(both) else 0.0
+
+
+def _shares_at(frame: int, find: Found, event: FoundEvent, other: Found, rival: FoundEvent) -> tuple[float, float]:
+    """Share of an event's matte, and of its rival's, that lies in the other's neighbourhood in a frame of both."""
     x, y, w, h = event.box or find.box
     if find.trajectory:
         frames = [key[0] for key in find.trajectory]
-        middle = (both.start + both.stop) // 2
-        x += round(float(np.interp(middle, frames, [key[1] for key in find.trajectory])))
-        y += round(float(np.interp(middle, frames, [key[2] for key in find.trajectory])))
-    return _same_area((x, y, w, h), _matte(find, event), rival.box or other.box, _matte(other, rival))
+        x += round(float(np.interp(frame, frames, [key[1] for key in find.trajectory])))
+        y += round(float(np.interp(frame, frames, [key[2] for key in find.trajectory])))
+    return _shares((x, y, w, h), _matte(find, event), rival.box or other.box, _matte(other, rival))
 
 
 def to_plan(
@@ -246,18 +271,24 @@ def _matte(find: Found, event: FoundEvent) -> np.ndarray | None:
 
 def _same_area(box_a: Box, a: np.ndarray | None, box_b: Box, b: np.ndarray | None) -> float:
     """Share of the smaller of two mattes that lies in the other's neighbourhood."""
+    return max(_shares(box_a, a, box_b, b))
+
+
+def _shares(box_a: Box, a: np.ndarray | None, box_b: Box, b: np.ndarray | None) -> tuple[float, float]:
+    """Share of each of two mattes that lies in the other's neighbourhood."""
     both = common(box_a, box_b)
     if both is None:
-        return 0.0
+        return 0.0, 0.0
     x0, y0, x1, y1 = corners(both)
     parts, sizes = [], []
     for box, matte in ((box_a, a), (box_b, b)):
         if matte is None:
             matte = np.ones((box[3], box[2]), np.float32)
         solid = _solid(matte)
-        sizes.append(int(solid.sum()))
+        sizes.append(max(1, int(solid.sum())))
         parts.append(solid[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]])
-    return float((parts[0] & parts[1]).sum() / max(1, min(sizes)))
+    meet = int((parts[0] & parts[1]).sum())
+    return meet / sizes[0], meet / sizes[1]
 
 
 def _solid(matte: np.ndarray) -> np.ndarray:
