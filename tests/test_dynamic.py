@@ -11,8 +11,9 @@ import synth
 from autowipe.areas import AreaMask
 from autowipe.kinds import Found, dynamic
 from autowipe.kinds._cover import Look, moves
-from autowipe.kinds._effect import Appearance, _is_own
+from autowipe.kinds._effect import Appearance, Settled, _is_own
 from autowipe.kinds._follow import Place, sway, wobbles
+from autowipe.kinds._judged import is_overlay
 from autowipe.kinds._showing import cut_out
 from autowipe.kinds._stays import StayFinder, link
 from autowipe.kinds._tracks import Travel
@@ -401,3 +402,25 @@ def test_a_window_goes_on_beyond_the_edge():
     window = cut_out(ramp, -4.5, -3, (12, 8))
 
     assert (window[:, :3] == 0).all() and np.abs(window[:, 6:].astype(int) - np.arange(1, 7)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("frames", "apart", "is_one"),
+    [(10, 0, True), (33, 6, False), (33, 40, True)],  # again in its place; a slow scene; twice, in two places
+)
+def test_what_stands_upon_itself_is_a_piece_of_a_slow_scene(frames: int, apart: float, is_one: bool):
+    appearances = []
+    for k, start in enumerate((8, 37, 50)):
+        places = {t: (60.0 + k * apart, 40.0) for t in range(start, start + frames)}
+        appearances.append(Appearance(FrameRange(start, start + frames), 0, 0, places))
+    evidence: dict[str, float | str] = {
+        "edge pixels": 900.0,
+        "edge lock": 0.9,
+        "edge sharpness": 0.8,
+        "one direction": 0.3,
+        "pops": 4.0,
+    }
+    picture = np.zeros((20, 30, 3), np.uint8)
+    seen = Settled((60, 40, 30, 20), np.ones((20, 30), np.float32), {}, appearances, evidence, picture)
+
+    assert is_overlay(seen) == is_one

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import cv2
 import numpy as np
 
@@ -27,6 +29,7 @@ LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need n
 READ = 0.6  # how sure the recogniser is that a small find is text
 LONG, SURELY_LINE = 3.0, 0.85  # length over height, and how sure the detector is, of a line in a script not read here
 ELSEWHERE = 1.0  # of its size, from which an appearance is in another place: what is in the scene moves by less
+TWICE = 0.15  # of the shorter of two appearances, for which both are there
 
 
 def may_be_drawn(evidence: dict[str, float | str], travels: bool) -> bool:
@@ -53,11 +56,22 @@ def is_overlay(settled: Settled) -> bool:
         return is_carried(settled)
     apart = np.hypot(*np.ptp([a.corners[a.range.start] for a in settled.appearances], axis=0))
     again = apart >= ELSEWHERE * max(settled.box[2:])
-    if not may_be_drawn(settled.evidence, False):
+    if not may_be_drawn(settled.evidence, False) or _stands_upon_itself(settled):
         return False
     if e["edge sharpness"] < (AGAIN_SHARP if again else SHARP) or e["edge lock"] < (AGAIN_LOCKED if again else LOCKED):
         return False
     return again or e["edge pixels"] >= PLAIN_EDGES or read(settled.picture)[1] >= READ
+
+
+def _stands_upon_itself(settled: Settled) -> bool:
+    """Whether two appearances overlap in time and place: a piece of a slow scene, taken up anew as it goes on."""
+    for one, other in combinations(settled.appearances, 2):
+        both = one.range.meet(other.range)
+        if len(both) >= max(2, TWICE * min(len(one.range), len(other.range))):
+            (x0, y0), (x1, y1) = one.corners[both.start], other.corners[both.start]
+            if abs(x0 - x1) < settled.box[2] and abs(y0 - y1) < settled.box[3]:
+                return True
+    return False
 
 
 def is_carried(settled: Settled) -> bool:
