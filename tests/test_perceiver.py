@@ -13,6 +13,7 @@ import pytest
 import synth
 from autowipe import weightfiles
 from autowipe.kinds import Small
+from autowipe.kinds._told import _is_drawn
 from autowipe.perception import Perception
 from autowipe.sight import MAPS, Sight, stretches
 from autowipe.timing import FrameRange
@@ -115,7 +116,7 @@ def locked_off(tmp_path_factory: pytest.TempPathFactory) -> synth.Synthetic:
 
 
 def told(mask: np.ndarray) -> np.ndarray:
-    return np.where(mask, np.float32(0.95), np.float32(0.01))
+    return np.where(mask, np.float32(0.97), np.float32(0.01))
 
 
 def test_a_mark_that_the_network_sees_in_a_locked_off_shot_is_found(locked_off: synth.Synthetic) -> None:
@@ -139,3 +140,28 @@ def test_what_the_network_takes_for_a_mark_but_was_never_drawn_is_none(locked_of
     found = perceive("logo", locked_off.path, lambda: told(scene))
 
     assert not any(find.box[0] < 120 for find in found)
+
+
+@pytest.mark.parametrize(
+    ("sure", "scene", "one_way", "is_mark"),
+    [
+        (0.93, 0.4, 0.2, True),
+        (0.8, 0.4, 0.2, False),
+        (0.93, 0.84, 0.2, False),  # the whole scene is as sharp
+        (0.97, 0.84, 0.2, True),
+        (0.93, 0.4, 0.7, False),  # lines of one direction, as on a court
+        (0.97, 0.4, 0.7, True),
+    ],
+)
+def test_where_its_look_tells_less_the_network_must_be_surer(
+    sure: float, scene: float, one_way: float, is_mark: bool
+) -> None:
+    evidence = {
+        "network, of its pixels": sure,
+        "edge sharpness": 0.93,
+        "edge sharpness of the scene": scene,
+        "one direction": one_way,
+        "noise in it, levels": 0.0,
+        "noise of the scene, levels": 0.0,
+    }
+    assert _is_drawn(evidence) == is_mark

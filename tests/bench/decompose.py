@@ -1,4 +1,4 @@
-"""Whether perceiving or completing limits each case: {true, perceived} mask x {Telea, borrow only, everything}.
+"""What limits each case: {true, perceived} mask x {Telea, borrow only, everything computed, the network as well}.
 
     python -m tests.bench.decompose ../shared/bench --cases d04,d12 --work WORK --table table.md
 
@@ -22,8 +22,17 @@ import cv2
 import numpy as np
 
 GROW_PX, RADIUS_PX = 3, 5  # of the true mask, and of Telea's method, as in the bench's baselines
-FILLS = ("telea", "borrow", "everything")
+FILLS = ("telea", "borrow", "computed", "everything")
 MASKS = ("true", "perceived")
+ENGINE = ("-m", "autowipe")
+# The engine as it is where the completer's weight does not ship.
+NO_NETWORK = """
+import sys
+from autowipe import cli, weightfiles
+ships = weightfiles.entries
+weightfiles.entries = lambda *where: {name: entry for name, entry in ships(*where).items() if name != "completer"}
+sys.exit(cli.main())
+"""
 
 
 def load(bench: Path) -> ModuleType:
@@ -61,14 +70,15 @@ def decompose(bench: ModuleType, case: Path, work: Path) -> dict[str, float]:
             else:
                 some = ("--completers", fill) if fill == "borrow" else ()
                 kinds = ("--kinds", ",".join(wanted))
-                autowipe("wipe", source, "-o", output, *ways[mask], *some, *kinds, "--codec", "ffv1")
+                words = ("wipe", source, "-o", output, *ways[mask], *some, *kinds, "--codec", "ffv1")
+                autowipe(*words, program=("-c", NO_NETWORK) if fill == "computed" else ENGINE)
             gains[f"{mask}, {fill}"] = bench.score(case, work, output)["gain"]
             output.unlink()
     return gains
 
 
-def autowipe(*words: object) -> None:
-    command = [sys.executable, "-m", "autowipe", *map(str, words), "--overwrite"]
+def autowipe(*words: object, program: tuple[str, ...] = ENGINE) -> None:
+    command = [sys.executable, *program, *map(str, words), "--overwrite"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr}")

@@ -18,7 +18,7 @@ from ._cover import Look, Samples, blend, find_cover, one_way, peaks, settle, wi
 from ._mark import MARGIN, resampled, with_margin
 
 TOLD = 0.5  # probability from which a px is part of a mark
-TRIED, SURE = 0.72, 0.82  # of a mark, its px in the mean: of one beneath which the picture goes on, of any other
+TRIED, SURE = 0.72, 0.855  # of a mark, its px in the mean: of one beneath which the picture goes on, of any other
 LEAST_PX = 60  # of the analysis picture
 MOST_SHARE, MOST_SPAN = 0.08, 0.25  # of the picture: its px, and its box
 MOST_PLACES = 8
@@ -30,7 +30,8 @@ SHARP = 0.85  # share of the contrast that strong edges cross within 2 px: marks
 TRUST = 0.5  # by so much of what the network is surer of than SURER, edges need be less sharp, and the other way round
 SURER = 0.92
 SHARPER, AHEAD = 0.7, 0.25  # or where they cross so much, and so much more than the scene's around
-ONE_WAY, BARS = 0.6, 0.8  # concentration of directions: letters 0.05 to 0.3, furniture and the lines of a court near 1
+AS_SHARP, SURELY = 0.8, 0.95  # edges of the scene, which then tell nothing: signs have .93 of the network, marks .97
+ONE_WAY, BARS = 0.6, 0.8  # concentration of directions: letters 0.05 to 0.3, bars 0.75, the lines of a court 0.7 to 1
 CALM = 0.5  # of the noise at the scene's edges, which a bar stays below; a mark's own is next to none
 MOST_NOISE = 4.0  # levels that the codec leaves of what stands still over a calm scene; what changes is no mark
 NOISELESS = 0.25  # levels, below which it is calm whatever the scene is
@@ -130,4 +131,6 @@ def _is_drawn(evidence: dict[str, float]) -> bool:
     is_calm = noise <= max(NOISELESS, CALM * usual)
     is_sharp = sharp >= SHARP - TRUST * (sure - SURER) or (sharp >= SHARPER and sharp >= scene + AHEAD)
     stands = noise <= max(MOST_NOISE, usual)
-    return sure >= SURE and is_sharp and stands and e["one direction"] <= (BARS if is_calm else ONE_WAY)
+    is_sure = sure >= (SURE if scene < AS_SHARP else SURELY)
+    may_be_bar = is_calm and sure >= SURELY
+    return is_sure and is_sharp and stands and e["one direction"] <= (BARS if may_be_bar else ONE_WAY)
