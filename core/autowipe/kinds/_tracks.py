@@ -20,6 +20,7 @@ MOST_POINTS = 350
 APART = 5.0  # px between points
 PATCH = 9  # px: corners are followed by so much around them
 WINDOW, LEAST_WINDOW = 10, 4  # looks over which ways are compared; at the end of the clip
+LEFT = 0.4  # of the points, of which fewer are left from one look to the next where the scene changes
 SAME_WAY = 0.3  # px by which the ways of two corners of one mark differ (root mean square)
 NEAR = 0.08  # of the picture's width: corners of one mark are not further apart
 LEAST_POINTS, LEAST_TURNED = 6, 9  # of a group; of one that turns or grows, which fits more by chance
@@ -29,6 +30,7 @@ TRIES = 12  # points around which a group that turns or grows is looked for
 LEAST_OWN = 0.25  # px a look by which a mark's way differs from that of the scene around it
 LOST = 0.7  # px by which a corner is missed when it is followed back
 BENT = np.array([1, 0.05, 0.05, 0.01, 0.3])  # of a key, by which it departs from a straight way between its neighbours
+JITTER = 0.6  # px by which following errs
 PAD, PAD_SHARE = 10, 0.5  # px, and of its size, around a group's points: not all of a mark has corners
 
 
@@ -75,21 +77,31 @@ class TrackFinder:
         now = len(self._frames)
         self._frames.append(frame)
         if self._last is not None and len(self._spots):
+            before = len(self._spots)
             self._follow(luma)
+            if len(self._spots) < LEFT * before:
+                self._part(now)
         self._last = luma
-        self._refill(luma)
-        self._trails.append((self._ids.copy(), self._spots.copy()))
+        self._trails.append((self._ids, self._spots))
         if len(self._trails) == WINDOW:
             self._compare(now - WINDOW + 1)
             self._trails = self._trails[-1:]  # the next window begins with this look
+        if len(self._trails) == 1:  # within a window new corners could not be compared
+            self._refill(luma)
+            self._trails = [(self._ids, self._spots)]
 
     def close(self) -> None:
         """No more looks: what still travels ends here."""
-        if len(self._trails) >= LEAST_WINDOW:
-            self._compare(len(self._frames) - len(self._trails))
+        self._part(len(self._frames))
         for group in self._open:
             self._finish(group)
         self._open = []
+
+    def _part(self, now: int) -> None:
+        """Ends the window before a look."""
+        if len(self._trails) >= LEAST_WINDOW:
+            self._compare(now - len(self._trails))
+        self._trails = []
 
     def _follow(self, luma: np.ndarray) -> None:
         assert self._last is not None
@@ -99,9 +111,7 @@ class TrackFinder:
         self._spots, self._ids = ahead[good], self._ids[good]
 
     def _refill(self, luma: np.ndarray) -> None:
-        """New corners where none is followed, at the beginning of a window: within one they could not be compared."""
-        if len(self._trails) > 1:
-            return
+        """New corners where none is followed."""
         free = np.full(luma.shape, 255, np.uint8)
         for x, y in self._spots.astype(int):
             cv2.circle(free, (int(x), int(y)), int(APART), 0, -1)
@@ -115,8 +125,6 @@ class TrackFinder:
         self._spots = np.concatenate([self._spots, fresh]).astype(np.float32)
         self._ids = np.concatenate([self._ids, np.arange(self._next, self._next + len(fresh))])
         self._next += len(fresh)
-        if self._trails:
-            self._trails[-1] = (self._ids.copy(), self._spots.copy())
 
     def _compare(self, first: int) -> None:
         """Groups the points that were followed through the whole window by their ways."""
@@ -300,17 +308,22 @@ def keys_of(every: Mapping[int, tuple[float, ...]]) -> dict[int, tuple[float, ..
 
 
 def smooth(path: np.ndarray) -> np.ndarray:
-    """(T, 2) px: a straight, even way where it is one within what following errs by; else cleaned of its jitter."""
+    """(T, 2) px: a straight, even way where it is one within what following errs by; else cleaned of its jitter.
+
+    Where it turns sharply, as at the picture's edge, it is left as it was followed.
+    """
     t = np.arange(len(path), dtype=float)
     fit = np.stack([np.polyval(np.polyfit(t, path[:, k], 1), t) for k in (0, 1)], 1)
-    if np.abs(path - fit).max() < 0.6:
+    if np.abs(path - fit).max() < JITTER:
         return fit
     reach = min(2, (len(path) - 1) // 2)
     if reach < 1:
         return path
     padded = np.concatenate([2 * path[:1] - path[reach:0:-1], path, 2 * path[-1:] - path[-2 : -2 - reach : -1]])
     kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
-    return np.stack([np.convolve(padded[:, k], kernel, "valid") for k in (0, 1)], 1)
+    even = np.stack([np.convolve(padded[:, k], kernel, "valid") for k in (0, 1)], 1)
+    turns = np.convolve(np.abs(even - path).max(1) > JITTER, np.ones(2 * reach + 1), "same") > 0
+    return np.where(turns[:, None], path, even)
 
 
 def _scene_way(spots: np.ndarray) -> np.ndarray:

@@ -1,0 +1,52 @@
+"""Points that travel together: where they were at each moment, and what is too little to be told."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from autowipe.kinds._tracks import TrackFinder, Travel, smooth
+
+FRAMES = 64
+
+
+def texture(size: tuple[int, int], seed: int, low: int = 10, high: int = 240) -> np.ndarray:
+    """(h, w) float32 levels: soft spots."""
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).random(size[::-1]).astype(np.float32), (0, 0), 2)
+    return low + (high - low) * (noise - noise.min()) / np.ptp(noise)
+
+
+def bounced(start: float, speed: float, length: float) -> np.ndarray:
+    """(FRAMES,) px: to and fro between 0 and `length`."""
+    return np.abs((start + speed * np.arange(FRAMES) + length) % (2 * length) - length)
+
+
+def travels(mark: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[Travel]:
+    """What is followed where a mark (h, w) lies at px x and y of a scene that pans."""
+    finder, scene = TrackFinder(), texture((460, 240), 1)
+    h, w = mark.shape
+    for t in range(FRAMES):
+        luma = scene[:, t // 2 : t // 2 + 420].copy()
+        spot = luma[int(y[t]) : int(y[t]) + h, int(x[t]) : int(x[t]) + w]
+        spot[:] = mark
+        finder.add(t, luma.round().astype(np.uint8))
+    finder.close()
+    return finder.travels
+
+
+def test_a_mark_is_where_it_was_followed_to_at_every_moment_also_where_it_turns_at_the_edge():
+    mark = np.full((40, 60), 70, np.uint8)
+    cv2.putText(mark, "Ab", (2, 34), cv2.FONT_HERSHEY_SIMPLEX, 1.3, 150, 4)
+    x, y = bounced(200, 5, 340).round(), bounced(60, 3, 190).round()
+    travel = max(travels(mark, x, y), key=lambda t: t.stop - t.start)
+    assert travel.stop - travel.start >= 60
+    ways = np.stack([x, y], 1)[travel.start : travel.stop]
+    assert np.abs(travel.path - (ways - ways[0])).max() < 0.5
+
+
+def test_a_way_is_cleaned_of_its_jitter_but_not_of_its_turns():
+    true = np.stack([bounced(20, 4, 90), bounced(50, 2.5, 60)], 1)
+    jittery = true + np.random.default_rng(1).normal(0, 0.15, true.shape)
+    even = smooth(jittery)
+    assert np.abs(even - true).max() < 0.6
+    calm = np.abs(np.diff(true, 2, axis=0)).max(1) == 0
+    assert np.abs(even - true)[1:-1][calm].std() < 0.8 * 0.15
