@@ -43,6 +43,16 @@ def test_a_mark_is_where_it_was_followed_to_at_every_moment_also_where_it_turns_
     assert np.abs(travel.path - (ways - ways[0])).max() < 0.5
 
 
+def test_three_corners_that_go_one_way_for_long_are_a_mark():
+    mark = np.full((48, 48), 120, np.uint8)
+    cv2.fillPoly(mark, [np.array([[15, 12], [15, 36], [36, 24]])], 190)
+    x, y = bounced(200, 5, 340).round(), bounced(60, 3, 180).round()
+    longest = max(travels(mark, x, y), key=lambda t: t.stop - t.start)
+    assert longest.stop - longest.start >= 40
+    ways = np.stack([x, y], 1)[longest.start : longest.stop]
+    assert np.abs(longest.path - (ways - ways[0])).max() < 0.5
+
+
 def test_a_way_is_cleaned_of_its_jitter_but_not_of_its_turns():
     true = np.stack([bounced(20, 4, 90), bounced(50, 2.5, 60)], 1)
     jittery = true + np.random.default_rng(1).normal(0, 0.15, true.shape)

@@ -8,7 +8,7 @@ clockwise turns are positive. Corners of the scene follow the camera; things in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ LEFT = 0.4  # of the points, of which fewer are left from one look to the next w
 SAME_WAY = 0.3  # px by which the ways of two corners of one mark differ (root mean square)
 NEAR = 0.08  # of the picture's width: corners of one mark are not further apart
 LEAST_POINTS, LEAST_TURNED = 6, 9  # of a group; of one that turns or grows, which fits more by chance
+FEW, FEW_WINDOWS, FEW_WAY = 3, 2, 0.15  # as many points times looks: of a group seen for more windows, more alike
 TURNED_WAY, ASTRAY = 0.9, 0.06  # px, and share of their arc, by which corners that turn stray as their patches change
 LEAST_TURN, LEAST_GROWTH = 0.05, 0.04  # radians and share within a window, from which a group turns or grows
 TRIES = 12  # points around which a group that turns or grows is looked for
@@ -57,7 +58,7 @@ class _Group:
     way: np.ndarray  # (n,) complex: b
     ids: set[int]
     spots: np.ndarray  # (k,) complex: the points as they were in its first look
-    total: int = field(default=0)
+    most: int  # points in one window
 
 
 class TrackFinder:
@@ -139,31 +140,17 @@ class TrackFinder:
         scene = _scene_way(spots)
         own_way = np.sqrt(((ways - scene) ** 2).sum(2).mean(0)) / len(ways) * 2
         odd = np.flatnonzero(own_way > LEAST_OWN)
-        groups = []
-        width = self._last.shape[1] if self._last is not None else 1
-        while len(odd) >= LEAST_POINTS:
-            apart = np.sqrt(((ways[:, odd, None] - ways[:, None, odd]) ** 2).sum(3).mean(0))
-            gap = np.abs(spots[0, odd, None] - spots[0, None, odd]).max(2)
-            alike = (apart < SAME_WAY) & (gap < NEAR * width * 3)
-            best = int(alike.sum(1).argmax())
-            member = alike[best]
-            if member.sum() < LEAST_POINTS:
-                break
-            members = odd[member]
-            chosen = members[_joined(spots[0, members], NEAR * width, members == odd[best])]
-            if len(chosen) >= LEAST_POINTS:
-                way = _complex(np.median(ways[:, chosen], 1))
-                looks = list(range(first, first + len(ways)))
-                own = _complex(spots[0, chosen])
-                groups.append(_Group(looks, np.ones_like(way), way, set(ids[chosen].tolist()), own))
-                odd = np.setdiff1d(odd, chosen)
-            else:
-                odd = np.setdiff1d(odd, odd[member])
-        taken = set().union(*(group.ids for group in groups))
-        left = np.flatnonzero((own_way > LEAST_OWN) & ~np.isin(ids, list(taken)))
-        for chosen, turn, way in _turning(_complex(spots), left, NEAR * width):
-            looks = list(range(first, first + len(ways)))
-            groups.append(_Group(looks, turn, way, set(ids[chosen].tolist()), _complex(spots[0, chosen])))
+        reach = NEAR * (self._last.shape[1] if self._last is not None else 1)
+        members = _straight(ways, spots[0], odd, LEAST_POINTS, SAME_WAY, reach)
+        turning = _turning(_complex(spots), np.setdiff1d(odd, np.concatenate([odd[:0], *members])), reach)
+        taken = np.concatenate([odd[:0], *members, *(chosen for chosen, *_ in turning)])
+        members += _straight(ways, spots[0], np.setdiff1d(odd, taken), FEW, FEW_WAY, reach)
+        straight = ((chosen, _complex(np.median(ways[:, chosen], 1))) for chosen in members)
+        looks = list(range(first, first + len(ways)))
+        groups = [
+            _Group(looks, turn, way, set(ids[chosen].tolist()), _complex(spots[0, chosen]), len(chosen))
+            for chosen, turn, way in [(chosen, np.ones_like(way), way) for chosen, way in straight] + turning
+        ]
         self._go_on(groups, first)
 
     def _go_on(self, groups: list[_Group], first: int) -> None:
@@ -178,13 +165,15 @@ class TrackFinder:
                 looks = before.looks + group.looks[1:]
                 turn = np.concatenate([before.turn, group.turn[1:] * a])
                 way = np.concatenate([before.way, group.turn[1:] * b + group.way[1:]])
-                group = _Group(looks, turn, way, group.ids, spots[-1000:])
+                group = _Group(looks, turn, way, group.ids, spots[-1000:], max(before.most, group.most))
             still.append(group)
         for group in self._open:
             self._finish(group)
         self._open = still
 
     def _finish(self, group: _Group) -> None:
+        if group.most < LEAST_POINTS and len(group.looks) <= FEW_WINDOWS * (WINDOW - 1):
+            return
         frames = np.array([self._frames[i] for i in group.looks])
         every = np.arange(frames[0], frames[-1] + 1)
         spots = np.stack([group.spots.real, group.spots.imag], 1)
@@ -243,6 +232,28 @@ def motion(travel: Travel) -> tuple[np.ndarray, np.ndarray]:
     if travel.poses is None:
         return np.ones(len(middle), complex), middle
     return travel.poses[:, 0] * np.exp(1j * np.radians(travel.poses[:, 1])), middle
+
+
+def _straight(
+    ways: np.ndarray, spots: np.ndarray, left: np.ndarray, least: int, apart: float, reach: float
+) -> list[np.ndarray]:
+    """Groups of at least so many of the points `left` that go one way, to within `apart` px, and lie together.
+
+    `ways`: (looks, k, 2) px; `spots`: (k, 2) px, where they are in the first look.
+    """
+    out = []
+    while len(left) >= least:
+        off = np.sqrt(((ways[:, left, None] - ways[:, None, left]) ** 2).sum(3).mean(0))
+        gap = np.abs(spots[left, None] - spots[None, left]).max(2)
+        alike = (off < apart) & (gap < 3 * reach)
+        best = int(alike.sum(1).argmax())
+        members = left[alike[best]]
+        if len(members) < least:
+            break
+        chosen = members[_joined(spots[members], reach, members == left[best])]
+        out += [chosen] if len(chosen) >= least else []
+        left = np.setdiff1d(left, chosen if len(chosen) >= least else members)
+    return out
 
 
 def _turning(spots: np.ndarray, left: np.ndarray, reach: float) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
