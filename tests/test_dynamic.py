@@ -137,6 +137,19 @@ def test_a_drifting_mark_is_followed_along_its_way(tmp_path):
     covers(drawn, (4, 20, 40, 60, 68))
 
 
+def test_a_plain_opaque_mark_that_bounces_off_the_edge_is_covered_whole(tmp_path):
+    def bounces(t):
+        return abs((3.0 * t + 260) % 800 - 400) - 140.0, abs((2.0 * t + 90) % 360 - 180) - 90.0, 1.0
+
+    disc = np.zeros((56, 56, 4), np.float32)
+    cv2.circle(disc, (28, 28), 26, (0.95, 0.45, 0.1, 1.0), -1, cv2.LINE_AA)
+    cv2.fillPoly(disc, [np.array([[20, 14], [20, 42], [44, 28]])], (1.0, 1.0, 1.0, 1.0), cv2.LINE_AA)
+    drawn = Drawn(tmp_path, [Burnt(disc, (150, 100), 0, 72, way=bounces)], pan=1.5)
+
+    assert near(drawn.events(), [(0, 72)], frames=2)
+    covers(drawn, (4, 20, 36, 46, 50, 66))
+
+
 def test_a_mark_that_swings_in_its_place_is_followed(tmp_path):
     def swings(t):
         return 0.0, 0.0, 1.0, 15 * np.sin(t / 8)

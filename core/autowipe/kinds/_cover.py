@@ -29,6 +29,8 @@ SHAKES, SHAKES_LEAST = 0.6, 6.0  # share of the surroundings' change over time, 
 SEAMLESS = 2.0  # levels of the mean look from one px to the next: less is no edge of a mark
 MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
 MOSTLY = 0.8  # hidden share from which a mark is as good as opaque
+CALM = 0.2  # share of its surroundings' change by which what passes over these and is opaque changes at most
+AROUND_PX = (2, 6)  # analysis px from a thing, between which its surroundings are looked at
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,29 @@ def graphic_edges(look: Look, seeds: np.ndarray) -> np.ndarray:
     tried = cv2.boxFilter(ridges.astype(np.float32), -1, window, normalize=False)
     held = cv2.boxFilter(good.astype(np.float32), -1, window, normalize=False)
     return seeds & (held >= 3) & (held >= 0.5 * tried)
+
+
+def changes(look: Look, covered: np.ndarray, scale: float) -> tuple[float, float]:
+    """Levels by which what is covered (H, W) changes in itself, and by which the picture close around all of it does.
+
+    Gaps within it tell nothing: they may be the scene's or, in an opaque mark whose middle is plain, its own.
+    """
+    outlines, _ = cv2.findContours(covered.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    whole = cv2.drawContours(np.zeros(covered.shape, np.uint8), outlines, -1, 1, cv2.FILLED)
+    near, far = (cv2.dilate(whole, disc(round(px * scale))) > 0 for px in AROUND_PX)
+    inner = cv2.erode(covered.astype(np.uint8), disc(1)) > 0
+    if not inner.any() or not (far & ~near).any():
+        return 0.0, 0.0
+    return float(np.median(look.spread[inner])), float(np.median(look.spread[far & ~near]))
+
+
+def with_calm(look: Look, covered: np.ndarray, beyond: float) -> np.ndarray:
+    """What is covered (H, W) and what keeps its levels beside that, where the scene around changes by `beyond` levels.
+
+    The outline of a thing that passes over a scene has this on its other side, so parts of it may be no lines.
+    """
+    calm = cv2.morphologyEx((look.spread < CALM * beyond).astype(np.uint8), cv2.MORPH_OPEN, disc(2)) > 0
+    return covered | connected(calm, covered)
 
 
 def one_way(slopes: np.ndarray) -> float:

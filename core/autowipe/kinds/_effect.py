@@ -9,11 +9,23 @@ import cv2
 import numpy as np
 
 from ..job import Box
-from ..masks import connected, disc
+from ..masks import connected, disc, extent
 from ..planes import Layout
 from ..timing import FrameRange
 from . import _part
-from ._cover import Look, LookSum, find_cover, graphic_edges, moves, one_way, sharpness, with_ringing
+from ._cover import (
+    AROUND_PX,
+    Look,
+    LookSum,
+    changes,
+    find_cover,
+    graphic_edges,
+    moves,
+    one_way,
+    sharpness,
+    with_calm,
+    with_ringing,
+)
 from ._follow import wobbles
 from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 from ._turning import Turning
@@ -29,7 +41,7 @@ SCALES = tuple(float(f) for f in 1.07 ** np.arange(-16, 5))  # at which it is lo
 GROWTH = 1.9  # times by which it may grow from one frame to the next
 CHANGED = 8  # levels by which what is covered changes as it comes or goes
 ITS_OWN = 0.25  # share of it that is found in the frame without it, from which that shows its next appearance
-AROUND_PX = (2, 6)  # analysis px from the lines of a thing, between which its surroundings are looked at
+PASSES = 10.0  # levels by which what lies around what travels changes: the scene passes beneath
 SMALLEST = 0.12  # scale below which nothing is left of it
 
 Judge = Callable[[dict[str, float | str], bool], bool]  # by the evidence of a thing, and whether it travels
@@ -183,6 +195,12 @@ class Effect:
         covered = covered & own
         if is_all:
             covered |= connected(own, lines)
+        if isinstance(ref, Travelling) and covered.any():
+            itself, beyond = changes(look, covered, self._scale)
+            evidence |= {"changes itself, levels": itself, "changes beyond it, levels": beyond}
+            evidence["size, px"] = float(max(extent(covered)[2:]))
+            if beyond >= PASSES:
+                covered = with_calm(look, covered, beyond)
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
         parts = {part.range: with_ringing(_part.cover(covered, part)) for a in appearances for part in a.parts}
         return Settled(ref.box, with_ringing(covered), parts, appearances, evidence, picture)

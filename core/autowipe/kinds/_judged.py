@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..text import find_text, read_text
-from ._effect import Settled
+from ._effect import PASSES, Settled
 from ._travels import LEAST_WAY
 
 SHARP, AGAIN_SHARP = 0.67, 0.6  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
@@ -19,7 +19,8 @@ CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
     0.5,
     0.8,
 )  # the background passes beneath, which shakes the edges of translucent marks
-SOFT_SHARP, PASSES = 0.45, 10.0  # of soft shadows, and levels by which what lies around changes: all that is beneath
+SOFT_SHARP = 0.45  # of soft shadows
+KEPT, LONG_WAY = 0.1, 1.5  # share of that by which an opaque mark changes itself: 0.02 to 0.08; times its size it goes
 PRINTED = 2.0  # levels by which what lies around what is printed on a moving thing changes, which goes along with it
 SWAYING_SHARP = 0.3  # thin letters that are scaled and coded anew
 TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
@@ -82,9 +83,24 @@ def is_carried(settled: Settled) -> bool:
     sways = e.get("sways", 0) > 0  # people who walk do as well, but less sharply
     sharp, locked = (SHARP, AGAIN_LOCKED) if sways else (SURE_SHARP, SURE_LOCKED)
     is_sure = e["edge sharpness"] >= sharp and e["edge lock"] >= locked and e["edge pixels"] >= PLAIN_EDGES
-    if is_sure:
+    if is_sure or passes_by(e):
         return True
     return e["changes around, levels"] >= PRINTED and read(settled.picture)[1] >= SURE_READ
+
+
+def passes_by(e: dict[str, float]) -> bool:
+    """Whether an opaque thing keeps its exact picture on a long way over a scene that changes around it.
+
+    Its outline does not keep, which has the scene on its other side: so the lock of its edges says less.
+    """
+    return (
+        e["edge sharpness"] >= SURE_SHARP
+        and e["edge lock"] >= AGAIN_LOCKED
+        and e["edge pixels"] >= PLAIN_EDGES
+        and e.get("changes beyond it, levels", 0.0) >= PASSES
+        and e["changes itself, levels"] <= KEPT * e["changes beyond it, levels"]
+        and e["travels, px"] >= LONG_WAY * e["size, px"]
+    )
 
 
 def confidence(settled: Settled) -> float:
