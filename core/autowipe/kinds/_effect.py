@@ -182,6 +182,7 @@ class Effect:
         appearances = [self._appearance(showing, shift, template, near) for showing, _, shift in alike]
         evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
         if isinstance(ref, Travelling):
+            evidence["few corners"] = float(ref.sighting.is_plain)
             evidence["travels, px"] = float(np.hypot(*np.ptp(list(appearances[0].corners.values()), axis=0)))
             if ref.sighting.poses is not None:
                 evidence["turns, degrees"] = float(np.ptp(list(appearances[0].turns.values())))

@@ -39,6 +39,7 @@ class Sighting:
     poses: np.ndarray | None = None  # (stop - start, 2) float32: size and turn, degrees clockwise; None: 1 and 0
     own: np.ndarray | None = None  # (h, w) float32 over the box, 0..1: how surely each px is its own; None: not known
     is_exact: bool = False  # followed by its picture in every frame
+    is_plain: bool = False  # followed by a few corners only
 
 
 class Showing:

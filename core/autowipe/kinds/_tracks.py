@@ -47,6 +47,7 @@ class Travel:
     poses: np.ndarray | None = None  # (stop - start, 2) float32: size, 1 at `start` or as usual, and turn, degrees
     own: np.ndarray | None = None  # (h, w) float32 over the box, 0..1: how surely each px is its own; None: not known
     is_exact: bool = False  # followed by its picture in every frame, not by its corners in some
+    is_plain: bool = False  # followed by a few corners only, which proves little
 
 
 @dataclass(eq=False)
@@ -195,6 +196,7 @@ class TrackFinder:
                 len(group.ids),
                 None if stands else poses.astype(np.float32),
                 None if stands else _hull(spots - [x0, y0], (x1 - x0, y1 - y0)),
+                is_plain=group.most < LEAST_POINTS,
             )
         )
 

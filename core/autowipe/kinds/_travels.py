@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..timing import FrameRange
@@ -20,7 +22,7 @@ def choose_travels(travels: list[Travel], whole: FrameRange, rate: float) -> lis
     """What travels worth a second look: what goes far for long, with many points."""
     far = [t for t in travels if t.stop - t.start >= LEAST_S * rate and _goes_far(t)]
     most = max(4, round(TRAVELS_A_SECOND * len(whole) / rate))
-    far.sort(key=lambda t: -t.support * (t.stop - t.start))
+    far.sort(key=lambda t: (t.is_plain, -t.support * (t.stop - t.start)))
     return sorted(far[:most], key=lambda t: t.start)
 
 
@@ -85,6 +87,8 @@ def once(travels: list[Travel]) -> list[Travel]:
             kept.append(travel)
         elif travel.poses is not None:
             kept[same] = prolonged(kept[same], travel)
+        elif not travel.is_plain:
+            kept[same] = replace(kept[same], is_plain=False)
     return kept
 
 

@@ -99,7 +99,7 @@ class Finder:
         )
         for travel in all_travels(*lists):
             edges = np.ones(travel.box[:1:-1], bool) if travel.own is None else _near(travel.own)
-            known = (travel.path, travel.poses, travel.own, travel.is_exact)
+            known = (travel.path, travel.poses, travel.own, travel.is_exact, travel.is_plain)
             sighting = Sighting(travel.box, travel.start, travel.stop, edges, *known)
             gather = Travelling if travel.poses is None else Turning
             showing = gather(sighting, self._layout, self._scale, self._rate)
