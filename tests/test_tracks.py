@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from autowipe.kinds._tracks import TrackFinder, Travel, smooth
+from autowipe.kinds import Small, Text
+from autowipe.kinds._tracks import TrackFinder, Travel, between, smooth
+from autowipe.kinds._words import WordFinder
+from autowipe.text import TextLine
 
 FRAMES = 64
 
@@ -51,6 +54,31 @@ def test_three_corners_that_go_one_way_for_long_are_a_mark():
     assert longest.stop - longest.start >= 40
     ways = np.stack([x, y], 1)[longest.start : longest.stop]
     assert np.abs(longest.path - (ways - ways[0])).max() < 0.5
+
+
+def test_a_word_is_followed_on_where_it_bounces_off_the_edge():
+    scene, mark = texture((460, 240), 1), np.full((30, 90), 60, np.uint8)
+    cv2.putText(mark, "Abcd", (4, 24), cv2.FONT_HERSHEY_SIMPLEX, 1, 230, 3)
+    x, y = bounced(200, 4, 310), bounced(60, 3, 190)
+    finder, chroma = WordFinder(1), np.full((240, 420, 2), 128, np.uint8)
+    for t in range(FRAMES):
+        luma = scene[:, t // 2 : t // 2 + 420].copy()
+        left, top = int(x[t]), int(y[t])
+        luma[top : top + 30, left : left + 90] = mark
+        quad = np.array([[0, 0], [90, 0], [90, 30], [0, 30]], np.float32) + np.array([left, top], np.float32)
+        text = Text([TextLine(quad, 0.9)], True) if t < 4 else None
+        finder.add(Small(t, luma.round().astype(np.uint8), chroma, 1.0, text))
+    finder.close()
+    (travel,) = finder.travels
+    ways = np.stack([x, y], 1)[travel.start : travel.stop]
+    assert travel.stop - travel.start == FRAMES
+    assert np.abs(travel.path - (ways - ways[0])).max() < 0.6
+
+
+def test_what_bounces_between_two_looks_goes_straight_to_the_edge_and_back():
+    way, looks = bounced(50, 2.5, 90), np.arange(0, FRAMES, 3)
+    every = np.arange(looks[-1] + 1)
+    assert np.allclose(between(every, looks, way[looks]), way[every], atol=0.01)
 
 
 def test_a_way_is_cleaned_of_its_jitter_but_not_of_its_turns():

@@ -31,6 +31,7 @@ TRIES = 12  # points around which a group that turns or grows is looked for
 LEAST_OWN = 0.25  # px a look by which a mark's way differs from that of the scene around it
 LOST = 0.7  # px by which a corner is missed when it is followed back
 BENT = np.array([1, 0.05, 0.05, 0.01, 0.3])  # of a key, by which it departs from a straight way between its neighbours
+BOUNCES = 1.0  # px a frame at which something goes before and after it has turned round
 JITTER = 0.6  # px by which following errs
 PAD, PAD_SHARE = 10, 0.5  # px, and of its size, around a group's points: not all of a mark has corners
 
@@ -183,7 +184,7 @@ class TrackFinder:
         (x0, y0), (x1, y1) = np.floor(low - pad).astype(int).tolist(), np.ceil(high + pad).astype(int).tolist()
         middle = (x0 + x1) / 2 + (y0 + y1) / 2 * 1j
         way = group.turn * middle + group.way - middle
-        path = np.stack([np.interp(every, frames, part) for part in (way.real, way.imag)], 1)
+        path = np.stack([between(every, frames, part) for part in (way.real, way.imag)], 1)
         sizes, turns = np.abs(group.turn), np.degrees(np.unwrap(np.angle(group.turn)))
         poses = np.stack([np.interp(every, frames, part) for part in (sizes, turns)], 1)
         stands = np.ptp(sizes) == 0 and np.ptp(turns) == 0
@@ -317,6 +318,23 @@ def keys_of(every: Mapping[int, tuple[float, ...]]) -> dict[int, tuple[float, ..
         if (np.abs(between - every[t]) > BENT).any():
             out[t] = every[t]
     out[last] = every[last]
+    return out
+
+
+def between(every: np.ndarray, frames: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """(T,) px in each frame of `every` of what is `at` (n,) in `frames`: straight on, also to where it turns round.
+
+    What bounces between two looks goes straight to the edge and straight back.
+    """
+    out = np.interp(every, frames, at)
+    speed = np.diff(at) / np.diff(frames)
+    for k in range(1, len(speed) - 1):
+        before, after = speed[k - 1], speed[k + 1]
+        if min(abs(before), abs(after)) < BOUNCES or before * after > 0:
+            continue
+        inner = (every > frames[k]) & (every < frames[k + 1])
+        ways = at[k] + before * (every[inner] - frames[k]), at[k + 1] + after * (every[inner] - frames[k + 1])
+        out[inner] = np.maximum(*ways) if after > before else np.minimum(*ways)
     return out
 
 

@@ -15,10 +15,11 @@ from ..text import TextLine
 from . import Small
 from ._lines import LEAST_LOOKS, MISSES, MOSTLY, OWN_SHARE, PAD, REST, RESTING, SMALLEST, Followed, TravelFinder
 from ._showing import register, slopes
-from ._tracks import Travel, smooth
+from ._tracks import Travel, between, smooth
 
 RADIUS = 4  # analysis px by which a word's way may bend from step to step
 LIKE = 0.4  # correlation of its edges from which a word is still there
+SURELY_LIKE = 0.6  # the same where it has turned round, and is looked for further away
 MEMORY = 24  # steps over which its edges are averaged
 OWN_WAY = 10.0  # analysis px by which a word has left the scene around it, to be no part of it
 
@@ -36,6 +37,7 @@ class _Word(Followed):
     )  # how far the scene around it has gone by the last of them
     drifted: np.ndarray = field(default_factory=lambda: np.zeros(2))  # the same up to now, the word being missed or not
     steps: int = 1
+    turned: int = 0  # the first of `spots` since it last turned round
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -44,35 +46,55 @@ class _Word(Followed):
     @property
     def ahead(self) -> tuple[float, float]:
         """Where it is expected next."""
-        k = min(4, len(self.spots) - 1)
+        k = min(4, len(self.spots) - 1 - self.turned)
         (x, y), (x0, y0) = self.spots[-1], self.spots[-1 - k]
         return (x + (x - x0) / k, y + (y - y0) / k) if k else (x, y)
 
+    @property
+    def bounce(self) -> int:
+        """Px by which it is elsewhere than expected where it turns round within a step."""
+        steps = np.abs(np.diff(self.spots[-5:], axis=0))
+        return int(np.ceil(2 * steps.max())) if len(steps) else 0
+
     def follow(self, small: Small) -> None:
-        (x, y), (w, h) = self.ahead, self.size
-        room = 2 * RADIUS
-        left, top = int(np.floor(x)) - room, int(np.floor(y)) - room
-        window = _cut(small.luma, left, top, w + 2 * room, h + 2 * room)
-        if window is None:
+        seen = self._fit(small.luma, RADIUS + 1)
+        if seen is not None and seen[2] < LIKE and self.bounce:
+            seen = self._fit(small.luma, RADIUS + 1 + self.bounce)
+            if seen is not None and seen[2] >= SURELY_LIKE:
+                self.turned = len(self.spots)
+            elif seen is not None:
+                seen = (*seen[:2], 0.0, seen[3])
+        if seen is None:
             self.misses = MISSES
             return
-        edges = slopes(window)
-        inner = np.zeros(edges.shape[1:], bool)
-        inner[room : room + h, room : room + w] = True
-        model = np.zeros_like(edges)
-        model[:, room : room + h, room : room + w] = self.edges
-        dx, dy, like, _ = register(model, inner, edges, RADIUS + 1, fine=True)
+        x, y, like, now = seen
         if like < LIKE:
             self.misses += 1
             return
         self.misses = 0
         self.scene = self.drifted.copy()
         self.frames.append(small.frame)
-        self.spots.append((left + room + dx, top + room + dy))
-        move = np.array([[1, 0, -room - dx], [0, 1, -room - dy]], np.float32)
-        now = np.stack([cv2.warpAffine(e, move, (w, h), flags=cv2.INTER_LINEAR) for e in edges])
+        self.spots.append((x, y))
         self.steps += 1
         self.edges += (now - self.edges) / min(self.steps, MEMORY)
+
+    def _fit(self, luma: np.ndarray, radius: int) -> tuple[float, float, float, np.ndarray] | None:
+        """Where it is within so many px of where it is expected, how like itself, and its edges (2, h, w) there."""
+        (x, y), (w, h) = self.ahead, self.size
+        room = radius + RADIUS - 1
+        left, top = int(np.floor(x)) - room, int(np.floor(y)) - room
+        window = _cut(luma, left, top, w + 2 * room, h + 2 * room)
+        if window is None:
+            return None
+        edges = slopes(window)
+        inner = np.zeros(edges.shape[1:], bool)
+        inner[room : room + h, room : room + w] = True
+        model = np.zeros_like(edges)
+        model[:, room : room + h, room : room + w] = self.edges
+        dx, dy, like, _ = register(model, inner, edges, radius, fine=True)
+        move = np.array([[1, 0, -room - dx], [0, 1, -room - dy]], np.float32)
+        now = np.stack([cv2.warpAffine(e, move, (w, h), flags=cv2.INTER_LINEAR) for e in edges])
+        return left + room + dx, top + room + dy, like, now
 
     def settle(self) -> None:
         if not self.rests and len(self.spots) <= REST:
@@ -80,7 +102,7 @@ class _Word(Followed):
         (x, y), (x0, y0) = self.spots[-1], self.spots[0 if self.rests else -1 - REST]
         self.rests = bool(np.hypot(x - x0, y - y0) < RESTING)
         if self.rests:
-            self.frames, self.spots, self.known = self.frames[-1:], [(x0, y0)], 0
+            self.frames, self.spots, self.known, self.turned = self.frames[-1:], [(x0, y0)], 0, 0
             self.scene, self.drifted = np.zeros(2), np.zeros(2)
 
     def drift(self, before: np.ndarray, after: np.ndarray) -> None:
@@ -97,7 +119,7 @@ class _Word(Followed):
         ):
             return None
         every = np.arange(self.frames[0], self.frames[-1] + 1)
-        path = np.stack([np.interp(every, self.frames, spots[:, k]) for k in (0, 1)], 1)
+        path = np.stack([between(every, np.array(self.frames), spots[:, k]) for k in (0, 1)], 1)
         path = smooth(path - path[0]).astype(np.float32)
         pad = round(PAD * min(self.size)) + 2
         (x, y), (w, h) = np.floor(spots[0]).astype(int).tolist(), self.size
