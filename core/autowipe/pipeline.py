@@ -304,7 +304,9 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
         is_own = not job.plan and not job.matte_in
         beyond = ShotPlates(clip, mattes, plan.shots, ring_of(info))
         pool = Pool(partial(network.better, device=job.device))
-        made = plates_of(todo, mattes, clip, job.quality, job.completers, is_own, beyond=beyond, complete=pool.complete)
+        before = every[every.index(todo[0]) - 1] if todo and todo[0] != every[0] else None
+        how = job.quality, job.completers, is_own
+        made = plates_of(todo, mattes, clip, *how, beyond=beyond, complete=pool.complete, before=before)
         with closing(ahead(made)) as plates, pool:  # which ends first, so that nobody waits for what it would make
             _wipe(todo, ends, plates, clip, here, out, side, run)
         if job.part:

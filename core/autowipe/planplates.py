@@ -25,13 +25,15 @@ from .matte import Mattes
 from .plan import Plan
 from .planfile import read_plan
 from .plate import UNBLENDED, UNTOUCHED, Plate
+from .seams import Tail
 from .shotplates import ShotPlates
-from .timing import FrameRange, Window
+from .timing import FrameRange
 from .windows import plates_of, ring_of, windows_of
 
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 600 << 20  # of finished frames held by one plan: some windows of them
+MOST_TAILS = 2  # of windows: playing on needs one
 SAMPLE_PX = 160  # columns, at most, of the coarse picture by which a frame is known again
 AROUND_PX = 4  # chroma that is brought to luma size looks so far
 
@@ -77,6 +79,7 @@ class PlanPlates:
         self.step = 2 * -(-self.info.layout.width // (2 * SAMPLE_PX))  # even: rows of the upper field
         self._making, self._lock = threading.Lock(), threading.Lock()
         self._held: OrderedDict[int, dict[int, Frame]] = OrderedDict()  # window: frame: what was made
+        self._tails: dict[int, Tail] = {}  # by its first frame, until the next window is made
         self._ahead: threading.Thread | None = None
 
     @property
@@ -103,7 +106,7 @@ class PlanPlates:
         with self._making:
             made = self._known(index)
             if made is None and is_wanted():
-                made = self._make(self.windows[index])
+                made = self._make(index)
                 with self._lock:
                     self._held[index] = made
                     while len(self._held) > 1 and sum(map(_size_bytes, self._held.values())) > MOST_BYTES:
@@ -131,11 +134,16 @@ class PlanPlates:
         except AutoWipeError as err:  # told when a frame of that window is asked for
             log.info("the frames from %d on cannot be made: %s", self.windows[index].core.start, err)
 
-    def _make(self, window: Window) -> dict[int, Frame]:
+    def _make(self, index: int) -> dict[int, Frame]:
+        window, earlier = self.windows[index], self.windows[index - 1] if index else None
         by_frame: dict[int, list[Plate]] = {}
-        for plates in plates_of([window], self._mattes, self.clip, "normal", beyond=self._beyond):
+        for plates in plates_of(
+            [window], self._mattes, self.clip, "normal", beyond=self._beyond, before=earlier, tails=self._tails
+        ):
             for plate in plates:
                 by_frame.setdefault(plate.frame, []).append(plate)
+        for old in list(self._tails)[:-MOST_TAILS]:
+            del self._tails[old]
         made = {}
         for frame in self.clip.frames(window.core):
             here = by_frame.get(frame.index, [])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from .maps import Unblend
 from .matte import Mattes
 from .plan import Plan
 from .plate import Beyond, Crops, Plate
+from .seams import Tail, faded_in, parted, tail_of
 from .shotplates import ShotPlates
 from .timing import FrameRange, Window, windows
 
@@ -39,29 +41,55 @@ def plates_of(
     as_perceived: bool = False,
     beyond: ShotPlates | None = None,
     complete: Callable[..., Iterator[Plate]] = complete,
+    before: Window | None = None,
+    tails: dict[int, Tail] | None = None,
 ) -> Iterator[Iterator[Plate]]:
     """The plates of each window, frame by frame. The fields of interlaced material are completed apart, never blended.
 
-    `beyond`: where what no frame of a window shows is looked for; `complete`: as complete.complete, which it is by
-    default, or elsewhere meanwhile.
+    They are to be taken in order. `beyond`: where what no frame of a window shows is looked for; `complete`: as
+    complete.complete, which it is by default, or elsewhere meanwhile; `before`: the window before the first one of
+    `todo`, if any; `tails`: by the frame after its core what a window made beyond it, for who asks for single windows.
     """
+    is_apart, tails = tails is not None, {} if tails is None else tails
+    is_led = before is not None and before.core.stop not in tails and _lead_is_wanted(before, todo, mattes)
+    every = [before, *todo] if before is not None and is_led else todo
 
     def completed(crops: Crops, core: FrameRange) -> Iterator[Plate]:
         return complete(crops, core, quality=quality, completers=completers, as_perceived=as_perceived)
 
-    reader = _CropReader(todo, mattes, clip)
-    for number, window in enumerate(todo):
+    reader = _CropReader(every, mattes, clip)
+    lead: Iterator[Plate] = iter(())
+    for number, window in enumerate(every):
+        is_last, tail = number + 1 == len(every), tail_of(window)
+        core = FrameRange(
+            tail.start if window is before else window.core.start,
+            tail.start if is_last and not is_apart else tail.stop,
+        )
         made: list[Iterable[Plate]] = []
         for crops in reader.read(number):
             if clip.info.field_order == "progressive":
                 if beyond is not None:
                     find = partial(beyond.find, window.span, crops.box)
                     crops.beyond = Beyond(beyond.step(window.core.start), find)
-                made.append(completed(crops, window.core))
+                made.append(completed(crops, core))
             else:
-                top, bottom = (completed(field, window.core) for field in _fields(crops))
+                top, bottom = (completed(field, core) for field in _fields(crops))
                 made.append(_weave(top, bottom, crops))
-        yield heapq.merge(*made, key=lambda plate: plate.frame)
+        plates = parted(heapq.merge(*made, key=lambda plate: plate.frame), window, tails)
+        if window is before:
+            lead = plates
+            continue
+        earlier = every[number - 1] if number else before
+        if earlier is not None and window.core.start in tail_of(earlier):
+            plates = chain(lead, faded_in(plates, earlier, tails, clip.info.layout))
+        lead = iter(())
+        yield plates
+
+
+def _lead_is_wanted(before: Window, todo: Sequence[Window], mattes: Mattes) -> bool:
+    """Whether the window before those of `todo` goes on into the first one where something shows."""
+    over = tail_of(before)
+    return bool(todo) and todo[0].core.start in over and bool(mattes.visible(over))
 
 
 class _CropReader:
