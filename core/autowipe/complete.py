@@ -13,6 +13,7 @@ from .completers import borrow, network, plate
 from .completers.borrow import NOWHERE, Places
 from .completers.fill import fill
 from .flow import Motion, follow
+from .grain import Grain, measured
 from .hole import Hole, Part
 from .job import COMPLETERS
 from .layers import layers
@@ -60,28 +61,28 @@ def complete(
     if not any(cover is not None for cover in scene.covers):
         return iter(())
     keyframes = KEYFRAMES[quality] if "invent" in completers else 0
-    seen, beyond, invented = _places(scene, crops, keyframes, better, borrows="borrow" in completers)
+    seen, beyond, invented, grain = _places(scene, crops, keyframes, better, borrows="borrow" in completers)
     todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.covers[t] is not None]
 
     def matched(t: int) -> Plate:
-        return _match(scene, crops, t, seen[t], beyond[t], invented[t])
+        return _match(scene, crops, t, seen[t], beyond[t], invented[t], grain)
 
     return map(matched, todo)
 
 
 def _places(
     scene: Scene, crops: Crops, keyframes: int, better: Better, *, borrows: bool
-) -> tuple[list[list[Places]], list[list[Places]], list[list[Places]]]:
+) -> tuple[list[list[Places]], list[list[Places]], list[list[Places]], Grain | None]:
     """Of each frame the places to take its hidden pixels from: where they are seen, in the window and then beyond it,
-    and where they are invented.
+    and where they are invented; and the grain for what is.
 
     Each before and after. Where two surfaces move differently, the motion of each tells where a pixel is seen.
     """
     none: list[list[Places]] = [[] for _ in crops.frames]
     if not any(hole is not None for hole in scene.holes):
-        return none, none, none
+        return none, none, none, None
     if not borrows and not keyframes:
-        return none, none, none
+        return none, none, none, None
     nothing = np.zeros(scene.shape, bool)
     lumas = [cv2.convertScaleAbs(luma) for luma in scene.volumes[0]]
     opaque = [nothing if mask is None else mask for mask in scene.opaque]
@@ -93,7 +94,9 @@ def _places(
         ways = [_both_ways(scene, scene.seen, way) for way in (motion, *others)]
         seen = [[one for way in frame for one in way] for frame in zip(*ways, strict=True)]
         beyond = _beyond(scene, crops, motion, seen)
-    return seen, beyond, _invent(scene, crops, motion, seen, beyond, keyframes, better)
+    bare = [t for t, mask in enumerate(_missing(scene, seen, beyond)) if mask.any()] if keyframes else []
+    grain = measured(scene, motion, bare) if bare else None
+    return seen, beyond, _invent(scene, crops, motion, seen, beyond, keyframes, better), grain
 
 
 def _both_ways(scene: Scene, seen: np.ndarray, motion: Motion, invented: Sequence[int] = ()) -> list[list[Places]]:
@@ -311,7 +314,13 @@ def _by_plane(borrowed: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
 
 
 def _match(
-    scene: Scene, crops: Crops, t: int, seen: list[Places], beyond: list[Places], invented: list[Places]
+    scene: Scene,
+    crops: Crops,
+    t: int,
+    seen: list[Places],
+    beyond: list[Places],
+    invented: list[Places],
+    grain: Grain | None,
 ) -> Plate:
     """The plate of a frame: of what each way offers, as much as its expected error allows."""
     cover, masks, hole = scene.covers[t], scene.masks[t], scene.holes[t]
@@ -331,7 +340,12 @@ def _match(
         places = seen, beyond, invented
         for i, part, offers in _offers(scene, crops, t, *places):
             _only_there(offers, places, (unseen, missing), scene.shifts[i], part)
-            parts[i].ravel()[part.at], _ = fuse(offers)
+            value, _ = fuse(offers)
+            if grain is not None and missing.any():
+                noise = grain.over(i, crops.frames[t], crops.layout, crops.box)
+                if noise is not None:
+                    value += np.take(noise * subsampled(missing, scene.shifts[i]), part.at)
+            parts[i].ravel()[part.at] = value
             if i == 0:
                 provenance.ravel()[part.at] = labels[surest(offers)]
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)
