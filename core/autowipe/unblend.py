@@ -259,28 +259,20 @@ def _plane_colours(
     return 128 + np.linalg.solve(weighted.T @ basis + 1e-3 * np.eye(len(parts)), weighted.T @ target)
 
 
-def invert(
-    planes: list[np.ndarray], maps: Unblend, noise: float, limits: list[tuple[float, float]] | None = None
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def invert(planes: list[np.ndarray], maps: Unblend, noise: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The picture beneath and its standard deviation, plane by plane, in levels.
 
-    `limits`: lowest and highest level that each plane can hold (16..235 and 16..240 in limited range); by default
-    0..255. Where the overlay may have pushed the picture beyond them and the sample lies at one, it only bounds the
-    picture beneath: the estimate is that bound and its deviation infinite. So it is where the transmission is below
-    LEAST_TRANSMISSION or in doubt by MOST_DOUBT and more; there the estimate means nothing.
+    Where the transmission is below LEAST_TRANSMISSION or in doubt by MOST_DOUBT and more, the deviation is infinite and
+    the estimate means nothing. A sample as bright as there can be is as good as any other: an overlay of a colour that
+    can be drawn pushes none beyond that, and what else its contribution holds is the codec's.
     """
     estimates, deviations = [], []
     for i, (seen, a, b) in enumerate(zip(planes, maps.transmission, maps.contribution, strict=True)):
-        low, high = limits[i] if limits else (0.0, 255.0)
         gain = 1 / np.maximum(a, np.float32(LEAST_TRANSMISSION))
         estimate = (seen - b) * gain
         np.maximum(estimate, 0, out=estimate)
         np.minimum(estimate, 255, out=estimate)
         lost = a < LEAST_TRANSMISSION
-        if seen.max(initial=low) >= high:
-            lost |= (seen >= high) & (a * high + b > high + 1)
-        if seen.min(initial=high) <= low:
-            lost |= (seen <= low) & (a * low + b < low - 1)
         deviation = gain * np.float32(noise)
         if maps.doubt is not None:  # an error of the transmission shows in proportion to the overlay's contrast
             colour = b / np.maximum(1 - a, 1 - np.float32(MOST_TRANSMISSION))
