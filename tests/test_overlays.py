@@ -45,9 +45,9 @@ def test_what_both_finders_saw_is_kept_once_as_what_it_is(found, kinds):
     assert kinds_of(found) == kinds
 
 
-def moving(*ranges, box, far=0, turns=(1.0, 1.0)):
-    """A dynamic find that goes `far` px to the right in each of its ranges while its size changes."""
-    keys = [key for r in ranges for key in ((r[0], 0, 0, turns[0], 0), (r[1] - 1, far, 0, turns[1], 0))]
+def moving(*ranges, box, far=0, small=1.0):
+    """A dynamic find that goes `far` px to the right in each of its ranges, and grows from `small` within 3 frames."""
+    keys = [key for r in ranges for key in ((r[0], 0, 0, small, 0), (r[0] + 3, 0, 0, 1, 0), (r[1] - 1, far, 0, 1, 0))]
     events = [FoundEvent(FrameRange(*r)) for r in ranges]
     matte = np.ones((box[3], box[2]), np.float32)
     return Found("dynamic", box, events, 0.8, matte, None, {}, tuple(keys))
@@ -57,11 +57,11 @@ def moving(*ranges, box, far=0, turns=(1.0, 1.0)):
     ("found", "kinds"),
     [
         # one letter of a line that seems to grow does not take the line away
-        ([lines((100, 180)), moving((110, 150), box=(60, 142, 20, 16), turns=(0.4, 1.0))], ["subtitle"]),
+        ([lines((100, 180)), moving((110, 150), box=(60, 142, 20, 16), small=0.4)], ["subtitle"]),
         # a line that grows is dynamic, in one piece or word by word
-        ([lines((100, 180)), moving((100, 180), box=BOX, turns=(0.4, 1.0))], ["dynamic"]),
+        ([lines((100, 180)), moving((100, 180), box=BOX, small=0.4)], ["dynamic"]),
         (
-            [lines((100, 180)), *(moving((100, 180), box=(x, 140, 55, 20), turns=(0.4, 1.0)) for x in (40, 105))],
+            [lines((100, 180)), *(moving((100, 180), box=(x, 140, 55, 20), small=0.4) for x in (40, 105))],
             ["dynamic", "dynamic"],
         ),
         # a mark that passes over a line, or over a logo, is one more overlay
@@ -114,3 +114,19 @@ def test_what_lies_outside_the_search_area_is_dropped_and_the_rest_cut_to_it(tmp
     assert [o.box for o in overlays] == [(10, 10, 20, 20), (120, 60, 40, 20)]
     assert across.matte[:, :30].min() == 1
     assert across.matte[:, 30:].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "kinds"),
+    [
+        ((100, 140, 60, 20), ["dynamic"]),  # what grows covers it
+        ((80, 140, 200, 20), ["dynamic", "subtitle"]),  # two ends of the line reach beyond it
+    ],
+)
+def test_what_grows_takes_no_line_that_it_does_not_cover(line, kinds):
+    matte = np.ones((20, 80), np.float32)
+    keys = ((10, 90.0, 140.0, 0.6, 0.0), (12, 90.0, 140.0, 1.0, 0.0))
+    box = (0, 0, 80, 20)
+    grows = Found("dynamic", box, [FoundEvent(FrameRange(10, 40))], 0.9, matte, trajectory=keys)
+
+    assert kinds_of([grows, lines((20, 28), box=line, text="winter")]) == kinds

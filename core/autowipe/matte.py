@@ -190,7 +190,11 @@ class Mattes:
 
 def pose_at(overlay: Overlay, frame: int) -> Pose:
     """Where an overlay's template is in a frame, how large, and how far turned."""
-    keys = overlay.trajectory
+    return pose_of(overlay.trajectory, frame)
+
+
+def pose_of(keys: tuple[tuple[float, ...], ...], frame: int) -> Pose:
+    """The same by the keys of a trajectory."""
     if not keys:
         return STILL
     frames = [key[0] for key in keys]

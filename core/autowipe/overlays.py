@@ -13,12 +13,15 @@ from .boxes import common, corners
 from .job import Box
 from .kinds import Found, FoundEvent, appears
 from .maps import write_matte, write_unblend
+from .matte import bounds, pose_of
 from .plan import Event, Overlay
 from .planes import Layout
 from .timing import FrameRange
 
 SAME_TIME = 0.5  # share of the shorter of two events in which both are there, from which they are the same thing
 SAME_AREA = 0.5  # share of the smaller matte from which two finds are the same thing
+COVERED = 0.75  # of a line or logo, that what moves must cover to take its place: less leaves the rest of it
+OF_ALL = 0.8  # of a dynamic find's frames, in which larger lines are there, from which it is nothing but these
 STAYS_S = 20.0  # timed text that stays longer than this is a mark, not a line somebody reads
 STAYS_SHARE = 0.9  # so is text that stays for this share of the range
 OUTLASTS = 1.25  # a mark that is there this much longer than its text was read is there without it
@@ -89,11 +92,13 @@ def _settle_dynamic(found: list[Found]) -> list[Found]:
     for one in (one for one in rivalries if one.is_stronger):
         shares = told.setdefault(id(one.rival), {})
         shares[id(one.find)] = max(one.of_rival, shares.get(id(one.find), 0.0))
-    outdone = {key for key, shares in told.items() if sum(shares.values()) >= SAME_AREA}
-    taken: set[int] = set()
-    for one in rivalries:
-        if not one.passes and not (one.is_stronger and id(one.rival) in outdone):
-            taken.add(id(one.event))  # what explains it as well stays, all of it
+    outdone = {key for key, shares in told.items() if sum(shares.values()) >= COVERED}
+    taken = {id(one.event) for one in rivalries if not one.is_stronger and not one.passes}  # the other stays, all of it
+    within: dict[int, int] = {}  # of each event, frames in which larger ones are there that it does not outdo
+    for one in (one for one in rivalries if one.is_stronger and not one.passes and id(one.rival) not in outdone):
+        within[id(one.event)] = within.get(id(one.event), 0) + len(one.event.range.meet(one.rival.range))
+        if within[id(one.event)] >= OF_ALL * len(one.event.range):
+            taken.add(id(one.event))  # else each shows what the other does not
     gone = {id(one.rival) for one in rivalries if id(one.rival) in outdone and id(one.event) not in taken}
     for find in found:
         find.events = [event for event in find.events if id(event) not in taken | gone]
@@ -128,12 +133,13 @@ def _rivalries(found: list[Found]) -> list[_Rivalry]:
                 both = event.range.meet(rival.range)
                 if not len(both) or len(both) < SAME_TIME * min(len(event.range), len(rival.range)):
                     continue
-                own, its = _shares_at((both.start + both.stop) // 2, find, event, other, rival)
+                grown = _grown_to(rival, other)
+                own, its = _shares_at((both.start + both.stop) // 2, find, event, other, grown)
                 if max(own, its) < SAME_AREA:
                     continue
                 is_stronger = changes and (other.kind == "subtitle" or len(rival.range) <= OUTLASTS * len(event.range))
-                ends = [_shares_at(t, find, event, other, rival)[0] for t in (both.start, both.stop - 1)]
-                passes = changes and its < SAME_AREA and min(ends) < SAME_AREA
+                ends = [_shares_at(t, find, event, other, grown)[0] for t in (both.start, both.stop - 1)]
+                passes = changes and its < COVERED and min(ends) < SAME_AREA
                 out.append(_Rivalry(find, event, rival, is_stronger, its, passes))
     return out
 
@@ -157,6 +163,11 @@ def _is_one_of_many(find: Found, others: list[Found]) -> bool:
     return False
 
 
+def _grown_to(event: FoundEvent, lines: Found) -> FoundEvent:
+    """The event whose text grows in in another one; any other is its own."""
+    return next((e for e in lines.events if not event.text and e.range.start == event.range.stop), event)
+
+
 def _meet_at(find: Found, event: FoundEvent, other: Found, rival: FoundEvent) -> float:
     """Share of the smaller of two events' mattes that lies in the other's neighbourhood, in a frame of both."""
     both = event.range.meet(rival.range)
@@ -165,12 +176,12 @@ def _meet_at(find: Found, event: FoundEvent, other: Found, rival: FoundEvent) ->
 
 def _shares_at(frame: int, find: Found, event: FoundEvent, other: Found, rival: FoundEvent) -> tuple[float, float]:
     """Share of an event's matte, and of its rival's, that lies in the other's neighbourhood in a frame of both."""
-    x, y, w, h = event.box or find.box
-    if find.trajectory:
-        frames = [key[0] for key in find.trajectory]
-        x += round(float(np.interp(frame, frames, [key[1] for key in find.trajectory])))
-        y += round(float(np.interp(frame, frames, [key[2] for key in find.trajectory])))
-    return _shares((x, y, w, h), _matte(find, event), rival.box or other.box, _matte(other, rival))
+    pose, box, matte = pose_of(find.trajectory, frame), event.box or find.box, _matte(find, event)
+    if pose.scale != 1 or pose.turn:
+        box, matte = bounds(box, pose), None
+    else:
+        box = (box[0] + round(pose.dx), box[1] + round(pose.dy), *box[2:])
+    return _shares(box, matte, rival.box or other.box, _matte(other, rival))
 
 
 def to_plan(

@@ -68,6 +68,7 @@ class _Track:
     pattern: Pattern = field(init=False)
     patch: np.ndarray = field(init=False)  # luma of the line at first sight
     levels: deque[float] = field(default_factory=lambda: deque(maxlen=24))
+    earlier: float = 1.0  # mean correlation in the frames before the one in which it was found
     total: float = 0.0
     count: int = 0
     lost: int | None = None  # frame in which it was lost
@@ -239,7 +240,8 @@ class LineFinder:
     def _keep(self, track: _Track, stop: int) -> None:
         line = track.line
         line.stop = max(stop, line.start + 1)
-        line.steady = track.total / max(1, track.count)
+        # found in the last of its frames: those before it tell how steady it was
+        line.steady = track.total / track.count if track.count else track.earlier
         self.lines.append(line)
 
     def _begin(self, track: _Track, picture: Picture, texts: list[Corners]) -> bool:
@@ -251,10 +253,12 @@ class LineFinder:
         track.pattern, track.patch = pattern, picture[pattern.component][y0:y1, x0:x1].copy()
         line, frames = track.line, list(self._ring)[::-1]
         levels: list[float] = []
+        likes: list[float] = []
         lost: int | None = None
         for k, (_, earlier) in enumerate(frames):
             level, alike, _ = compare(earlier, pattern)
             levels.append(level)
+            likes.append(alike)
             if lost is None and (alike < ALIKE or level < 0.35):
                 lost = k
                 line.moved = self._beside(track, earlier)
@@ -271,6 +275,8 @@ class LineFinder:
             line.pop_in, line.crisp, line.clean = stayed > ALIKE, stayed > SAME and fade <= 1, stayed > SAME
         track.levels.clear()
         track.levels.extend(levels[: newest - line.start + 1][::-1])
+        held = likes[1 : newest - line.start + 1]
+        track.earlier = float(np.mean(held)) if held else 0.0
         return True
 
     def _stayed(self, track: _Track, inside: int, outside: int) -> float:

@@ -22,13 +22,14 @@ from ..timing import FrameRange
 from ..unblend import edge_doubt
 from . import Found, FoundEvent, Look, Small
 from ._captions import choose, group_lines, is_text, same_style
+from ._growth import Growth, changed, covering, popped_up
 
 AFTER = 2  # frames after an event in which it is looked at once more
 SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
-GROWN = 24  # levels of change that are strokes
 LEAST_REACH = 0.5  # share of a line's columns in which strokes are seen, of a matte to be trusted
 LEAST_TRANSMISSION = 0.12  # of a box behind the text, to be un-blended: below, noise grows too much
 SLOW = 6  # frames from which a fade begins and ends below what can be told from noise
+FADES = 3  # frames from which the first ones of a fade show too little of a text to be told by
 GROWS = 5  # frames before an event in which its text may grow in
 
 
@@ -44,7 +45,7 @@ class _Event:
     gathered: _Gathered | None = None
     matte: np.ndarray | None = None  # (H, W) uint8 over `box`, cut to what it covers when it is done
     unblend: Unblend | None = None
-    growth: _Growth | None = None
+    growth: Growth | None = None
     text: str = ""
     read: float = 0.0  # how sure the recogniser is
     contrast: float = 0.0
@@ -60,15 +61,6 @@ class _Event:
     @property
     def fade_out(self) -> int:
         return min(int(np.median([line.fade_out + (line.fade_out >= SLOW) for line in self.lines])), len(self.range))
-
-
-@dataclass
-class _Growth:
-    """Frames before an event in which its text grows in, and what they cover together."""
-
-    frames: int
-    box: Box
-    matte: np.ndarray  # (H, W) uint8
 
 
 @dataclass
@@ -134,7 +126,7 @@ class Finder:
     def _gather(self, event: _Event, frame: int, crop: list[np.ndarray]) -> None:
         part = self._cut(event, crop)
         if event.gathered is None:
-            before = self._before(event, frame)
+            before = self._before(event, frame, part)
             luma = part[self._luma].shape
             event.gathered = _Gathered(
                 [np.zeros(p.shape, np.float32) for p in part],
@@ -156,40 +148,30 @@ class Finder:
         else:
             self._settle(event, part)
 
-    def _before(self, event: _Event, frame: int) -> list[np.ndarray] | None:
+    def _before(self, event: _Event, frame: int, now: list[np.ndarray]) -> list[np.ndarray] | None:
         """The nearest frame before the event that does not show it: text may grow in over a few frames."""
+        recent = [
+            self._cut(event, crop) for at, crop in reversed(self._recent[event.place]) if frame - GROWS <= at < frame
+        ]
+        spot, (x, y, w, h) = event.box[:2], around(*event.boxes)
+        box = (x - spot[0], y - spot[1], w, h)
+        lumas = [part[self._luma] for part in recent]
+        small = popped_up(now[self._luma], lumas, box) if event.fade_in < FADES else []
+        if small:
+            event.growth = covering(small, self._layout, spot)
         earlier: list[list[np.ndarray]] = []
-        for at, crop in reversed(self._recent[event.place]):
-            part = self._cut(event, crop)
-            if at < frame - GROWS or (earlier and _differ(part[self._luma], earlier[-1][self._luma]) > SAME_SHOT):
+        for part in recent[len(small) :]:
+            if earlier and _differ(part[self._luma], earlier[-1][self._luma]) > SAME_SHOT:
                 break
             earlier.append(part)
-        if not earlier:
-            return None
+        if not earlier or small:
+            return earlier[0] if earlier else None
+        lumas = lumas[: len(earlier)]
         edges = [self._edges(event, part) for part in earlier]
         clean = 0 if edges[0] <= 1.2 * min(edges) + 1 else int(np.argmin(edges))
         if clean:
-            event.growth = self._growth(event, earlier[:clean], earlier[clean])
+            event.growth = changed(lumas[:clean], lumas[clean], event.boxes, self._layout, spot)
         return earlier[clean]
-
-    def _growth(self, event: _Event, shown: list[list[np.ndarray]], clean: list[np.ndarray]) -> _Growth | None:
-        """What the frames just before the event show of it, against the last one without it."""
-        x, y = event.box[:2]
-        mask = np.zeros(clean[self._luma].shape, np.uint8)
-        scale = 2 ** (self._layout.colour[self._luma].bits - 8)
-        for part in shown:
-            changed = cv2.absdiff(part[self._luma], clean[self._luma]) > GROWN * scale
-            mask |= cv2.morphologyEx(changed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-        inside = np.zeros(mask.shape, np.uint8)
-        for b in event.boxes:
-            inside[b[1] - y : b[1] - y + b[3], b[0] - x : b[0] - x + b[2]] = 1
-        mask &= inside
-        if not 0.02 < mask.sum() / inside.sum() < 0.7:
-            return None
-        grown = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
-        box = self._layout.align(extent(grown, (x, y)))
-        part = grown[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
-        return _Growth(len(shown), box, part * np.uint8(255))
 
     def _edges(self, event: _Event, crop: list[np.ndarray]) -> float:
         """Mean gradient of the luma where the event's lines are."""
