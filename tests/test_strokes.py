@@ -145,3 +145,16 @@ def test_letters_that_fade_are_covered_all_the_while() -> None:
     matte = find_strokes(short).matte
 
     assert (matte[letters(4) > 0.5] == 1).all()
+
+
+def test_what_shines_through_a_box_is_told_of_a_scene_that_has_gone_on() -> None:
+    box = np.zeros((HEIGHT, WIDTH), np.float32)
+    box[30:120, 60:500] = 0.5
+    seen = look([(box, 20.0), (letters(4), 235.0)])
+    assert seen.before is not None
+    moved = replace(seen, before=np.roll(seen.before, 3, axis=1), after=None)
+
+    panel = find_strokes(moved).panel
+
+    assert panel is not None
+    assert panel.transmission == pytest.approx(0.5, abs=0.02)

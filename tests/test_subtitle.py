@@ -143,6 +143,22 @@ def test_text_that_is_always_there_in_a_still_scene_is_left_alone():
     assert find(list(clip(lambda t: 1.0, pan=0.0))) == []
 
 
+def test_a_box_much_longer_than_its_text_is_covered_whole():
+    letters, alpha = lettering("at dawn", (70, 330))
+    box = np.zeros((HEIGHT, WIDTH), np.float32)
+    box[296:344, 56:330] = 0.5
+    bare, frames = list(clip(lambda t: 0.0)), []
+    for t, (luma, u, v) in enumerate(bare):
+        part = luma * (1 - box) + 20 * box
+        part = part * (1 - alpha) + letters * alpha
+        frames.append([(part if 10 <= t < 36 else luma).astype(np.uint8), u, v])
+
+    (found,) = find(frames)
+
+    x, y, w, h = found.events[-1].box
+    assert x <= 56 and y <= 296 and x + w >= 330 and y + h >= 344
+
+
 def test_a_clip_without_text_has_no_subtitles():
     assert find(list(clip(lambda t: 0.0))) == []
 

@@ -24,6 +24,7 @@ ENOUGH = 6  # frames, to tell what stays from what just did not move yet
 DARKEST, BRIGHTEST = 16.0, 240.0  # of what is seen in limited range
 CAST = 5.0  # levels of mean change more than the scene's, that the strokes cast
 FEWEST_CAST = 20  # pixels that tell of it
+TOLD = 0.8  # correlation of a box with the scene behind it, from which their contrasts tell how much shines through
 USABLE = 25.0  # median change of the surroundings from which two frames show different pictures
 
 
@@ -70,7 +71,8 @@ class Strokes:
 
 def find_strokes(look: EventLook) -> Strokes:
     """The matte of one event."""
-    ring = ~_zone(look, 0.8, 0.8)
+    near = _near(look)
+    ring = ~_zone(look, 0.8, 0.8) & near
     lines = _zone(look, 0.0, 0.0)
     steps = _steps(look, ring)
     change = _change(steps)
@@ -94,10 +96,10 @@ def find_strokes(look: EventLook) -> Strokes:
         # what neither came and went nor has the strokes' colour is the scene's, however still it is
         odds = np.where(came | (colour > 0), odds, np.minimum(odds, 0))
     came &= stirs == 0  # beyond the lines nothing else says that it is text
-    near, wide = lines | came & _zone(look, 0.3, 0.12), came & _zone(look, 0.6, 0.3)
-    odds -= np.where(near, 0, np.where(wide, 0.7, 2.0)).astype(np.float32)
+    close, wide = lines | came & _zone(look, 0.3, 0.12), came & _zone(look, 0.6, 0.3)
+    odds -= np.where(close, 0, np.where(wide, 0.7, 2.0)).astype(np.float32)
     odds = cv2.GaussianBlur(odds, (3, 3), 0.6)
-    core = connected(odds > 0.2, (odds > 1.0) & lines, 3)
+    core = connected((odds > 0.2) & near, (odds > 1.0) & lines, 3)
     panel = _find_panel(look, steps)
     covered = _cast(look, core, change)
     if panel is not None:
@@ -116,6 +118,14 @@ def find_strokes(look: EventLook) -> Strokes:
 def _reached(core: np.ndarray, lines: list[tuple[int, int, int, int]]) -> float:
     seen = [core[max(0, y0) : y1, max(0, x0) : x1].any(0 if x1 - x0 >= y1 - y0 else 1) for x0, y0, x1, y1 in lines]
     return float(np.concatenate(seen).mean()) if seen else 0.0
+
+
+def _near(look: EventLook) -> np.ndarray:
+    """(h, w) bool: what tells of the text's surroundings; beyond its ends only a box behind it is looked for."""
+    reach = 2 * max(12, max(min(x1 - x0, y1 - y0) for x0, y0, x1, y1 in look.lines))
+    out = np.zeros(look.mean.shape[:2], bool)
+    out[:, max(0, min(line[0] for line in look.lines) - reach) : max(line[2] for line in look.lines) + reach] = True
+    return out
 
 
 def _zone(look: EventLook, across: float, down: float) -> np.ndarray:
@@ -256,6 +266,7 @@ def _find_panel(look: EventLook, steps: list[_Step]) -> Panel | None:
         return None  # it peters out: a glow
     inside = np.zeros(gain.shape, bool)
     inside[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = True
+    transmission, offset = _undiluted(step.inside[inside], step.outside[inside], transmission, offset, tolerance)
     letters = _letters(look, steps, transmission, offset, tolerance).astype(np.uint8)
     letters = cv2.morphologyEx(letters, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     # with the codec's ringing
@@ -300,6 +311,25 @@ def _blend(inside: np.ndarray, outside: np.ndarray, tolerance: float) -> tuple[f
         if fits.sum() > best[0]:
             best = (int(fits.sum()), slope, offset.astype(np.float32))
     return best[1], best[2]
+
+
+def _undiluted(
+    inside: np.ndarray, outside: np.ndarray, slope: float, offset: np.ndarray, tolerance: float
+) -> tuple[float, np.ndarray]:
+    """The same, where a scene that has gone on between the two frames has lowered it.
+
+    What is out of place makes a regression's slope too small by its correlation; the scene is as varied in both frames,
+    so that the ratio of the deviations is not.
+    """
+    fits = np.abs(inside - np.float32(slope) * outside - offset).max(1) < tolerance
+    if fits.sum() < 50:
+        return slope, offset
+    x, y = (part[fits] - part[fits].mean(0) for part in (outside, inside))
+    alike = float((x * y).sum() / max(1e-6, np.sqrt(float((x**2).sum()) * float((y**2).sum()))))
+    if not TOLD <= alike < 1:
+        return slope, offset
+    slope = min(1.0, slope / alike)
+    return slope, (inside[fits].mean(0) - slope * outside[fits].mean(0)).astype(np.float32)
 
 
 def _mode(values: np.ndarray) -> float:

@@ -29,6 +29,7 @@ SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
 LEAST_REACH = 0.5  # share of a line's columns in which strokes are seen, of a matte to be trusted
 LEAST_TRANSMISSION = 0.12  # of a box behind the text, to be un-blended: below, noise grows too much
 SLOW = 6  # frames from which a fade begins and ends below what can be told from noise
+WIDE = 6  # times its letters' height, that what is looked at reaches beyond a text's ends
 FADES = 3  # frames from which the first ones of a fade show too little of a text to be told by
 GROWS = 5  # frames before an event in which its text may grow in
 
@@ -107,7 +108,8 @@ class Finder:
         high = max(min(box[2], box[3]) for box in boxes)
         reach = max(12, high)
         x, y, w, h = around(*boxes)
-        box = self._layout.align((x - 2 * reach, y - reach, w + 4 * reach, h + 2 * reach))
+        across = WIDE * reach  # a box behind the text may be much longer than it
+        box = self._layout.align((x - across, y - reach, w + 2 * across, h + 2 * reach))
         # a slow fade goes on for a frame more at both ends than can be told from noise
         start = min(line.start - (line.fade_in >= SLOW) for line in lines)
         stop = max(line.stop + (line.fade_out >= SLOW) for line in lines)
