@@ -437,3 +437,15 @@ def test_what_stands_upon_itself_is_a_piece_of_a_slow_scene(frames: int, apart: 
     seen = Settled((60, 40, 30, 20), np.ones((20, 30), np.float32), {}, appearances, evidence, picture)
 
     assert is_overlay(seen) == is_one
+
+
+def test_an_appearance_at_few_frames_a_second_is_told_from_a_cut_just_before_it():
+    stays, word = StayFinder(8.0), synth.text("@user12345", 26)
+    scenes = [next(iter(synth.scene(seed, (640, 360), pan=0.0))) for seed in (4, 9)]
+    for t in range(40):
+        picture = scenes[t >= 21]
+        picture, _ = synth.burn(picture, [Burnt(word, (90, 290), 12, 24), Burnt(word, (400, 280), 24, 36)], t)
+        stays.add(t, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    stays.close()
+
+    assert any(abs(s.start - 24) <= 1 and abs(s.stop - 36) <= 1 for s in stays.stays)

@@ -19,7 +19,8 @@ UNREST = 20.0  # of a gradient that is still the same: the codec's noise
 TURNED = 0.4  # how far a gradient may turn (its sine) and still be the same, whatever its strength: a fade
 WEAKEST = 0.35  # of its usual strength
 MISSES = 2  # looks in a row without it, from which an edge is gone
-SYNC = 3  # looks within which edges of one overlay come or go, fades and the codec's smear included
+SYNC_S = 0.12  # within which edges of one overlay come or go, fades and the codec's smear included
+LEAST_SYNC, MOST_SYNC = 2, 3  # looks in that time
 LEAST_RUN = 4  # looks
 LONGEST = 4000  # looks that a stay is told apart by; older is older
 LEAST_EDGES = 24  # px
@@ -60,7 +61,8 @@ class Stay:
 class StayFinder:
     """Gets looks at the picture in order; its memory is a fixed number of pictures and what it found."""
 
-    def __init__(self) -> None:
+    def __init__(self, looks_a_second: float = MOST_SYNC / SYNC_S) -> None:
+        self._sync = min(MOST_SYNC, max(LEAST_SYNC, round(SYNC_S * looks_a_second)))
         self.stays: list[Stay] = []
         self._frames: list[int] = []  # frame of each look
         self._x = self._y = self._power = np.zeros((0, 0), np.float32)  # the gradient of each pixel, and its length
@@ -85,8 +87,8 @@ class StayFinder:
         cv2.copyTo(np.full_like(self._since, now - MISSES + 1), gone, self._since)
         cv2.bitwise_and(self._misses, cv2.bitwise_not(gone), self._misses)
         cv2.magnitude(self._x, self._y, self._power)
-        if now % SYNC == 0:
-            self._group(now - MISSES - SYNC)
+        if now % self._sync == 0:
+            self._group(now - MISSES - self._sync)
 
     def _start(self, gx: np.ndarray, gy: np.ndarray) -> None:
         self._x, self._y = gx, gy
@@ -127,20 +129,20 @@ class StayFinder:
 
     def _group(self, until: int) -> None:
         """Takes groups of edges that were gone by the look `until`, and not much earlier, out of the noted ones."""
-        pending = np.flatnonzero((self._died > until - 3 * SYNC) & (self._died <= until + SYNC))
+        pending = np.flatnonzero((self._died > until - 3 * self._sync) & (self._died <= until + self._sync))
         while len(pending) >= LEAST_EDGES:
-            died = self._died.ravel()[pending] - (until - 3 * SYNC)
+            died = self._died.ravel()[pending] - (until - 3 * self._sync)
             born = np.minimum(until - self._born.ravel()[pending], LONGEST)
-            wide = 4 * SYNC + 1
+            wide = 4 * self._sync + 1
             table = np.bincount(born * wide + died).astype(np.float32)
             table = np.pad(table, (0, -len(table) % wide)).reshape(-1, wide)
             near = cv2.boxFilter(table, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-            near[:, 3 * SYNC + 1 :] = 0  # not all of these have come yet
+            near[:, 3 * self._sync + 1 :] = 0  # not all of these have come yet
             b, d = divmod(int(near.argmax()), wide)
             if near[b, d] < LEAST_EDGES:
                 return
-            same = (abs(born - b) <= SYNC) & (abs(died - d) <= SYNC)
-            self._take(pending[same], max(0, until - int(b)), until - 3 * SYNC + int(d))
+            same = (abs(born - b) <= self._sync) & (abs(died - d) <= self._sync)
+            self._take(pending[same], max(0, until - int(b)), until - 3 * self._sync + int(d))
             self._died.ravel()[pending[same]] = NEVER
             pending = pending[~same]
 

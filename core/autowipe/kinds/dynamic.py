@@ -48,7 +48,7 @@ class Finder:
         self._layout, self._whole, self._rate = layout, whole, rate
         self._step = max(1, round(rate / LOOKS_A_SECOND))
         self._stride = max(1, round(rate / STEPS_A_SECOND))
-        self._stays, self._tracks, self._lanes = StayFinder(), TrackFinder(), LaneFinder()
+        self._stays, self._tracks, self._lanes = StayFinder(rate / self._step), TrackFinder(), LaneFinder()
         self._words, self._wobbles = (finder(look_step(rate) // self._step) for finder in (WordFinder, WobbleFinder))
         self._scale = 1.0
         self._coming: list[Effect] = []  # the next one last
