@@ -14,6 +14,7 @@ from autowipe.kinds._cover import Look, moves
 from autowipe.kinds._effect import Appearance, Settled, _is_own
 from autowipe.kinds._follow import Place, sway, wobbles
 from autowipe.kinds._judged import is_overlay
+from autowipe.kinds._plate import find_plate
 from autowipe.kinds._showing import cut_out
 from autowipe.kinds._stays import StayFinder, link
 from autowipe.kinds._tracks import Travel
@@ -79,6 +80,30 @@ def near(events, truth, frames=1) -> bool:
     )
 
 
+def icon(high: int, colour: tuple[int, int, int]) -> np.ndarray:
+    """A white triangle on a disc: (high, high, 4) float32 0..1."""
+    parts = np.zeros((2, high, high), np.uint8)
+    cv2.circle(parts[0], (high // 2, high // 2), high // 2 - 2, 255, -1, cv2.LINE_AA)
+    corners = np.array([[0.4, 0.28], [0.4, 0.72], [0.75, 0.5]]) * high
+    cv2.fillPoly(parts[1], [corners.astype(np.int32)], 255, cv2.LINE_AA)
+    own, symbol = parts[..., None].astype(np.float32) / 255
+    return np.dstack([np.array(colour, np.float32) / 255 * (1 - symbol) + symbol, own])
+
+
+def look_of(rgba: np.ndarray) -> tuple[Look, np.ndarray]:
+    """The look of something that never changes while all around it does, and the edges of its brightness."""
+    ground = np.full((*rgba.shape[:2], 3), 128.0)
+    picture = cv2.copyMakeBorder(
+        rgba[..., :3] * 255 * rgba[..., 3:] + ground * (1 - rgba[..., 3:]), *(20,) * 4, cv2.BORDER_REPLICATE
+    )
+    mean = cv2.cvtColor((picture / 255).astype(np.float32), cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]] * 255
+    own = cv2.copyMakeBorder(rgba[..., 3], *(20,) * 4, cv2.BORDER_CONSTANT) > 0
+    slope = np.stack([cv2.Sobel(mean[..., 0], cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1))])
+    edge = np.hypot(*slope)
+    lock = np.where(own, np.float32(1), np.float32(0))
+    return Look(mean, np.where(own, np.float32(0), np.float32(20)), slope, edge, lock, 24), edge > 8
+
+
 def test_a_mark_that_blinks_before_a_fixed_camera_is_one_overlay_with_its_times(tmp_path):
     times = [(8, 24), (34, 50), (60, 72)]
     mark = synth.text("KTV 4", 26)
@@ -120,6 +145,26 @@ def test_text_that_grows_in_is_covered_from_its_first_frames(tmp_path):
     assert len(drawn.found) == 1
     assert near(drawn.events(), [(10, 44)])
     covers(drawn, (11, 12, 14, 30, 43))
+
+
+@pytest.mark.parametrize("colour", [(70, 130, 235), (15, 15, 15)])
+def test_a_symbol_is_covered_with_the_disc_that_it_lies_on(tmp_path, colour):
+    """Whether the disc is as bright as the scene, so that the survey sees no edge of it, or an edge and little more."""
+    drawn = Drawn(tmp_path, [Burnt(icon(90, colour), (300, 25), 24, 66)], pan=1.0)
+
+    assert len(drawn.found) == 1
+    assert drawn.events() == [(24, 66)]
+    covers(drawn, (24, 40, 65))
+
+
+def test_a_triangle_of_the_scene_is_no_appearance_of_an_icon_with_such_a_symbol(tmp_path):
+    """Shows in one place as an icon, later in another without its disc."""
+    plate = find_plate(*look_of(icon(60, (70, 130, 235))))
+    assert plate is not None
+    same, other = (look_of(icon(60, colour))[0].mean for colour in ((70, 130, 235), (120, 120, 120)))
+
+    assert plate.size(same) == 1
+    assert plate.size(other) == 0
 
 
 def test_a_drifting_mark_is_followed_along_its_way(tmp_path):
@@ -293,6 +338,24 @@ def test_what_stays_is_told_from_edges_of_the_scene_that_come_and_go_with_it():
     own = [s for s in stays.stays if abs(s.start - 10) <= 2 and abs(s.stop - 20) <= 2 and s.edges.mean() >= 0.15]
     boxes = [s.box for s in own if x - 8 <= s.box[0] and s.box[0] + s.box[2] <= x + w + 8]
     assert any(y - 8 <= b[1] and b[1] + b[3] <= y + h + 8 and b[2] > 0.7 * w for b in boxes)
+
+
+def test_a_thin_outline_stays_though_its_edges_crowd_nowhere():
+    """A disc of which the survey sees the rim alone; one among edges of the same fate all over the picture does not."""
+    rng = np.random.default_rng(2)
+    for others in (0, 60):
+        finder = StayFinder()
+        for look in range(30):
+            luma = rng.integers(100, 104, SIZE[::-1], np.uint8)
+            if 8 <= look < 20:
+                cv2.circle(luma, (240, 120), 40, 30, -1, cv2.LINE_AA)
+                for x, y in np.random.default_rng(3).integers(20, 250, (others, 2)) * (1.8, 1):
+                    cv2.circle(luma, (int(x), int(y)), 14, 160, 1, cv2.LINE_AA)
+            finder.add(look, luma)
+        finder.close()
+        alone = [stay for stay in finder.stays if stay.alone > 0.9]
+        assert len(alone) == (not others)
+        assert all(abs(w - 81) < 8 and abs(h - 81) < 8 for _, _, w, h in (stay.box for stay in alone))
 
 
 def test_a_part_of_a_mark_is_linked_to_all_of_it():

@@ -27,13 +27,18 @@ from ._cover import (
     with_ringing,
 )
 from ._follow import wobbles
+from ._plate import Plate, find_plate
 from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
 from ._turning import Turning
 
+FAINTEST = 1.5  # levels a px of an edge of something drawn
 ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
 PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two words may share most of their letters
 ALIKE_POWER = 4.0  # times the squared edges of one that the other's have there, at most, to show something as well
 SEEN, SEEN_SMALL = 0.3, 0.4  # correlation of a frame's edges with the template from which it is there; at another size
+LIKELY = 0.8  # the same, from which it is there as usual
+FADES = 0.5  # the same, of a symbol whose plate is not seen, from which both fade
+SEEN_STRONG = 0.1  # of its usual strength, at another size: what grows in has 0.17 and up, faint texture 0.03 to 0.08
 GONE = 2  # frames in a row without it, after and before which it is not looked for
 TRACE = 0.15  # the same next to a frame in which it fades
 FULL = 0.92  # of its usual strength
@@ -143,17 +148,22 @@ class Effect:
         main = int(np.argmax([look.count * showing.seeds.sum() for showing, look in seen]))
         ref, look = seen[main]
         seeds = ref.seeds
+        lines = graphic_edges(look, seeds) & (look.edge > FAINTEST)
+        plate = None if isinstance(ref, Travelling) else find_plate(look, lines)
         radius = round(REGISTER * self._scale) + 1
         alike, other = [], []
         for showing, its in seen:
             spot = register(look.slope, seeds, its.slope, radius)
-            if showing is ref or (spot[2] >= ALIKE and agree(look.slope, seeds, its.slope, spot[:2]) >= PART_ALIKE):
+            is_alike = spot[2] >= ALIKE and agree(look.slope, seeds, its.slope, spot[:2]) >= PART_ALIKE
+            if showing is ref or (is_alike and (plate is None or plate.size(its.mean, spot[:2]) > 0)):
                 alike.append((showing, its, spot[:2]))
             else:
                 other.append((showing, its))
-        return self._settle_one(ref, alike), other
+        return self._settle_one(ref, alike, plate), other
 
-    def _settle_one(self, ref: Showing, alike: list[tuple[Showing, Look, Shift]]) -> Settled | None:
+    def _settle_one(
+        self, ref: Showing, alike: list[tuple[Showing, Look, Shift]], plate: Plate | None
+    ) -> Settled | None:
         """What the appearances `alike` show; they share the template of `ref`, each shifted against it."""
         own_look = next(look for showing, look, _ in alike if showing is ref)
         look, seeds = own_look, ref.seeds
@@ -164,7 +174,7 @@ class Effect:
                     total.add(_moved(crop, shift, self._picture))
             look = total.look()
         edges = graphic_edges(look, seeds)
-        lines = edges & (look.edge > 1.5)
+        lines = edges & (look.edge > FAINTEST)
         if lines.sum() < 12:
             return None
         evidence = max(
@@ -179,7 +189,7 @@ class Effect:
             return None
         template = Template.shrunk(look.slope, lines, ref.views.shape)
         near = cv2.dilate(lines.astype(np.uint8), disc(3)) > 0
-        appearances = [self._appearance(showing, shift, template, near) for showing, _, shift in alike]
+        appearances = [self._appearance(showing, shift, template, near, plate) for showing, _, shift in alike]
         evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
         if isinstance(ref, Travelling):
             evidence["few corners"] = float(ref.sighting.is_plain)
@@ -202,13 +212,15 @@ class Effect:
             evidence["size, px"] = float(max(extent(covered)[2:]))
             if beyond >= PASSES:
                 covered = with_calm(look, covered, beyond)
+        if plate is not None and _comes_along(plate.covered, appearances):
+            covered |= plate.covered
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
         parts = {part.range: with_ringing(_part.cover(covered, part)) for a in appearances for part in a.parts}
         return Settled(ref.box, with_ringing(covered), parts, appearances, evidence, picture)
 
     def _evidence(self, look: Look, seeds: np.ndarray) -> dict[str, float | str]:
         """What speaks for something drawn, from one appearance."""
-        lines = graphic_edges(look, seeds) & (look.edge > 1.5)
+        lines = graphic_edges(look, seeds) & (look.edge > FAINTEST)
         if lines.sum() < 12:
             names = ("edge pixels", "edge lock", "edge sharpness", "changes around, levels")
             return {**dict.fromkeys(names, 0.0), "one direction": 1.0}
@@ -221,22 +233,35 @@ class Effect:
         }
 
     def _appearance(
-        self, showing: Showing, shift: tuple[float, float], template: Template, near: np.ndarray
+        self,
+        showing: Showing,
+        shift: tuple[float, float],
+        template: Template,
+        near: np.ndarray,
+        plate: Plate | None,
     ) -> Appearance:
         views = showing.views
         lumas = views.lumas
+        all_of_it = near if plate is None else near | plate.covered
         core = range(showing.start, showing.stop)
         travels = isinstance(showing, Travelling)
         slack = round(Travelling.SURVEY_OFF * self._scale / views.step) if travels else 1
         by = (shift[0] / views.step, shift[1] / views.step)
-        moments = {t: template.moment(t, lumas[t], by, 1.0) for t in lumas if t in core}
+
+        def seen(t: int, near: float, slack: int = 1) -> Moment:
+            moment = template.moment(t, lumas[t], by, near, slack)
+            if plate is None or moment.likeness > LIKELY:
+                return moment
+            return _by_plate(moment, plate.size(views.picture(t), by))
+
+        moments = {t: seen(t, 1.0) for t in lumas if t in core}
         for frames, inner in (
             (sorted((t for t in lumas if t < core.start), reverse=True), core.start),
             (sorted(t for t in lumas if t >= core.stop), core.stop - 1),
         ):
             last, absent = moments[inner].scale if inner in moments else 1.0, 0
             for t in frames:
-                moments[t] = template.moment(t, lumas[t], by, last, slack)
+                moments[t] = seen(t, last, slack)
                 last, absent = (moments[t].scale, 0) if is_there(moments[t]) else (last, absent + 1)
                 if absent == GONE:
                     break
@@ -254,9 +279,9 @@ class Effect:
             is_cut = any(min(outer, inner) < cut <= max(outer, inner) + 1 for cut in cuts)
             if outer in lumas and inner in lumas and not is_cut:
                 change = views.change(outer, inner, near.shape)
-                setattr(found, name, _pop(change, near))
                 move = np.array([[1, 0, -shift[0]], [0, 1, -shift[1]]], np.float32)
                 found.changes.append(cv2.warpAffine(change, move, change.shape[::-1]))
+                setattr(found, name, max(_pop(change, near), _pop(found.changes[-1], all_of_it)))
                 if not _is_calm(found.changes[-1], near):  # else nothing moved
                     scene = views.common(inner, outer, near.shape).astype(np.uint8)
                     scene = cv2.warpAffine(scene, move, scene.shape[::-1], flags=cv2.INTER_NEAREST) > 0
@@ -293,7 +318,7 @@ class Template:
         slope, lines = self._at(near, shift)
         likeness, strength = register(slope, lines, g, slack)[2:]
         best = Moment(frame, likeness, strength, near)
-        if likeness > 0.8:
+        if likeness > LIKELY:
             return best
         for scale in SCALES:
             if near / GROWTH <= scale <= near * GROWTH:
@@ -400,6 +425,20 @@ def _is_own(near: np.ndarray, appearances: list[Appearance]) -> tuple[np.ndarray
     return np.asarray(own), bool(calm)
 
 
+def _by_plate(moment: Moment, size: float) -> Moment:
+    """The moment of a thing on a plate, which is seen at such a size, 0: not at all; a symbol alone has few edges."""
+    if size:
+        return Moment(moment.frame, 1.0, 1.0, size)
+    is_fading = moment.likeness >= FADES and abs(moment.scale - 1) < 0.1
+    return moment if is_fading else Moment(moment.frame, 0.0, 0.0, moment.scale)
+
+
+def _comes_along(part: np.ndarray, appearances: list[Appearance]) -> bool:
+    """Whether a part (H, W) bool of an overlay comes and goes as that does."""
+    changes = [change for a in appearances for change in a.changes]
+    return bool(changes and np.median(np.mean(changes, axis=0)[part]) > CHANGED)
+
+
 def _is_calm(change: np.ndarray, near: np.ndarray) -> bool:
     """Whether next to nothing but the overlay, which is `near`, changed; (H, W) uint8 and bool."""
     away = ~(cv2.dilate(near.astype(np.uint8), disc(4)) > 0)
@@ -431,7 +470,9 @@ def _pop(change: np.ndarray, near: np.ndarray) -> float:
 
 
 def is_there(moment: Moment) -> bool:
-    return moment.likeness >= (SEEN if abs(moment.scale - 1) < 0.1 else SEEN_SMALL)
+    if abs(moment.scale - 1) < 0.1:
+        return moment.likeness >= SEEN
+    return moment.likeness >= SEEN_SMALL and moment.strength >= SEEN_STRONG
 
 
 def _moved(crop: list[np.ndarray], shift: tuple[float, float], layout: Layout) -> list[np.ndarray]:

@@ -28,6 +28,7 @@ REACH = 0.016  # of the picture's width: the neighbourhood of an edge
 JOIN = 0.035  # of the picture's width: edges with one fate that are nearer than this belong together
 MOST_SHARE = 0.25  # of the picture that the edges' box may take
 DENSE = 0.1  # least share of its box that a group's edges fill: letters 0.2 to 0.5
+THIN = 0.05  # the same of an outline with little within: a disc of 60 px
 CROWD = 0.2  # the same, close around each edge
 SPARSE = 0.25  # share below which a group may hold edges of the scene as well, which are weaker
 STRONGER, DENSER = 1.5, 1.5  # times the median strength that strokes have then, and times its density that theirs is
@@ -151,19 +152,32 @@ class StayFinder:
         height, width = self._since.shape
         start = self._frames[born]
         stop = self._frames[died] if died < len(self._frames) else self._frames[-1] + 1
-        for group in _clusters(pixels, width):
-            for edges in self._strokes(group):
-                y, x = np.divmod(edges, width)
-                x0, y0 = int(x.min()), int(y.min())
-                w, h = int(x.max()) - x0 + 1, int(y.max()) - y0 + 1
-                if w * h > MOST_SHARE * height * width or min(w, h) < 4 or len(edges) < DENSE * w * h:
-                    continue
-                mask = np.zeros((h, w), bool)
-                mask[y - y0, x - x0] = True
-                part = np.s_[y0 : y0 + h, x0 : x0 + w]
-                slope = np.stack([self._last_x[part][mask], self._last_y[part][mask]]) / np.float32(8)
-                alone = float(len(edges) / len(pixels))
-                self.stays.append(Stay((x0, y0, w, h), start, stop, mask, slope.astype(np.float16), alone))
+        for edges in self._groups(pixels):
+            y, x = np.divmod(edges, width)
+            x0, y0 = int(x.min()), int(y.min())
+            w, h = int(x.max()) - x0 + 1, int(y.max()) - y0 + 1
+            if w * h > MOST_SHARE * height * width or min(w, h) < 4:
+                continue
+            mask = np.zeros((h, w), bool)
+            mask[y - y0, x - x0] = True
+            part = np.s_[y0 : y0 + h, x0 : x0 + w]
+            slope = np.stack([self._last_x[part][mask], self._last_y[part][mask]]) / np.float32(8)
+            alone = float(len(edges) / len(pixels))
+            self.stays.append(Stay((x0, y0, w, h), start, stop, mask, slope.astype(np.float16), alone))
+
+    def _groups(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """The dense groups among edges of one fate; if there are none, what lies together, if that is most: an outline.
+
+        Groups are indices into the flattened picture.
+        """
+        width = self._since.shape[1]
+        found = [group for cluster in _clusters(pixels, width) for group in self._strokes(cluster)]
+        dense = [group for group in found if len(group) >= DENSE * _area(group, width)]
+        most = max(WORTH * LEAST_EDGES, MOSTLY * len(pixels))
+        if dense or len(pixels) < most:
+            return dense
+        outlines = [group for group in _clusters(pixels, width, 0.0) if len(group) >= most]
+        return [group for group in outlines if len(group) >= THIN * _area(group, width)]
 
     def _strokes(self, group: np.ndarray) -> list[np.ndarray]:
         """The groups within one that holds edges of the scene as well: the strokes are denser than those, or stronger.
@@ -184,8 +198,11 @@ class StayFinder:
         return finer if sum(map(len, finer)) >= MOSTLY * len(strong) else [group]
 
 
-def _clusters(pixels: np.ndarray, width: int) -> list[np.ndarray]:
-    """Groups of at least LEAST_EDGES pixels that lie close together; indices into a flattened picture."""
+def _clusters(pixels: np.ndarray, width: int, crowded: float = CROWD) -> list[np.ndarray]:
+    """Groups of at least LEAST_EDGES pixels that lie close together; indices into a flattened picture.
+
+    `crowded`: share of edges close around each.
+    """
     if len(pixels) < LEAST_EDGES:
         return []
     y, x = np.divmod(pixels, width)
@@ -194,7 +211,7 @@ def _clusters(pixels: np.ndarray, width: int) -> list[np.ndarray]:
     mask = np.zeros((int(y.max()) + join + 1, int(x.max()) + join + 1), np.uint8)
     mask[y, x] = 1
     reach = max(3, round(REACH * width))
-    crowd = cv2.boxFilter(mask.astype(np.float32), -1, (reach + 1,) * 2)[y, x] >= CROWD
+    crowd = cv2.boxFilter(mask.astype(np.float32), -1, (reach + 1,) * 2)[y, x] >= crowded
     mask[y[~crowd], x[~crowd]] = 0  # others that happened to share the fate
     pixels, y, x = pixels[crowd], y[crowd], x[crowd]
     _, labels = cv2.connectedComponents(cv2.dilate(mask, np.ones((join, join), np.uint8)), connectivity=8)

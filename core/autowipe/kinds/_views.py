@@ -53,7 +53,7 @@ class Views:
 
     def change(self, one: int, other: int, shape: tuple[int, int]) -> np.ndarray:
         """By how much two frames differ, of any channel the most: `shape` (H, W) uint8."""
-        change = _most(cv2.absdiff(self._picture(one), self._picture(other)))
+        change = _most(cv2.absdiff(self.picture(one), self.picture(other)))
         return change if shape == self.shape else cv2.resize(change, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
     def common(self, one: int, other: int, shape: tuple[int, int]) -> np.ndarray:
@@ -61,8 +61,8 @@ class Views:
 
         Only where there is structure: a plain patch is found wherever its colour is.
         """
-        picture = self._picture(one)
-        room = cv2.copyMakeBorder(self._picture(other), *(MOVED,) * 4, cv2.BORDER_REPLICATE)
+        picture = self.picture(one)
+        room = cv2.copyMakeBorder(self.picture(other), *(MOVED,) * 4, cv2.BORDER_REPLICATE)
         high, wide = self.shape
         least = np.full(self.shape, 255, np.uint8)
         for y, x in product(range(2 * MOVED + 1), repeat=2):
@@ -74,7 +74,7 @@ class Views:
         found = ((contrast >= STRUCTURE) & (least <= SAME * contrast)).astype(np.uint8)
         return cv2.resize(found, shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
-    def _picture(self, frame: int) -> np.ndarray:
+    def picture(self, frame: int) -> np.ndarray:
         """(h, w, 3) uint8: luma and chroma of a frame that is kept."""
         luma, chroma = next((luma, chroma) for at, luma, chroma in (*self._early, *self._late) if at == frame)
         return cv2.merge([luma, cv2.resize(chroma, self.shape[::-1], interpolation=cv2.INTER_LINEAR)])

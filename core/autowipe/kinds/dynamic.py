@@ -37,6 +37,7 @@ LARGEST_TURNING = 0.25  # the same of what turns or grows by its corners
 STAYS_A_SECOND = 2.0  # appearances worth a second look, the likeliest first
 NEAR = 0.35  # of the height of what was followed, around it, that may be a part of the same thing
 STAYS_KEPT, KEPT_TIMES = 200, 4  # stays of the first look, at least, and for each one worth a second look
+DENSE, ALONE = 0.14, 0.5  # least share of a stay's box that edges fill; of the edges with its fate, to be an outline
 LINKED_S = 120  # s of a long clip over which appearances are linked
 HELD, HELD_PER_PX = 16e6, 24  # bytes, and bytes a px of the picture, of appearances that wait for others
 
@@ -177,13 +178,28 @@ def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, 
     near = {frame + k for frame in cuts for k in range(-2, 3)}
     inner = [s for s in stays if s.start not in near or s.stop not in near]
     most = max(20, round(STAYS_A_SECOND * len(whole) / rate))
+    dense = [s for s in inner if s.edges.mean() >= DENSE]
+    inner = [s for s in inner if s.edges.mean() >= DENSE or not any(_is_left_of(s, other) for other in dense)]
     return sorted(likeliest(inner)[:most], key=lambda s: s.start)
+
+
+def _is_left_of(stay: Stay, other: Stay) -> bool:
+    """Whether a stay is what the look took for edges of another fate of a thing that stays there meanwhile."""
+    (x, y, w, h), (left, top, wide, high) = stay.box, other.box
+    is_beside = x >= left + wide or left >= x + w or y >= top + high or top >= y + h
+    return not is_beside and stay.start < other.stop and other.start < stay.stop and other.alone >= stay.alone / 2
 
 
 def likeliest(stays: list[Stay]) -> list[Stay]:
     """Those that may be something drawn, the densest and largest first."""
-    good = [s for s in stays if s.edges.sum() >= 40 and s.edges.mean() >= 0.14]
-    return sorted(good, key=lambda s: -(s.edges.mean() ** 1.5) * np.sqrt(s.edges.sum()) * s.alone**0.25)
+    good = [s for s in stays if s.edges.sum() >= 40 and _density(s) >= DENSE]
+    return sorted(good, key=lambda s: -(_density(s) ** 1.5) * np.sqrt(s.edges.sum()) * s.alone**0.25)
+
+
+def _density(stay: Stay) -> float:
+    """Share of its box that a stay's edges fill; an outline fills little, and nothing else has its fate."""
+    share = float(stay.edges.mean())
+    return max(share, DENSE) if stay.alone >= ALONE else share
 
 
 def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | None:
