@@ -206,6 +206,10 @@ class Effect:
         covered = covered & own
         if is_all:
             covered |= connected(own, lines)
+        rows, columns = (slice(ref.room, size - ref.room) for size in covered.shape)
+        inner = np.zeros_like(covered)
+        inner[rows, columns] = True  # further out there may be a plate, all else is the scene
+        covered &= inner
         if isinstance(ref, Travelling) and covered.any():
             itself, beyond = changes(look, covered, self._scale)
             evidence |= {"changes itself, levels": itself, "changes beyond it, levels": beyond}

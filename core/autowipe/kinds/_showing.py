@@ -50,8 +50,8 @@ class Showing:
         self.sighting = sighting
         x, y, w, h = sighting.box
         self.margin = max(12, round(MARGIN * layout.height), 2 * round(REGISTER * scale))
-        if sighting.path is None:
-            self.margin += room((round(w * scale), round(h * scale)), layout.height)
+        self.room = room((round(w * scale), round(h * scale)), layout.height) if sighting.path is None else 0
+        self.margin += self.room
         step = 1 << max(max(p.shift_x, p.shift_y) for p in layout.colour)
         left, top = ((round(v * scale) - self.margin) // step * step for v in (x, y))
         wide, high = (-(-(round(v * scale) + 2 * self.margin + step) // step) * step for v in (w, h))
