@@ -159,6 +159,8 @@ class Finder:
         box = (x - spot[0], y - spot[1], w, h)
         lumas = [part[self._luma] for part in recent]
         small = popped_up(now[self._luma], lumas, box) if event.fade_in < FADES else []
+        if len(small) >= GROWS:
+            small = []  # what is like it in all of them is the scene's
         if small:
             event.growth = covering(small, self._layout, spot)
         earlier: list[list[np.ndarray]] = []
