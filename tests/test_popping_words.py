@@ -39,6 +39,19 @@ def test_the_frames_in_which_words_pop_up_are_covered():
     assert covered[: EACH * len(WORDS)] == list(FrameRange(FIRST, FIRST + EACH * len(WORDS)))
 
 
+def test_what_was_there_long_before_is_no_text_that_pops_up():
+    world, grey = scene()[:, :WIDTH], np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    noise, frames = np.random.default_rng(1), []
+    for t in range(FIRST + 30):
+        luma = burnt(world.copy(), "WINTER", 0.6 if t < FIRST else 1.0) if t < FIRST + EACH else world
+        luma = luma + noise.normal(0, 1.5, luma.shape)
+        frames.append([luma.clip(0, 255).astype(np.uint8), grey, grey])
+
+    events = [event for found in find(frames) for event in found.events]
+
+    assert not any(event.text == "" and event.range.stop == FIRST for event in events)
+
+
 def test_another_word_is_no_text_that_pops_up():
     flat = np.full((HEIGHT, WIDTH), 90, np.uint8)
     word, small, other = (burnt(flat.copy(), *one) for one in (("WINTER", 1.0), ("WINTER", 0.6), ("ABOUT", 0.9)))
