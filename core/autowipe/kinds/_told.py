@@ -18,7 +18,7 @@ from ._cover import Look, Samples, blend, find_cover, one_way, peaks, settle, wi
 from ._mark import MARGIN, resampled, with_margin
 
 TOLD = 0.5  # probability from which a px is part of a mark
-TRIED, SURE = 0.72, 0.855  # of a mark, its px in the mean: of one beneath which the picture goes on, of any other
+TRIED, SURE = 0.72, 0.87  # of a mark, its px in the mean: of one beneath which the picture goes on, of any other
 LEAST_PX = 60  # of the analysis picture
 MOST_SHARE, MOST_SPAN = 0.08, 0.25  # of the picture: its px, and its box
 MOST_PLACES = 8
