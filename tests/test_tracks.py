@@ -36,24 +36,26 @@ def travels(mark: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[Travel]:
     return finder.travels
 
 
+def assert_followed(mark: np.ndarray, x: np.ndarray, y: np.ndarray, *, least: int) -> None:
+    """The longest travel of the mark takes so many frames, and is where the mark is in each of them."""
+    travel = max(travels(mark, x, y), key=lambda t: t.stop - t.start)
+    assert travel.stop - travel.start >= least
+    ways = np.stack([x, y], 1)[travel.start : travel.stop]
+    assert np.abs(travel.path - (ways - ways[0])).max() < 0.5
+
+
 def test_a_mark_is_where_it_was_followed_to_at_every_moment_also_where_it_turns_at_the_edge():
     mark = np.full((40, 60), 70, np.uint8)
     cv2.putText(mark, "Ab", (2, 34), cv2.FONT_HERSHEY_SIMPLEX, 1.3, 150, 4)
     x, y = bounced(200, 5, 340).round(), bounced(60, 3, 190).round()
-    travel = max(travels(mark, x, y), key=lambda t: t.stop - t.start)
-    assert travel.stop - travel.start >= 60
-    ways = np.stack([x, y], 1)[travel.start : travel.stop]
-    assert np.abs(travel.path - (ways - ways[0])).max() < 0.5
+    assert_followed(mark, x, y, least=60)
 
 
 def test_three_corners_that_go_one_way_for_long_are_a_mark():
     mark = np.full((48, 48), 120, np.uint8)
     cv2.fillPoly(mark, [np.array([[15, 12], [15, 36], [36, 24]])], 190)
     x, y = bounced(200, 5, 340).round(), bounced(60, 3, 180).round()
-    longest = max(travels(mark, x, y), key=lambda t: t.stop - t.start)
-    assert longest.stop - longest.start >= 40
-    ways = np.stack([x, y], 1)[longest.start : longest.stop]
-    assert np.abs(longest.path - (ways - ways[0])).max() < 0.5
+    assert_followed(mark, x, y, least=40)
 
 
 def test_a_word_is_followed_on_where_it_bounces_off_the_edge():

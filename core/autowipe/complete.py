@@ -94,9 +94,12 @@ def _places(
         ways = [_both_ways(scene, scene.seen, way) for way in (motion, *others)]
         seen = [[one for way in frame for one in way] for frame in zip(*ways, strict=True)]
         beyond = _beyond(scene, crops, motion, seen)
-    bare = [t for t, mask in enumerate(_missing(scene, seen, beyond)) if mask.any()] if keyframes else []
-    grain = measured(scene, motion, bare) if bare else None
-    return seen, beyond, _invent(scene, crops, motion, seen, beyond, keyframes, better), grain
+    missing = _missing(scene, seen, beyond) if keyframes else []
+    bare = [t for t, mask in enumerate(missing) if mask.any()]
+    if not bare:
+        return seen, beyond, none, None
+    grain = measured(scene, motion, bare)
+    return seen, beyond, _invent(scene, crops, motion, seen, beyond, missing, keyframes, better), grain
 
 
 def _both_ways(scene: Scene, seen: np.ndarray, motion: Motion, invented: Sequence[int] = ()) -> list[list[Places]]:
@@ -166,12 +169,15 @@ def _invent(
     motion: Motion,
     places: list[list[Places]],
     beyond: list[list[Places]],
+    missing: list[np.ndarray],
     keyframes: int,
     better: Better,
 ) -> list[list[Places]]:
-    """Fills what was never seen in a few keyframes, which the others then borrow from: a filling that moves along."""
-    missing = _missing(scene, places, beyond)
-    seen = scene.seen.copy() if any(mask.any() for mask in missing) else scene.seen
+    """Fills what was never seen in a few keyframes, which the others then borrow from: a filling that moves along.
+
+    `missing`: of each frame, (H, W) bool, what none of `places` and `beyond` leads to.
+    """
+    missing, seen = list(missing), scene.seen.copy()
     invented: list[list[Places]] = [[] for _ in places]
     keys: list[int] = []
     for _ in range(keyframes):
