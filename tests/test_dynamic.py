@@ -10,8 +10,9 @@ import pytest
 import synth
 from autowipe.areas import AreaMask
 from autowipe.kinds import Found, dynamic
+from autowipe.kinds._appears import Appearance, is_own
 from autowipe.kinds._cover import Look, moves
-from autowipe.kinds._effect import Appearance, Settled, _is_own
+from autowipe.kinds._effect import Settled
 from autowipe.kinds._follow import Place, sway, wobbles
 from autowipe.kinds._judged import is_overlay
 from autowipe.kinds._plate import find_plate
@@ -439,7 +440,7 @@ def test_an_edge_of_the_scene_that_moved_as_an_overlay_came_and_went_is_no_part_
         mask |= drawn
     changes, scenes = ([look(1, t, mask.shape) for t in (0, 2)] for look in (views.change, views.common))
 
-    own, _ = _is_own(synth.grown(mask, 3), [Appearance(FrameRange(1, 2), 0, 0, {}, changes=changes, scenes=scenes)])
+    own, _ = is_own(synth.grown(mask, 3), [Appearance(FrameRange(1, 2), 0, 0, {}, changes=changes, scenes=scenes)])
 
     assert own[mask].mean() > 0.98
     assert all(scene[mask].mean() < 0.02 for scene in scenes)
@@ -453,7 +454,7 @@ def test_lines_that_the_next_word_has_as_well_are_its_own():
     shown = np.zeros_like(near)
     shown[30:, 50:60] = True  # found in the frame without it: a stroke of the next word, and the scene beneath
 
-    own, _ = _is_own(near, [Appearance(FrameRange(1, 2), 0, 0, {}, changes=[change] * 2, scenes=[shown] * 2)])
+    own, _ = is_own(near, [Appearance(FrameRange(1, 2), 0, 0, {}, changes=[change] * 2, scenes=[shown] * 2)])
 
     assert own[near].all()
     assert not own[45:55, 52:58].any()

@@ -1,9 +1,9 @@
-"""One overlay that comes and goes: its appearances share a template; decides what it covers, and when it is there."""
+"""One overlay that comes and goes: its appearances share a template; decides which these are, and what it covers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from ..masks import connected, disc, extent
 from ..planes import Layout
 from ..timing import FrameRange
 from . import _part
+from ._appears import Appearance, Shift, Template, appearance, comes_along, is_own
 from ._cover import (
     AROUND_PX,
     Look,
@@ -28,63 +29,16 @@ from ._cover import (
 )
 from ._follow import wobbles
 from ._plate import Plate, find_plate
-from ._showing import REGISTER, Showing, Travelling, cut_out, register, slopes
+from ._showing import REGISTER, Showing, Travelling, cut_out, register
 from ._turning import Turning
 
 FAINTEST = 1.5  # levels a px of an edge of something drawn
 ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
 PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two words may share most of their letters
 ALIKE_POWER = 4.0  # times the squared edges of one that the other's have there, at most, to show something as well
-SEEN, SEEN_SMALL = 0.3, 0.4  # correlation of a frame's edges with the template from which it is there; at another size
-LIKELY = 0.8  # the same, from which it is there as usual
-FADES = 0.5  # the same, of a symbol whose plate is not seen, from which both fade
-SEEN_STRONG = 0.1  # of its usual strength, at another size: what grows in has 0.17 and up, faint texture 0.03 to 0.08
-GONE = 2  # frames in a row without it, after and before which it is not looked for
-TRACE = 0.15  # the same next to a frame in which it fades
-FULL = 0.92  # of its usual strength
-SCALES = tuple(float(f) for f in 1.07 ** np.arange(-16, 5))  # at which it is looked for as it grows in or leaves
-GROWTH = 1.9  # times by which it may grow from one frame to the next
-CHANGED = 8  # levels by which what is covered changes as it comes or goes
-ITS_OWN = 0.25  # share of it that is found in the frame without it, from which that shows its next appearance
 PASSES = 10.0  # levels by which what lies around what travels changes: the scene passes beneath
-SMALLEST = 0.12  # scale below which nothing is left of it
 
 Judge = Callable[[dict[str, float | str], bool], bool]  # by the evidence of a thing, and whether it travels
-Shift = tuple[float, float]  # px by which an appearance is further on in its crops than the reference is in its own
-
-
-@dataclass
-class Moment:
-    """How much of an overlay one frame shows."""
-
-    frame: int
-    likeness: float  # correlation of its edges with the template's
-    strength: float  # 1 = as usual
-    scale: float
-
-
-@dataclass
-class Appearance:
-    """When one appearance is there, and where."""
-
-    range: FrameRange
-    fade_in: int
-    fade_out: int
-    corners: dict[int, tuple[float, float]]  # frame: source px of the template's top left
-    scales: dict[int, float] = field(default_factory=dict)  # frame: size, where it is not 1
-    turns: dict[int, float] = field(default_factory=dict)  # frame: degrees clockwise, where it is not 0
-    came: float = 0.0  # how clearly it popped up, see `_pop`; 0 where that was not seen
-    went: float = 0.0
-    changes: list[np.ndarray] = field(default_factory=list)  # (H, W) uint8: of any channel as it came and went
-    scenes: list[np.ndarray] = field(default_factory=list)  # (H, W) bool: what shows without it too, moved or not
-    parts: list[_part.Part] = field(default_factory=list)  # frames of it that do not show all of it
-
-    @property
-    def full(self) -> FrameRange:
-        """The frames that show all of it, faded or not."""
-        start = max([self.range.start, *(p.range.stop for p in self.parts if p.range.start == self.range.start)])
-        stop = min([self.range.stop, *(p.range.start for p in self.parts if p.range.stop == self.range.stop)])
-        return FrameRange(start, stop)
 
 
 @dataclass
@@ -189,7 +143,8 @@ class Effect:
             return None
         template = Template.shrunk(look.slope, lines, ref.views.shape)
         near = cv2.dilate(lines.astype(np.uint8), disc(3)) > 0
-        appearances = [self._appearance(showing, shift, template, near, plate) for showing, _, shift in alike]
+        cuts = {shot.start for shot in self._shots}
+        appearances = [appearance(showing, shift, template, near, plate, cuts) for showing, _, shift in alike]
         evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
         if isinstance(ref, Travelling):
             evidence["few corners"] = float(ref.sighting.is_plain)
@@ -201,7 +156,7 @@ class Effect:
         reach = max(3, round(0.012 * self._picture.width))
         lines, covered = find_cover(look, edges, reach, self._scale)
         covered &= lines | ~moves(look, edges, reach, self._scale)
-        own, is_all = _is_own(near, appearances)
+        own, is_all = is_own(near, appearances)
         lines = lines & own
         covered = covered & own
         if is_all:
@@ -216,7 +171,7 @@ class Effect:
             evidence["size, px"] = float(max(extent(covered)[2:]))
             if beyond >= PASSES:
                 covered = with_calm(look, covered, beyond)
-        if plate is not None and _comes_along(plate.covered, appearances):
+        if plate is not None and comes_along(plate.covered, appearances):
             covered |= plate.covered
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
         parts = {part.range: with_ringing(_part.cover(covered, part)) for a in appearances for part in a.parts}
@@ -236,164 +191,6 @@ class Effect:
             "changes around, levels": _spread_around(look, lines, self._scale),
         }
 
-    def _appearance(
-        self,
-        showing: Showing,
-        shift: tuple[float, float],
-        template: Template,
-        near: np.ndarray,
-        plate: Plate | None,
-    ) -> Appearance:
-        views = showing.views
-        lumas = views.lumas
-        all_of_it = near if plate is None else near | plate.covered
-        core = range(showing.start, showing.stop)
-        travels = isinstance(showing, Travelling)
-        slack = round(Travelling.SURVEY_OFF * self._scale / views.step) if travels else 1
-        by = (shift[0] / views.step, shift[1] / views.step)
-
-        def seen(t: int, near: float, slack: int = 1) -> Moment:
-            moment = template.moment(t, lumas[t], by, near, slack)
-            if plate is None or moment.likeness > LIKELY:
-                return moment
-            return _by_plate(moment, plate.size(views.picture(t), by))
-
-        moments = {t: seen(t, 1.0) for t in lumas if t in core}
-        for frames, inner in (
-            (sorted((t for t in lumas if t < core.start), reverse=True), core.start),
-            (sorted(t for t in lumas if t >= core.stop), core.stop - 1),
-        ):
-            last, absent = moments[inner].scale if inner in moments else 1.0, 0
-            for t in frames:
-                moments[t] = seen(t, last, slack)
-                last, absent = (moments[t].scale, 0) if is_there(moments[t]) else (last, absent + 1)
-                if absent == GONE:
-                    break
-        found = judge(showing, shift, moments)
-        if travels:
-            return found
-        if all(abs(scale - 1) < 0.05 for scale in found.scales.values()):
-            _add_parts(found, template, lumas, showing, shift, by)
-        start, stop = found.full.start, found.full.stop
-        cuts = {shot.start for shot in self._shots}
-        for name, outer, inner in (
-            ("came", found.range.start - 1, start + found.fade_in),
-            ("went", found.range.stop, stop - 1 - found.fade_out),
-        ):
-            is_cut = any(min(outer, inner) < cut <= max(outer, inner) + 1 for cut in cuts)
-            if outer in lumas and inner in lumas and not is_cut:
-                change = views.change(outer, inner, near.shape)
-                move = np.array([[1, 0, -shift[0]], [0, 1, -shift[1]]], np.float32)
-                found.changes.append(cv2.warpAffine(change, move, change.shape[::-1]))
-                setattr(found, name, max(_pop(change, near), _pop(found.changes[-1], all_of_it)))
-                if not _is_calm(found.changes[-1], near):  # else nothing moved
-                    scene = views.common(inner, outer, near.shape).astype(np.uint8)
-                    scene = cv2.warpAffine(scene, move, scene.shape[::-1], flags=cv2.INTER_NEAREST) > 0
-                    if scene[near].mean() < ITS_OWN:
-                        found.scenes.append(scene)
-        return found
-
-
-@dataclass
-class Template:
-    """The edges of an overlay in one place and size."""
-
-    slope: np.ndarray  # (2, H, W) float32 levels a px
-    lines: np.ndarray  # (H, W) bool
-
-    def __post_init__(self) -> None:
-        self._sizes: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
-
-    @classmethod
-    def shrunk(cls, slope: np.ndarray, lines: np.ndarray, shape: tuple[int, int]) -> Template:
-        """The template at the size that the frames are looked at in."""
-        if lines.shape == shape:
-            return cls(slope, lines)
-        size = shape[::-1]
-        fields = [cv2.resize(part, size, interpolation=cv2.INTER_AREA) * (lines.shape[1] / size[0]) for part in slope]
-        return cls(np.stack(fields), cv2.resize(lines.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.25)
-
-    def moment(self, frame: int, luma: np.ndarray, shift: tuple[float, float], near: float, slack: int = 1) -> Moment:
-        """How a frame shows it.
-
-        `luma`: (H, W) uint8; `near`: its scale in the frame beside; `slack`: px by which its place may be wrong.
-        """
-        g = slopes(luma)
-        slope, lines = self._at(near, shift)
-        likeness, strength = register(slope, lines, g, slack)[2:]
-        best = Moment(frame, likeness, strength, near)
-        if likeness > LIKELY:
-            return best
-        for scale in SCALES:
-            if near / GROWTH <= scale <= near * GROWTH:
-                slope, lines = self._at(scale, shift)
-                likeness, strength = register(slope, lines, g, 2)[2:]
-                if likeness > best.likeness + 0.05:
-                    best = Moment(frame, likeness, strength * min(scale, 1.0), scale)
-        return best
-
-    def _at(self, scale: float, shift: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-        key = (scale, shift)
-        if key not in self._sizes:
-            h, w = self.lines.shape
-            move = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), 0, scale)
-            move[:, 2] += shift
-            slope = np.stack([cv2.warpAffine(part, move, (w, h), flags=cv2.INTER_LINEAR) for part in self.slope])
-            lines = cv2.warpAffine(self.lines.astype(np.float32), move, (w, h)) > 0.4
-            self._sizes[key] = (slope, lines)
-        return self._sizes[key]
-
-
-def judge(showing: Showing, shift: tuple[float, float], moments: dict[int, Moment]) -> Appearance:
-    """One decision on when an appearance begins and ends, from the moments around its ends."""
-    core = range(showing.start, showing.stop)
-    usual = [m.strength for t, m in moments.items() if t in core and is_there(m)]
-    full = FULL * float(np.median(usual)) if usual else FULL
-    scales = {t: m.scale for t, m in moments.items() if t in core and is_there(m)}
-    ends = []
-    for way, inner, outmost in ((-1, core.start, core.stop - 1), (1, core.stop - 1, core.start)):
-        edge = inner
-        while edge in moments and not is_there(moments[edge]) and edge != outmost:
-            edge -= way  # the survey may have taken in a frame too many
-        t = edge + way
-        while t in moments and (is_there(moments[t]) or (t + way in moments and is_there(moments[t + way]))):
-            edge = t
-            scales[t] = moments[t].scale
-            t += way
-        fade, t = 0, edge
-        while t in moments and t != outmost and (moments[t].strength < full or abs(moments[t].scale - 1) > 0.05):
-            fade, t = fade + 1, t - way
-        grown = _go_on(scales, edge, way)
-        if not grown and fade and edge + way in moments and moments[edge + way].likeness > TRACE:
-            grown = {edge + way: scales.get(edge, 1.0)}
-        scales |= grown
-        ends.append((edge + way * len(grown), fade + len(grown)))
-    (start, fade_in), (last, fade_out) = ends
-    whole = FrameRange(max(0, start), max(last, start) + 1)
-    fade_in = min(fade_in, len(whole))
-    fade_out = min(fade_out, len(whole) - fade_in)
-    corners = {t: (x + shift[0], y + shift[1]) for t in whole for x, y in [showing.corner(t)]}
-    poses = {t: showing.pose(t) for t in whole} if showing.sighting.poses is not None else {}
-    scales |= {t: scales.get(t, 1.0) * size for t, (size, _) in poses.items()}
-    return Appearance(whole, fade_in, fade_out, corners, scales, {t: turn for t, (_, turn) in poses.items()})
-
-
-def _add_parts(
-    found: Appearance, template: Template, lumas: dict[int, np.ndarray], showing: Showing, shift: Shift, by: Shift
-) -> None:
-    """Takes in the frames at its ends that show only a part of it; `by`: the shift in px of the template."""
-    found.parts = _part.at_ends(template.slope, template.lines, lumas, by, found.range)
-    for part in found.parts:
-        if part.range.start <= found.range.start:
-            found.fade_in = 0
-        else:
-            found.fade_out = 0
-    start = min([found.range.start, *(part.range.start for part in found.parts)])
-    stop = max([found.range.stop, *(part.range.stop for part in found.parts)])
-    found.range = FrameRange(max(0, start), stop)
-    for t in found.range:
-        found.corners.setdefault(t, (showing.corner(t)[0] + shift[0], showing.corner(t)[1] + shift[1]))
-
 
 def agree(slope: np.ndarray, lines: np.ndarray, other: np.ndarray, shift: Shift) -> float:
     """The correlation of two gradient fields (2, H, W) in the part of the lines in which they differ most.
@@ -412,71 +209,10 @@ def agree(slope: np.ndarray, lines: np.ndarray, other: np.ndarray, shift: Shift)
     return least
 
 
-def _is_own(near: np.ndarray, appearances: list[Appearance]) -> tuple[np.ndarray, bool]:
-    """(H, W) bool: what changed as it came and went; and whether nothing else did, so that this is all of it."""
-    changes = [change for a in appearances for change in a.changes]
-    if not changes:
-        return np.ones(near.shape, bool), False
-    calm = [change for change in changes if _is_calm(change, near)]
-    if calm:
-        own = cv2.blur(np.mean(calm, axis=0), (3, 3)) > CHANGED / 2
-    else:  # the scene did not move everywhere at every end; the overlay may have the scene's colour at one
-        own = np.quantile(changes, 0.25, axis=0) > CHANGED
-        scenes = [scene for a in appearances for scene in a.scenes]
-        if scenes:  # what its lines have in common with the word before or after it is no scene
-            own &= near | (np.mean(scenes, axis=0) < 0.25)
-    own = cv2.morphologyEx(own.astype(np.uint8), cv2.MORPH_CLOSE, disc(2)) > 0
-    return np.asarray(own), bool(calm)
-
-
-def _by_plate(moment: Moment, size: float) -> Moment:
-    """The moment of a thing on a plate, which is seen at such a size, 0: not at all; a symbol alone has few edges."""
-    if size:
-        return Moment(moment.frame, 1.0, 1.0, size)
-    is_fading = moment.likeness >= FADES and abs(moment.scale - 1) < 0.1
-    return moment if is_fading else Moment(moment.frame, 0.0, 0.0, moment.scale)
-
-
-def _comes_along(part: np.ndarray, appearances: list[Appearance]) -> bool:
-    """Whether a part (H, W) bool of an overlay comes and goes as that does."""
-    changes = [change for a in appearances for change in a.changes]
-    return bool(changes and np.median(np.mean(changes, axis=0)[part]) > CHANGED)
-
-
-def _is_calm(change: np.ndarray, near: np.ndarray) -> bool:
-    """Whether next to nothing but the overlay, which is `near`, changed; (H, W) uint8 and bool."""
-    away = ~(cv2.dilate(near.astype(np.uint8), disc(4)) > 0)
-    return bool(away.any() and np.quantile(change[away], 0.9) <= CHANGED / 2)
-
-
 def _spread_around(look: Look, lines: np.ndarray, scale: float) -> float:
     """How much the picture close around the lines (H, W) changes, levels: next to nothing where they are printed."""
     near, far = (cv2.dilate(lines.astype(np.uint8), disc(round(px * scale))) > 0 for px in AROUND_PX)
     return float(np.median(look.spread[far & ~near])) if (far & ~near).any() else 0.0
-
-
-def _go_on(scales: dict[int, float], edge: int, way: int) -> dict[int, float]:
-    """Scales further on where something grows so fast that it is soon too small to be told: at the same speed."""
-    out: dict[int, float] = {}
-    if edge not in scales or edge - way not in scales or scales[edge] > 0.8:
-        return out
-    step = scales[edge - way] - scales[edge]
-    scale = scales[edge] - step
-    while step > 0.05 and scale > SMALLEST and len(out) < 6:
-        out[edge + way * (len(out) + 1)] = scale
-        scale -= step
-    return out
-
-
-def _pop(change: np.ndarray, near: np.ndarray) -> float:
-    """How much more the picture changes where it is than around it; (H, W) uint8 and bool."""
-    return float(change[near].mean() / (change[~near].mean() + 1.0)) if near.any() and not near.all() else 0.0
-
-
-def is_there(moment: Moment) -> bool:
-    if abs(moment.scale - 1) < 0.1:
-        return moment.likeness >= SEEN
-    return moment.likeness >= SEEN_SMALL and moment.strength >= SEEN_STRONG
 
 
 def _moved(crop: list[np.ndarray], shift: tuple[float, float], layout: Layout) -> list[np.ndarray]:

@@ -155,6 +155,11 @@ class Showing:
         self._sum.close()
 
     @property
+    def slack(self) -> int:
+        """Px of its views by which it may lie elsewhere before and after the survey saw it."""
+        return 1
+
+    @property
     def held(self) -> int:
         """Bytes."""
         return self._sum.nbytes + self.views.nbytes + sum(part.nbytes for crop in self.kept for part in crop)
@@ -212,6 +217,10 @@ class Travelling(Showing):
         self._fitted = 0
         self._fit_by = None if layout.is_rgb else 1  # planes
         self._reduced = max(1, round(np.sqrt(self.box[2] * self.box[3] / FITTED_PX)))  # times smaller
+
+    @property
+    def slack(self) -> int:
+        return round(self.SURVEY_OFF * self._scale / self.views.step)
 
     def place(self, frame: int) -> tuple[float, float]:
         if frame in self._found:
