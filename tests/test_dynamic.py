@@ -503,6 +503,44 @@ def test_what_stands_upon_itself_is_a_piece_of_a_slow_scene(frames: int, apart: 
     assert is_overlay(seen) == is_one
 
 
+MOVED: dict[str, float | str] = {
+    "edge pixels": 900.0,
+    "edge lock": 0.94,
+    "edge sharpness": 0.78,
+    "one direction": 0.1,
+    "changes around, levels": 5.0,
+    "changes itself, levels": 1.5,
+    "changes beyond it, levels": 6.0,
+    "goes evenly, px": 0.0,
+    "on its way, share": 0.4,
+    "travels, px": 60.0,
+    "size, px": 80.0,
+}
+
+
+SHINES_THROUGH = {"changes around, levels": 40.0, "changes itself, levels": 20.0, "changes beyond it, levels": 40.0}
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_one"),
+    [
+        ({}, True),
+        ({"edge lock": 0.5} | SHINES_THROUGH, False),
+        ({"edge lock": 0.5, "goes evenly, px": 90.0} | SHINES_THROUGH, True),
+        ({"edge lock": 0.5, "goes evenly, px": 90.0} | SHINES_THROUGH | {"changes itself, levels": 45.0}, False),
+        ({"on its way, share": 0.1}, False),  # a toy that a hand moves on, and lets stand
+        ({"changes itself, levels": 4.0, "changes beyond it, levels": 2.0}, False),  # a window, the house goes along
+        ({"changes around, levels": 12.0, "edge lock": 0.6, "changes beyond it, levels": 15.0}, False),  # a car
+    ],
+)
+def test_what_is_moved_in_the_scene_is_no_overlay(changed: dict[str, float], is_one: bool):
+    appearances = [Appearance(FrameRange(0, 40), 0, 0, {t: (60.0 + t, 40.0) for t in range(40)})]
+    picture = np.zeros((20, 30, 3), np.uint8)
+    seen = Settled((60, 40, 30, 20), np.ones((20, 30), np.float32), {}, appearances, MOVED | changed, picture)
+
+    assert is_overlay(seen) == is_one
+
+
 def test_an_appearance_at_few_frames_a_second_is_told_from_a_cut_just_before_it():
     stays, word = StayFinder(8.0), synth.text("@user12345", 26)
     scenes = [next(iter(synth.scene(seed, (640, 360), pan=0.0))) for seed in (4, 9)]

@@ -83,15 +83,38 @@ def followed(
     patch: int,
     lost: float,
     first: np.ndarray | None = None,
+    levels: int = 3,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where corners of one picture lie in another, and (n,) bool: which of them are found.
 
     `spots`, and `first`, where they may lie: (n, 2) or (n, 1, 2) float32 px. By the pyramidal method of Lucas and
-    Kanade over patches of so many px; followed back, a corner comes to within `lost` px of where it was.
+    Kanade over patches of so many px; followed back, a corner comes to within `lost` px of where it was. `levels`: of
+    the pyramid, 0 for corners that are no further than half a patch from where they may lie.
     """
-    setting = {"winSize": (patch, patch), "maxLevel": 3, "flags": 0 if first is None else cv2.OPTFLOW_USE_INITIAL_FLOW}
+    flags = 0 if first is None else cv2.OPTFLOW_USE_INITIAL_FLOW
+    setting = {"winSize": (patch, patch), "maxLevel": levels, "flags": flags}
     start, end = (None, None) if first is None else (first.copy(), spots.copy())
     ahead, found, _ = cv2.calcOpticalFlowPyrLK(luma, after, spots, start, **setting)
     back, again, _ = cv2.calcOpticalFlowPyrLK(after, luma, ahead, end, **setting)
     near = np.abs(back - spots).reshape(-1, 2).max(1) < lost
     return ahead, (found.ravel() > 0) & (again.ravel() > 0) & near
+
+
+def sought(luma: np.ndarray, after: np.ndarray, spots: np.ndarray, *, patch: int, reach: int) -> np.ndarray:
+    """(n, 2) float32 px: where the patches around some corners, (n, 2) px, are most like those of another picture.
+
+    Within so many px. What goes against all that is around it is missed by `followed`: where that is far for its size,
+    a coarse look at the picture shows its surroundings alone.
+    """
+    half = patch // 2
+    room = cv2.copyMakeBorder(after, *(reach + half,) * 4, cv2.BORDER_REPLICATE)
+    own = cv2.copyMakeBorder(luma, *(half,) * 4, cv2.BORDER_REPLICATE)
+    out = np.empty_like(spots)
+    size = 2 * (reach + half) + 1
+    for k, (x, y) in enumerate(np.rint(spots).astype(int).tolist()):
+        like = cv2.matchTemplate(
+            room[y : y + size, x : x + size], own[y : y + patch, x : x + patch], cv2.TM_CCOEFF_NORMED
+        )
+        down, across = divmod(int(like.argmax()), like.shape[1])
+        out[k] = spots[k] + (across - reach, down - reach)
+    return out

@@ -11,7 +11,8 @@ from ..masks import disc
 from ..timing import FrameRange
 from . import _part
 from ._plate import Plate
-from ._showing import Showing, Travelling, register, slopes
+from ._showing import Showing, register, slopes
+from ._travelling import Travelling
 
 SEEN, SEEN_SMALL = 0.3, 0.4  # correlation of a frame's edges with the template from which it is there; at another size
 LIKELY = 0.8  # the same, from which it is there as usual

@@ -149,13 +149,13 @@ def changes(look: Look, covered: np.ndarray, scale: float) -> tuple[float, float
     return float(np.median(look.spread[inner])), float(np.median(look.spread[far & ~near]))
 
 
-def with_calm(look: Look, covered: np.ndarray, beyond: float) -> np.ndarray:
-    """What is covered (H, W) and what keeps its levels beside that, where the scene around changes by `beyond` levels.
+def with_calm(look: Look, covered: np.ndarray, most: float, reach: int = 0) -> np.ndarray:
+    """What is covered (H, W) and what changes by less than so many levels beside that, up to `reach` px from it.
 
     The outline of a thing that passes over a scene has this on its other side, so parts of it may be no lines.
     """
-    calm = cv2.morphologyEx((look.spread < CALM * beyond).astype(np.uint8), cv2.MORPH_OPEN, disc(2)) > 0
-    return covered | connected(calm, covered)
+    calm = cv2.morphologyEx((look.spread < most).astype(np.uint8), cv2.MORPH_OPEN, disc(2)) > 0
+    return covered | connected(calm, cv2.dilate(covered.astype(np.uint8), disc(reach)) > 0)
 
 
 def one_way(slopes: np.ndarray) -> float:

@@ -16,6 +16,7 @@ from . import _part
 from ._appears import Appearance, Shift, Template, appearance, comes_along, is_own
 from ._cover import (
     AROUND_PX,
+    CALM,
     Look,
     LookSum,
     changes,
@@ -29,13 +30,15 @@ from ._cover import (
 )
 from ._follow import wobbles
 from ._plate import Plate, find_plate
-from ._showing import REGISTER, Showing, Travelling, cut_out, register
+from ._showing import REGISTER, Showing, cut_out, register
+from ._travelling import Travelling
 from ._turning import Turning
 
 FAINTEST = 1.5  # levels a px of an edge of something drawn
 ALIKE = 0.45  # correlation of the edges of two appearances from which they are of one overlay
 PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two words may share most of their letters
 ALIKE_POWER = 4.0  # times the squared edges of one that the other's have there, at most, to show something as well
+EVEN_WAY = 60.0  # analysis px that what is drawn goes straight on and evenly, filmed things to 20
 PASSES = 10.0  # levels by which what lies around what travels changes: the scene passes beneath
 
 Judge = Callable[[dict[str, float | str], bool], bool]  # by the evidence of a thing, and whether it travels
@@ -139,6 +142,8 @@ class Effect:
             back, off = ref.sway()
             evidence |= {"sways": float(wobbles(back, off)), "turns back": float(back)}
             evidence |= {"off its way, px": off} if np.isfinite(off) else {}
+        elif isinstance(ref, Travelling):
+            evidence |= dict(zip(("goes evenly, px", "on its way, share"), ref.pace(), strict=True))
         if not self._may_be_drawn(evidence, isinstance(ref, Travelling)):
             return None
         template = Template.shrunk(look.slope, lines, ref.views.shape)
@@ -169,8 +174,10 @@ class Effect:
             itself, beyond = changes(look, covered, self._scale)
             evidence |= {"changes itself, levels": itself, "changes beyond it, levels": beyond}
             evidence["size, px"] = float(max(extent(covered)[2:]))
-            if beyond >= PASSES:
-                covered = with_calm(look, covered, beyond)
+            if float(evidence.get("goes evenly, px", 0)) >= EVEN_WAY and CALM * beyond < itself < beyond:
+                covered = with_calm(look, covered, (itself + beyond) / 2, reach)  # the scene shines through all of it
+            elif beyond >= PASSES:
+                covered = with_calm(look, covered, CALM * beyond)
         if plate is not None and comes_along(plate.covered, appearances):
             covered |= plate.covered
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..text import find_text, read_text
-from ._effect import PASSES, Settled
+from ._effect import EVEN_WAY, PASSES, Settled
 from ._travels import LEAST_WAY
 
 SHARP, AGAIN_SHARP = 0.67, 0.6  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
@@ -20,6 +20,9 @@ CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
     0.8,
 )  # the background passes beneath, which shakes the edges of translucent marks
 SOFT_SHARP = 0.45  # of soft shadows
+EVEN_LOCKED, EVEN_SHARP = 0.4, 0.6  # of what goes straight on and evenly, translucent or not
+SHINES = 0.8  # share of the change around it by which what is translucent changes itself
+ON_ITS_WAY = 0.2  # share of its time that what moves takes for half of its way; what is moved by hand mostly stands
 KEPT, LONG_WAY = 0.1, 1.5  # share of that by which an opaque mark changes itself: 0.02 to 0.08; times its size it goes
 PRINTED = 2.0  # levels by which what lies around what is printed on a moving thing changes, which goes along with it
 SWAYING_SHARP = 0.3  # thin letters that are scaled and coded anew
@@ -40,6 +43,7 @@ def may_be_drawn(evidence: dict[str, float | str], travels: bool) -> bool:
     if travels and e["edge lock"] >= AGAIN_LOCKED and e["changes around, levels"] >= PASSES:
         sharp = SOFT_SHARP  # it still has to be read
     sharp = SWAYING_SHARP if e.get("sways", 0) > 0 else sharp
+    locked = EVEN_LOCKED if e.get("goes evenly, px", 0) >= EVEN_WAY else locked
     is_thing = e["edge pixels"] >= LEAST_EDGES and e["one direction"] <= ONE_WAY
     if not is_thing or e["edge sharpness"] < sharp or e["edge lock"] < locked:
         return False
@@ -83,9 +87,14 @@ def is_carried(settled: Settled) -> bool:
     sways = e.get("sways", 0) > 0  # people who walk do as well, but less sharply
     sharp, locked = (SHARP, AGAIN_LOCKED) if sways else (SURE_SHARP, SURE_LOCKED)
     is_sure = e["edge sharpness"] >= sharp and e["edge lock"] >= locked and e["edge pixels"] >= PLAIN_EDGES
+    if passes_by(e) or passes_evenly(e):
+        return True
     if e.get("few corners", 0.0) > 0:  # many things of the scene have a few that agree by chance
-        return passes_by(e)
-    if is_sure or passes_by(e):
+        return False
+    if e["changes around, levels"] < PASSES and e.get("on its way, share", 1.0) < ON_ITS_WAY:
+        return False  # the picture of what stands keeps, whatever it is
+    leaves = e.get("changes itself, levels", 0.0) < e.get("changes beyond it, levels", 0.0)  # else it is a part of that
+    if is_sure and (leaves or sways or e.get("goes evenly, px", 0.0) > 0):
         return True
     return e["changes around, levels"] >= PRINTED and read(settled.picture)[1] >= SURE_READ
 
@@ -102,6 +111,20 @@ def passes_by(e: dict[str, float]) -> bool:
         and e.get("changes beyond it, levels", 0.0) >= PASSES
         and e["changes itself, levels"] <= KEPT * e["changes beyond it, levels"]
         and e["travels, px"] >= LONG_WAY * e["size, px"]
+    )
+
+
+def passes_evenly(e: dict[str, float]) -> bool:
+    """Whether something goes straight on at one speed, as nothing does before a camera, over a scene that changes.
+
+    A translucent mark changes with what passes beneath it, though by less: the lock of its edges says little.
+    """
+    return (
+        e.get("goes evenly, px", 0.0) >= EVEN_WAY
+        and e["edge sharpness"] >= EVEN_SHARP
+        and e["edge pixels"] >= PLAIN_EDGES
+        and e.get("changes beyond it, levels", 0.0) >= PASSES
+        and e["changes itself, levels"] <= SHINES * e["changes beyond it, levels"]
     )
 
 

@@ -19,8 +19,9 @@ from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
 from ._effect import Effect, Settled
-from ._showing import Sighting, Travelling, peak
-from ._tracks import keys_of, smooth
+from ._showing import Sighting, peak
+from ._travelling import Travelling
+from ._ways import keys_of, smooth
 
 STRIPES = (8, 16)  # px of half the analysis picture: thickness of the stripes that lie, and of those that stand
 RADIUS = 12  # px of it that a stripe may pass from look to look

@@ -8,12 +8,10 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from .. import planes
 from ..job import Box
 from ..planes import Layout
 from ._cover import Look, LookSum, graphic_edges, sharpness
 from ._plate import room
-from ._tracks import smooth
 from ._views import Views
 
 SAMPLES = 24  # frames of an appearance that are looked at closely
@@ -23,7 +21,6 @@ AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
 TRIED = 6  # samples from which it is no longer on trial
 HOPELESS = {3: 0.36, TRIED: 0.4, 12: 0.45}  # by samples, sharpness below which it is the scene's: marks have 0.6 and up
-FITTED_PX = 60_000  # of a crop at the size at which it is fitted: a larger one tells its place as well when smaller
 CUBIC = -0.75  # bend of the cubic that samples in between are told by
 REGISTER = 2.0  # analysis px by which two appearances may be placed wrongly against each other
 
@@ -203,102 +200,9 @@ class Showing:
         return out
 
 
-class Travelling(Showing):
-    """Gathers something on its way: each frame is fitted to the mean of those before, in which the scene blurs."""
-
-    SURVEY_OFF = 2.5  # analysis px by which the survey's way may be wrong from frame to frame
-
-    def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:
-        super().__init__(sighting, layout, scale, rate)
-        self._settled = range(self.start, self.stop)
-        self._step = 1 if len(self._settled) < 2 * SAMPLES else self._step
-        self._found: dict[int, tuple[float, float]] = {}
-        self._field = np.zeros((2, 0, 0), np.float32)
-        self._fitted = 0
-        self._fit_by = None if layout.is_rgb else 1  # planes
-        self._reduced = max(1, round(np.sqrt(self.box[2] * self.box[3] / FITTED_PX)))  # times smaller
-
-    @property
-    def slack(self) -> int:
-        return round(self.SURVEY_OFF * self._scale / self.views.step)
-
-    def place(self, frame: int) -> tuple[float, float]:
-        if frame in self._found:
-            return self._found[frame]
-        x, y = super().place(frame)
-        if self._found and frame > self.start:
-            last = max(self._found)
-            before = super().place(last)
-            x, y = x + self._found[last][0] - before[0], y + self._found[last][1] - before[1]
-        return x, y
-
-    def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
-        if self.start <= frame < self.stop and not self.is_hopeless:
-            self._fit(frame, crop, place)
-        super().add(frame, crop, place)
-
-    def _view(self, frame: int, crop: list[np.ndarray], place: Box) -> list[np.ndarray] | None:
-        x, y = self.place(frame)
-        at = (float(round(x)), float(round(y))) if self.views.step > 1 else (x, y)
-        return self._cut(frame, crop, place, self._fit_by, at)
-
-    def _fit(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
-        """Finds where it is in a frame."""
-        near = self.place(frame)
-        if self._fitted and self._reduced > 1:
-            near = (float(round(near[0])), float(round(near[1])))  # a whole px is little there, and cut at once
-        only = self._cut(frame, crop, place, self._fit_by, near)
-        if only is None:
-            return
-        field = self._slopes(only)
-        dx = dy = 0.0
-        if self._fitted:
-            radius = max(3, round(self.SURVEY_OFF * self._scale / self._reduced / (1 if self._fitted < 4 else 2)))
-            dx, dy, *_ = register(self._field, self._inner, field, radius, fine=True)
-        else:
-            self._field = np.zeros_like(field)
-        self._found[frame] = (near[0] + dx * self._reduced, near[1] + dy * self._reduced)
-        field = _shifted(field, dx, dy)
-        self._fitted += 1
-        self._field += (field - self._field) / min(self._fitted, 2 * SAMPLES)
-
-    def _slopes(self, part: list[np.ndarray]) -> np.ndarray:
-        return slopes(planes.small(part, self.layout, self.box[2] // self._reduced)[0])
-
-    @cached_property
-    def _inner(self) -> np.ndarray:
-        """(H, W) bool: the box without the outer half of its margin."""
-        inner, m = np.zeros(self._field.shape[1:], bool), max(1, self.margin // 2 // self._reduced)
-        inner[m:-m, m:-m] = True
-        return inner
-
-    def corner(self, frame: int) -> tuple[float, float]:
-        frames = np.array(sorted(self._found))
-        if not len(frames):
-            return self.place(frame)
-        every = np.arange(frames[0], frames[-1] + 1)
-        spots = np.array([self._found[t] for t in frames])
-        way = smooth(np.stack([np.interp(every, frames, spots[:, k]) for k in (0, 1)], 1))
-        if frames[0] <= frame <= frames[-1]:
-            x, y = way[frame - frames[0]]
-            return float(x), float(y)
-        ahead = min(8, len(every) - 1)
-        if not ahead:
-            return float(way[0, 0]), float(way[0, 1])
-        one, other, origin = (0, ahead, 0) if frame < frames[0] else (-1 - ahead, -1, -1)
-        speed = (way[other] - way[one]) / ahead
-        x, y = way[origin] + speed * (frame - frames[origin])
-        return float(x), float(y)
-
-
 def slopes(luma: np.ndarray) -> np.ndarray:
     """(2, H, W) float32 levels a px: the gradient of a picture (H, W) uint8."""
     return np.stack([cv2.Sobel(luma, cv2.CV_32F, *axis, ksize=3, scale=1 / 8) for axis in ((1, 0), (0, 1))])
-
-
-def _shifted(field: np.ndarray, dx: float, dy: float) -> np.ndarray:
-    """Slopes (2, H, W) as they are (dx, dy) px further on."""
-    return np.stack([cut_out(part, dx, dy, part.shape[::-1]) for part in field])
 
 
 def register(

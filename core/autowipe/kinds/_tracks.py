@@ -7,14 +7,15 @@ clockwise turns are positive. Corners of the scene follow the camera; things in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 
 from ..job import Box
-from ..register import followed
+from ..register import followed, sought
+from ._ways import between, smooth
 
 MOST_POINTS = 350
 APART = 5.0  # px between points
@@ -24,15 +25,14 @@ LEFT = 0.4  # of the points, of which fewer are left from one look to the next w
 SAME_WAY = 0.3  # px by which the ways of two corners of one mark differ (root mean square)
 NEAR = 0.08  # of the picture's width: corners of one mark are not further apart
 LEAST_POINTS, LEAST_TURNED = 6, 9  # of a group; of one that turns or grows, which fits more by chance
-FEW, FEW_WINDOWS, FEW_WAY = 3, 2, 0.15  # as many points times looks: of a group seen for more windows, more alike
+FEW, FEW_WINDOWS, FEW_WAY = 3, 2, 0.25  # as many points times looks: of a group seen for more windows, more alike
 TURNED_WAY, ASTRAY = 0.9, 0.06  # px, and share of their arc, by which corners that turn stray as their patches change
 LEAST_TURN, LEAST_GROWTH = 0.05, 0.04  # radians and share within a window, from which a group turns or grows
 TRIES = 12  # points around which a group that turns or grows is looked for
+CELL, IN_CELL = 40, 2  # px, and corners in so much of the picture, that tell the way of the scene
 LEAST_OWN = 0.25  # px a look by which a mark's way differs from that of the scene around it
 LOST = 0.7  # px by which a corner is missed when it is followed back
-BENT = np.array([1, 0.05, 0.05, 0.01, 0.3])  # of a key, by which it departs from a straight way between its neighbours
-BOUNCES = 1.0  # px a frame at which something goes before and after it has turned round
-JITTER = 0.6  # px by which following errs
+FAR, OWN_FAR = 24, 4.0  # px that a corner goes from look to look at most; unlike the scene, to be missed for that
 PAD, PAD_SHARE = 10, 0.5  # px, and of its size, around a group's points: not all of a mark has corners
 
 
@@ -61,6 +61,20 @@ class _Group:
     ids: set[int]
     spots: np.ndarray  # (k,) complex: the points as they were in its first look
     most: int  # points in one window
+
+    def follows(self, before: _Group) -> bool:
+        """Whether it is what another group was; a few corners that turn, and did not before, prove nothing."""
+        few = min(self.most, before.most) < LEAST_POINTS
+        return (
+            before.looks[-1] == self.looks[0]
+            and len(before.ids & self.ids) >= FEW
+            and not (few and self.stands != before.stands)
+        )
+
+    @property
+    def stands(self) -> bool:
+        """Whether it neither turns nor grows."""
+        return bool((self.turn == 1).all())
 
 
 class TrackFinder:
@@ -109,9 +123,34 @@ class TrackFinder:
     def _follow(self, luma: np.ndarray) -> None:
         assert self._last is not None
         ahead, good = followed(self._last, luma, self._spots, patch=PATCH, lost=LOST)
+        for expected in (self._straight_on, self._anywhere):
+            lost, first = expected(np.flatnonzero(~good), luma)
+            if len(lost):
+                ahead[lost], good[lost] = followed(
+                    self._last, luma, self._spots[lost], patch=PATCH, lost=LOST, first=first, levels=0
+                )
         h, w = luma.shape
         good &= (ahead > 2).all(1) & (ahead[:, 0] < w - 3) & (ahead[:, 1] < h - 3)
         self._spots, self._ids = ahead[good], self._ids[good]
+
+    def _straight_on(self, lost: np.ndarray, luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of corners that were lost those that have come from somewhere, and where they are if they go on so."""
+        if len(self._trails) < 2:
+            return lost[:0], self._spots[:0]
+        return lost, self._spots[lost] + self._steps()[lost]
+
+    def _anywhere(self, lost: np.ndarray, luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of corners that were lost those that may go their own way, and where the picture is most like them."""
+        assert self._last is not None
+        if len(self._trails) >= 2:
+            steps = self._steps()
+            lost = lost[np.abs(steps[lost] - np.median(steps, axis=0)).max(1) > OWN_FAR]
+        return lost, sought(self._last, luma, self._spots[lost], patch=PATCH, reach=FAR)
+
+    def _steps(self) -> np.ndarray:
+        """(n, 2) px: how far each corner has come since the look before."""
+        ids, before = self._trails[-2]
+        return self._spots - before[np.searchsorted(ids, self._ids)]
 
     def _refill(self, luma: np.ndarray) -> None:
         """New corners where none is followed."""
@@ -135,32 +174,33 @@ class TrackFinder:
         for other, _ in self._trails:
             ids = ids[np.isin(ids, other)]
         if len(ids) < LEAST_POINTS:
-            self._go_on([], first)
+            self._go_on([])
             return
         spots = np.stack([s[np.searchsorted(i, ids)] for i, s in self._trails])  # (looks, k, 2)
         ways = spots - spots[:1]
-        scene = _scene_way(spots)
+        scene = _scene_way(spots[0], self._trails)
         own_way = np.sqrt(((ways - scene) ** 2).sum(2).mean(0)) / len(ways) * 2
         odd = np.flatnonzero(own_way > LEAST_OWN)
         reach = NEAR * (self._last.shape[1] if self._last is not None else 1)
         members = _straight(ways, spots[0], odd, LEAST_POINTS, SAME_WAY, reach)
-        turning = _turning(_complex(spots), np.setdiff1d(odd, np.concatenate([odd[:0], *members])), reach)
-        taken = np.concatenate([odd[:0], *members, *(chosen for chosen, *_ in turning)])
-        members += _straight(ways, spots[0], np.setdiff1d(odd, taken), FEW, FEW_WAY, reach)
+        left = np.setdiff1d(odd, np.concatenate([odd[:0], *members]))
+        turning = _turning(_complex(spots), left, reach)  # which may take in by chance the few corners of a mark
+        members += _straight(ways, spots[0], left, FEW, FEW_WAY, reach)
         straight = ((chosen, _complex(np.median(ways[:, chosen], 1))) for chosen in members)
         looks = list(range(first, first + len(ways)))
         groups = [
             _Group(looks, turn, way, set(ids[chosen].tolist()), _complex(spots[0, chosen]), len(chosen))
             for chosen, turn, way in [(chosen, np.ones_like(way), way) for chosen, way in straight] + turning
         ]
-        self._go_on(groups, first)
+        self._go_on(groups)
 
-    def _go_on(self, groups: list[_Group], first: int) -> None:
+    def _go_on(self, groups: list[_Group]) -> None:
         """Ties the groups of this window to those of the last, which share points with them."""
         still = []
         for group in groups:
-            before = max(self._open, key=lambda o: len(o.ids & group.ids), default=None)
-            if before is not None and len(before.ids & group.ids) >= 3 and before.looks[-1] == first:
+            same = [one for one in self._open if group.follows(one)]
+            before = max(same, key=lambda one: len(one.ids & group.ids), default=None)
+            if before is not None:
                 self._open.remove(before)
                 a, b = before.turn[-1], before.way[-1]
                 spots = np.concatenate([before.spots, (group.spots - b) / a])
@@ -196,7 +236,7 @@ class TrackFinder:
                 smooth(path).astype(np.float32),
                 len(group.ids),
                 None if stands else poses.astype(np.float32),
-                None if stands else _hull(spots - [x0, y0], (x1 - x0, y1 - y0)),
+                _hull(spots - [x0, y0], (x1 - x0, y1 - y0)),
                 is_plain=group.most < LEAST_POINTS,
             )
         )
@@ -307,69 +347,42 @@ def _complex(spots: np.ndarray) -> np.ndarray:
     return spots[..., 0] + 1j * spots[..., 1]
 
 
-def keys_of(every: Mapping[int, tuple[float, ...]]) -> dict[int, tuple[float, ...]]:
-    """As few of the keys, one for each frame of a row, as tell the way and the size: between them it is straight."""
-    first, last = min(every), max(every)
-    out: dict[int, tuple[float, ...]] = {first: every[first]}
-    for t in range(first + 1, last):
-        before = max(out)
-        one, other = np.array(every[before]), np.array(every[t + 1])
-        between = one + (other - one) * (t - before) / (t + 1 - before)
-        if (np.abs(between - every[t]) > BENT).any():
-            out[t] = every[t]
-    out[last] = every[last]
-    return out
+def _scene_way(spots: np.ndarray, trails: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """(looks, k, 2): how far points, (k, 2) px, would have gone with the scene from the first look on.
 
-
-def between(every: np.ndarray, frames: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """(T,) px in each frame of `every` of what is `at` (n,) in `frames`: straight on, also to where it turns round.
-
-    What bounces between two looks goes straight to the edge and straight back.
+    From each look to the next by all corners that were followed there, of which few last as a camera pans.
     """
-    out = np.interp(every, frames, at)
-    speed = np.diff(at) / np.diff(frames)
-    for k in range(1, len(speed) - 1):
-        before, after = speed[k - 1], speed[k + 1]
-        if min(abs(before), abs(after)) < BOUNCES or before * after > 0:
-            continue
-        inner = (every > frames[k]) & (every < frames[k + 1])
-        ways = at[k] + before * (every[inner] - frames[k]), at[k + 1] + after * (every[inner] - frames[k + 1])
-        out[inner] = np.maximum(*ways) if after > before else np.minimum(*ways)
-    return out
+    way = [spots.astype(float)]
+    for (ids, before), (its, after) in pairwise(trails):
+        _, one, other = np.intersect1d(ids, its, assume_unique=True, return_indices=True)
+        some = _spread(before[one])
+        way.append(_terms(way[-1]) @ _affine(before[one[some]], after[other[some]]))
+    return np.stack(way) - spots
 
 
-def smooth(path: np.ndarray) -> np.ndarray:
-    """(T, 2) px: a straight, even way where it is one within what following errs by; else cleaned of its jitter.
-
-    Where it turns sharply, as at the picture's edge, it is left as it was followed.
-    """
-    t = np.arange(len(path), dtype=float)
-    fit = np.stack([np.polyval(np.polyfit(t, path[:, k], 1), t) for k in (0, 1)], 1)
-    if np.abs(path - fit).max() < JITTER:
-        return fit
-    reach = min(2, (len(path) - 1) // 2)
-    if reach < 1:
-        return path
-    padded = np.concatenate([2 * path[:1] - path[reach:0:-1], path, 2 * path[-1:] - path[-2 : -2 - reach : -1]])
-    kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
-    even = np.stack([np.convolve(padded[:, k], kernel, "valid") for k in (0, 1)], 1)
-    turns = np.convolve(np.abs(even - path).max(1) > JITTER, np.ones(2 * reach + 1), "same") > 0
-    return np.where(turns[:, None], path, even)
-
-
-def _scene_way(spots: np.ndarray) -> np.ndarray:
-    """(looks, k, 2): how far each point would have gone with the scene, an affine motion that most points follow."""
-    looks, count = spots.shape[:2]
-    terms = np.concatenate([spots[0] / 100, np.ones((count, 1))], 1)
-    target = (spots - spots[:1]).transpose(1, 0, 2).reshape(count, -1)
-    weight = np.ones(count)
-    fit = np.broadcast_to(np.median(target, 0), target.shape)
+def _affine(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """(3, 2): the affine motion that most points (n, 2) follow, of [x, y, 1]."""
+    terms = _terms(before)
+    off = after - before - np.median(after - before, axis=0)
     for _ in range(6):
-        error = ((fit - target) ** 2).mean(1)
-        weight = 1 / (1 + error / max(0.05, float(np.median(error))))
-        scaled = terms * weight[:, None]
-        fit = terms @ np.linalg.solve(scaled.T @ terms + 1e-6 * np.eye(3), scaled.T @ target)
-    return fit.reshape(count, looks, 2).transpose(1, 0, 2)
+        error = (off**2).mean(1)
+        weight = (1 / (1 + error / max(0.01, float(np.median(error)))))[:, None]
+        scaled = terms * weight
+        move = np.linalg.solve(scaled.T @ terms + 1e-6 * np.eye(3), scaled.T @ after)
+        off = terms @ move - after
+    return move
+
+
+def _spread(spots: np.ndarray) -> np.ndarray:
+    """Indices of points (n, 2) px of which a few lie in any place: a mark may have more corners than a calm scene."""
+    cells = (spots // CELL).astype(int) @ [1, 10_000]
+    order = np.argsort(cells, kind="stable")
+    first = np.searchsorted(cells[order], cells[order])  # of its cell, in that order
+    return order[np.arange(len(order)) - first < IN_CELL]
+
+
+def _terms(spots: np.ndarray) -> np.ndarray:
+    return np.concatenate([spots, np.ones((len(spots), 1))], 1).astype(float)
 
 
 def _joined(spots: np.ndarray, reach: float, taken: np.ndarray) -> np.ndarray:

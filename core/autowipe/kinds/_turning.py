@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from .. import planes
 from ..job import Box
 from ..planes import Layout
 from ._follow import SMALL, Follower, Place, sway, wobbles
-from ._showing import HOPELESS, Showing, Sighting, Travelling
+from ._showing import HOPELESS, Showing, Sighting
+from ._travelling import Travelling
 
 HALF = 0.5 + 0.5j
 POINTS = 1500  # px by which it is fitted
@@ -27,17 +27,9 @@ class Turning(Travelling):
 
     def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:
         super().__init__(sighting, layout, scale, rate)
-        self._follower = None if sighting.is_exact else Follower(self._shrunk(sighting), POINTS)
-        self._at: dict[int, Place] = {}  # in source px
-
-    def _shrunk(self, sighting: Sighting) -> np.ndarray:
-        """(h, w) float32: how surely each px is its own, at the size at which it is fitted."""
-        own = np.ones(sighting.edges.shape, np.float32) if sighting.own is None else sighting.own
-        step = self._reduced / self._scale  # analysis px for one of the follower's
-        x, y = (at / self._scale - its for at, its in zip(self.box[:2], sighting.box[:2], strict=True))
         size = (self.box[2] // self._reduced, self.box[3] // self._reduced)
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(own, np.array([[step, 0, x], [0, step, y]]), size, flags=how)
+        self._follower = None if sighting.is_exact else Follower(self._own(size), POINTS)
+        self._at: dict[int, Place] = {}  # in source px
 
     def _expected(self, frame: int) -> Place:
         """Where it is by the survey; source px."""

@@ -15,11 +15,13 @@ from ..text import TextLine
 from . import Small
 from ._lines import LEAST_LOOKS, MISSES, MOSTLY, OWN_SHARE, PAD, REST, RESTING, SMALLEST, Followed, TravelFinder
 from ._showing import register, slopes
-from ._tracks import Travel, between, smooth
+from ._tracks import Travel
+from ._ways import between, smooth
 
 RADIUS = 4  # analysis px by which a word's way may bend from step to step
+FIRST_STEP = 24  # analysis px that a word goes in a step of which nothing is known yet
 LIKE = 0.4  # correlation of its edges from which a word is still there
-SURELY_LIKE = 0.6  # the same where it has turned round, and is looked for further away
+SURELY_LIKE = 0.6  # the same where it is looked for further away: at its first step, and where it has turned round
 MEMORY = 24  # steps over which its edges are averaged
 OWN_WAY = 10.0  # analysis px by which a word has left the scene around it, to be no part of it
 
@@ -52,16 +54,17 @@ class _Word(Followed):
 
     @property
     def bounce(self) -> int:
-        """Px by which it is elsewhere than expected where it turns round within a step."""
+        """Px by which it may be elsewhere than expected, where it turns round within a step or has only begun."""
         steps = np.abs(np.diff(self.spots[-5:], axis=0))
-        return int(np.ceil(2 * steps.max())) if len(steps) else 0
+        return int(np.ceil(2 * steps.max())) if len(steps) else FIRST_STEP
 
     def follow(self, small: Small) -> None:
         seen = self._fit(small.luma, RADIUS + 1)
         if seen is not None and seen[2] < LIKE and self.bounce:
             seen = self._fit(small.luma, RADIUS + 1 + self.bounce)
             if seen is not None and seen[2] >= SURELY_LIKE:
-                self.turned = len(self.spots)
+                if len(self.spots) - 1 > self.turned:  # else its way has only begun
+                    self.turned = len(self.spots)
             elif seen is not None:
                 seen = (*seen[:2], 0.0, seen[3])
         if seen is None:

@@ -23,11 +23,13 @@ from ._effect import Appearance, Effect, Settled
 from ._finds import goes_along, join_styles, without_pieces
 from ._judged import confidence, is_overlay, may_be_drawn, read
 from ._lanes import Band, LaneFinder
-from ._showing import Showing, Sighting, Travelling
+from ._showing import Showing, Sighting
 from ._stays import Stay, StayFinder, link
-from ._tracks import TrackFinder, Travel, keys_of
+from ._tracks import TrackFinder, Travel
+from ._travelling import Travelling
 from ._travels import all_travels, changes, choose_travels
 from ._turning import Turning
+from ._ways import keys_of
 from ._wobbles import WobbleFinder
 from ._words import WordFinder
 
@@ -88,18 +90,16 @@ class Finder:
                 for stay in group
             ]
             effects.append(Effect(showings, self._layout, self._scale, shots, may_be_drawn))
-        plain = [
-            replace(t, poses=None, own=None)
-            for t in self._tracks.travels
-            if not changes(t) and self._is_small(t, LARGEST)
-        ]
+        plain = [replace(t, poses=None) for t in self._tracks.travels if not changes(t) and self._is_small(t, LARGEST)]
         turning = [t for t in self._tracks.travels if changes(t) and self._is_small(t, LARGEST_TURNING)]
         lists = (
             choose_travels(travels, self._whole, self._rate)
             for travels in (plain, self._words.travels, turning, self._wobbles.travels)
         )
         for travel in all_travels(*lists):
-            edges = np.ones(travel.box[:1:-1], bool) if travel.own is None else _near(travel.own)
+            edges = (
+                np.ones(travel.box[:1:-1], bool) if travel.own is None or travel.poses is None else _near(travel.own)
+            )
             known = (travel.path, travel.poses, travel.own, travel.is_exact, travel.is_plain)
             sighting = Sighting(travel.box, travel.start, travel.stop, edges, *known)
             gather = Travelling if travel.poses is None else Turning
