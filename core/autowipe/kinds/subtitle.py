@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from ..boxes import around, joined, meet
+from ..boxes import around, corners, joined, meet
 from ..job import Box
 from ..maps import Unblend
 from ..masks import extent
@@ -18,11 +18,13 @@ from ..planes import Layout, to_levels
 from ..strokes import EventLook, Panel, find_strokes
 from ..text import read_text
 from ..textlines import Line, LineFinder
+from ..textpatterns import Corners
 from ..timing import FrameRange
 from ..unblend import edge_doubt
 from . import Found, FoundEvent, Look, Small
 from ._captions import choose, group_lines, is_text, same_style
 from ._growth import Growth, changed, covering, popped_up
+from ._marked import Marks, Phase, in_phases
 
 AFTER = 2  # frames after an event in which it is looked at once more
 SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
@@ -47,9 +49,16 @@ class _Event:
     matte: np.ndarray | None = None  # (H, W) uint8 over `box`, cut to what it covers when it is done
     unblend: Unblend | None = None
     growth: Growth | None = None
+    phases: list[Phase] = field(default_factory=list)  # where boxes mark its words in turn; over `box`
     text: str = ""
     read: float = 0.0  # how sure the recogniser is
     contrast: float = 0.0
+
+    @property
+    def spots(self) -> list[Corners]:
+        """The corners of its lines in its window."""
+        x, y = self.box[:2]
+        return [corners((left - x, top - y, w, h)) for left, top, w, h in self.boxes]
 
     @property
     def popped(self) -> bool:
@@ -70,6 +79,7 @@ class _Gathered:
 
     total: list[np.ndarray]
     square: np.ndarray  # of the luma
+    marks: Marks
     before: list[np.ndarray] | None
     first: list[np.ndarray] | None = None
     last: list[np.ndarray] | None = None
@@ -133,6 +143,7 @@ class Finder:
             event.gathered = _Gathered(
                 [np.zeros(p.shape, np.float32) for p in part],
                 np.zeros(luma, np.float32),
+                Marks(event.spots, self._layout, self._picture),
                 [p.copy() for p in before] if before else None,
             )
         gathered = event.gathered
@@ -142,6 +153,7 @@ class Finder:
                 for total, plane in zip(gathered.total, part, strict=True):
                     cv2.accumulate(plane, total)
                 cv2.accumulateSquare(part[self._luma], gathered.square)
+                gathered.marks.add(frame, part)
                 gathered.count += 1
                 gathered.first = gathered.first or [p.copy() for p in part]
                 gathered.last = part
@@ -205,7 +217,6 @@ class Finder:
         mean = [total / gathered.count for total in gathered.total]
         scale = 2.0 ** (8 - self._layout.colour[self._luma].bits)
         spread = gathered.square / gathered.count - mean[self._luma] ** 2
-        x, y = event.box[:2]
         look = EventLook(
             mean=self._picture(mean),
             spread=np.sqrt(np.maximum(spread, 0)) * np.float32(scale),
@@ -214,7 +225,7 @@ class Finder:
             before=self._picture(gathered.before) if gathered.before else None,
             after=self._picture(after) if after else None,
             count=gathered.count,
-            lines=[(b[0] - x, b[1] - y, b[0] + b[2] - x, b[1] + b[3] - y) for b in event.boxes],
+            lines=event.spots,
         )
         strokes = find_strokes(look)
         if strokes.reach < LEAST_REACH and not event.popped:
@@ -232,6 +243,8 @@ class Finder:
         if strokes.panel is not None and strokes.panel.transmission >= LEAST_TRANSMISSION:
             pair = (gathered.last, after) if strokes.panel.late else (gathered.first, gathered.before)
             event.unblend = self._panel_maps(strokes.panel, *pair)
+        ends = (gathered.first, gathered.before), (gathered.last, after)
+        event.phases = gathered.marks.phases(event.range, event.matte, ends)
         self._tighten(event)
 
     def _panel_maps(
@@ -298,8 +311,12 @@ class Finder:
         if not event.matte.any():
             return
         x, y, _, _ = event.box
-        box = self._layout.align(extent(event.matte > 0, (x, y)))
-        event.matte = event.matte[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]].copy()
+        covered = np.logical_or.reduce([event.matte > 0, *(phase.boxes for phase in event.phases)])
+        box = self._layout.align(extent(covered, (x, y)))
+        part = np.s_[box[1] - y : box[1] - y + box[3], box[0] - x : box[0] - x + box[2]]
+        event.matte = event.matte[part].copy()
+        for phase in event.phases:
+            phase.boxes = phase.boxes[part].copy()
         if event.unblend is not None:
             for maps in (event.unblend.transmission, event.unblend.contribution, event.unblend.doubt or []):
                 for k, plane in enumerate(self._layout.colour[: len(maps)]):
@@ -333,18 +350,9 @@ class Finder:
         if growth is not None and event.range.start >= growth.frames:
             span = FrameRange(event.range.start - growth.frames, event.range.start)
             found.append(FoundEvent(span, text="", box=growth.box, matte=growth.matte.astype(np.float32) / 255))
-        found.append(
-            FoundEvent(
-                range=event.range,
-                fade_in=event.fade_in,
-                fade_out=event.fade_out,
-                text=event.text,
-                box=event.box,
-                matte=event.matte.astype(np.float32) / 255,
-                unblend=event.unblend,
-            )
-        )
-        return found
+        matte = event.matte.astype(np.float32) / 255
+        whole = FoundEvent(event.range, event.fade_in, event.fade_out, event.text, event.box, matte, event.unblend)
+        return found + in_phases(whole, event.phases, self._layout)
 
 
 def _differ(one: np.ndarray, two: np.ndarray) -> float:
@@ -365,8 +373,8 @@ def _styles(events: list[_Event]) -> list[list[_Event]]:
     return groups
 
 
-def _to_source(corners: tuple[int, int, int, int], scale: float) -> Box:
-    x0, y0, x1, y1 = (v * scale for v in corners)
+def _to_source(line: Corners, scale: float) -> Box:
+    x0, y0, x1, y1 = (v * scale for v in line)
     return (int(x0), int(y0), int(np.ceil(x1)) - int(x0), int(np.ceil(y1)) - int(y0))
 
 
