@@ -40,7 +40,7 @@ class Output:
         if wish.muxer is None:
             self._files = images.names(wish.path, like, source_range)
         else:
-            self._others = mux.others_for(like, wish.muxer)
+            self._others = mux.others_for(like, wish.muxer, encoder.add_to)
             self.warnings += (
                 self._others.notices + mux.timing_notices(like, wish.muxer) + mux.aspect_notices(like, wish.muxer)
             )

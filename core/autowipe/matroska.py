@@ -13,6 +13,7 @@ from pathlib import Path
 
 SEGMENT, TRACKS, TRACK, VIDEO, VOID, CRC = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0xEC, 0xBF
 WIDTH, HEIGHT, SHOWN_WIDTH, SHOWN_HEIGHT, SHOWN_UNIT = 0xB0, 0xBA, 0x54B0, 0x54BA, 0x54B2
+AS_RATIO = 3  # the unit of a size that is a display aspect ratio
 HEAD_BYTES = 1 << 22  # of the file, in which the tracks are looked for
 
 
@@ -53,13 +54,17 @@ def _video(body: bytes, aspect: Fraction) -> bytes:
     """A Video element's content with the size at which its picture is shown."""
     fields = {part.number: part for part in _elements(body, 0, len(body))}
     width, height = (int.from_bytes(fields[number].of(body), "big") for number in (WIDTH, HEIGHT))
-    if (width * aspect).denominator != 1 and (height / aspect).denominator == 1:
+    unit = b""
+    if (width * aspect).denominator == 1:
+        shown = (int(width * aspect), height)
+    elif (height / aspect).denominator == 1:
         shown = (width, int(height / aspect))
-    else:
-        shown = (round(width * aspect), height)
+    else:  # no whole pixels: the ratio itself
+        shape = (width * aspect / height).limit_denominator(0xFFFF)
+        shown, unit = (shape.numerator, shape.denominator), _written(SHOWN_UNIT, AS_RATIO.to_bytes(2, "big"))
     kept = [p for p in fields.values() if p.number not in (SHOWN_WIDTH, SHOWN_HEIGHT, SHOWN_UNIT)]
     new = [_written(SHOWN_WIDTH, shown[0].to_bytes(2, "big")), _written(SHOWN_HEIGHT, shown[1].to_bytes(2, "big"))]
-    return b"".join([*(body[p.start : p.stop] for p in kept), *new])
+    return b"".join([*(body[p.start : p.stop] for p in kept), *new, unit])
 
 
 def _filled(data: bytes, track: _Element, video: bytes) -> bytes | None:

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -45,6 +45,7 @@ NO_TEXT = b"\0\0"
 ROOM_S = Fraction(60)  # how far before a range its subtitles and late-coming packets are looked for
 STARTS_AT_0 = ("avi", "mxf")  # muxers
 STARTS_BEFORE_0 = ("mp4", "mov", "matroska", "webm")  # muxers
+RUNS_AROUND, RUNS_AT, LAP = ("mpegts", "mpeg", "vob"), Fraction(1, 90000), 2**33  # muxers, s, and ticks
 HVC1 = ("libx265", "hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf", "hevc_mf", "hevc_vaapi")
 TICKS = 2**31 - 1  # largest time scale of a mov file
 
@@ -67,8 +68,11 @@ class Source:
     hdr: Hdr
 
 
-def others_for(like: ClipInfo, muxer: str) -> Others:
-    """Which of the other streams a container can hold; each is tried by itself."""
+def others_for(like: ClipInfo, muxer: str, add_video: Callable[[Any], Any]) -> Others:
+    """Which of the other streams a container can hold: each is tried beside the picture that `add_video` adds.
+
+    An MXF, for one, takes sound only after a picture.
+    """
     found = Others()
     if like.is_image_sequence:
         return found
@@ -76,13 +80,14 @@ def others_for(like: ClipInfo, muxer: str) -> Others:
         for stream in source.streams:
             if stream.index == like.stream or _is_made_anew(stream, bool(source.chapters())):
                 continue
-            if _can_hold(muxer, stream):
+            if _can_hold(muxer, add_video, stream):
                 found.kept.append(stream.index)
                 continue
-            context = stream.codec_context
-            name = context.codec.canonical_name if context is not None else stream.name or "unknown"
             found.notices.append(
-                ("stream-dropped", f"stream {stream.index} ({stream.type}, {name}) does not fit into this kind of file")
+                (
+                    "stream-dropped",
+                    f"stream {stream.index} ({stream.type}, {_codec_of(stream)}) does not fit into this kind of file",
+                )
             )
     return found
 
@@ -123,12 +128,13 @@ def join(
 def remux(path: Path, like: ClipInfo) -> bool:
     """The same packets of all streams in another kind of file; False where it cannot hold the picture."""
     muxer = muxer_of(path)
-    others = others_for(like, muxer)
     with _open(like) as given:
-        if not _can_hold(muxer, given.streams[like.stream]):
+        picture = given.streams[like.stream]
+        if not _can_hold(muxer, lambda out: _like_stream(out, picture)):
             return False
+        others = others_for(like, muxer, lambda out: _like_stream(out, picture))
         with _appearing(path) as part, _writing(part, muxer, like.time_base, given) as out:
-            video = _like_stream(out, given.streams[like.stream])
+            video = _like_stream(out, picture)
             source = Source(like, like.whole, others, Hdr())
             _copy_clip_tags(source, out, video)
             _copy_tags(source, given, out, video)
@@ -289,9 +295,15 @@ def _begin_at(packet: Any, start: Fraction, ends: Fraction) -> None:
 def shift_of(like: ClipInfo, source_range: FrameRange, muxer: str | None) -> int:
     """How many units of the time base a range moves forward, so that it starts when the clip started.
 
-    Containers without time stamps begin at 0.
+    Containers without time stamps begin at 0, and those that cannot begin earlier do no earlier. The clock of transport
+    and program streams runs around: there, a clip that is said to begin before 0 begins at the end of a lap.
     """
-    return int(like.pts[source_range.start]) - (0 if muxer in STARTS_AT_0 else int(like.pts[0]))
+    begins = int(like.pts[0])
+    if begins < 0 and muxer in RUNS_AROUND and like.time_base == RUNS_AT:
+        begins += LAP
+    if muxer in STARTS_AT_0 or (begins < 0 and muxer not in STARTS_BEFORE_0):
+        begins = 0
+    return int(like.pts[source_range.start]) - begins
 
 
 def _span(source: Source, muxer: str) -> tuple[Fraction | None, Fraction | None, Fraction]:
@@ -383,19 +395,29 @@ def _is_made_anew(stream: Any, has_chapters: bool) -> bool:
     return "timecode" in stream.metadata or (has_chapters and stream.name == "bin_data")
 
 
+def _codec_of(stream: Any) -> str:
+    if stream.codec_context is not None:
+        return str(stream.codec_context.codec.canonical_name)
+    # PyAV does not name a sound or text that it has no decoder for, such as teletext.
+    return stream.name or "unknown" if stream.type in ("data", "attachment") else "unknown"
+
+
 def _is_cover(stream: Any) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def _can_hold(muxer: str, stream: Any) -> bool:
-    if stream.type == "attachment":
+def _can_hold(muxer: str, add_video: Callable[[Any], Any], stream: Any = None) -> bool:
+    """Whether a container takes the picture, and another stream beside it."""
+    if stream is not None and stream.type == "attachment":
         return muxer == "matroska"
     trial = av.open(io.BytesIO(), "w", format=muxer)
     try:
-        _like_stream(trial, stream)
+        add_video(trial)
+        if stream is not None:
+            _like_stream(trial, stream)
         trial.start_encoding()
     except (av.FFmpegError, ValueError) as err:
-        log.debug("%s cannot hold stream %d: %s", muxer, stream.index, err)
+        log.debug("%s cannot hold %s: %s", muxer, stream or "the picture", err)
         return False
     with contextlib.suppress(av.FFmpegError):  # some muxers do not like to end without a packet
         trial.close()
