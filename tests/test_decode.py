@@ -149,6 +149,13 @@ def test_the_rate_is_exact(tmp_path, name, rate):
         assert clip.info.rate == Fraction(rate) and not clip.info.is_variable_rate
 
 
+def test_a_frame_left_out_leaves_the_rate_as_it_is(tmp_path):
+    path = media.write_clip(tmp_path / "a.avi", codec="ffv1", frames=25, pts=[0, *range(2, 26)])
+
+    with open_clip(path) as clip:
+        assert clip.info.rate == 25 and clip.info.pts.tolist() == [0, *range(2, 26)]
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.mov"])
 def test_a_late_start_changes_no_frame_number(tmp_path, name):
     pts = [250 + k for k in range(40)]

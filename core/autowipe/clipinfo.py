@@ -104,7 +104,9 @@ def rate_of(times: Sequence[int], time_base: Fraction, said: Sequence[Fraction])
         return (said or [Fraction(SEQUENCE_RATE)])[0], False
     mean = (pts[-1] - pts[0]) / (len(pts) - 1)
     strays = np.abs(pts - pts[0] - mean * np.arange(len(pts))).max()
-    is_variable = bool(strays > 1.01 + 0.01 * mean)  # a tick from rounding pts, as in Matroska
+    # A tick from rounding pts, as in Matroska. Where a frame lasts one tick, nothing is rounded: some are left out.
+    slack = 1.01 if np.median(np.diff(pts)) > 1 else 0.5
+    is_variable = bool(strays > slack + 0.01 * mean)
     step = float(np.median(np.diff(pts))) if is_variable else mean
     if step <= 0:
         return (said or [Fraction(SEQUENCE_RATE)])[0], True
