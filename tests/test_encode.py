@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import numpy as np
 import pytest
 from autowipe.decode import ClipInfo, open_clip
 from autowipe.encode import VideoWriter, copy_untouched, open_output
+from autowipe.encoders import Wish, choose
 from autowipe.errors import AutoWipeError, JobError, MediaError
+from autowipe.hdr import Hdr
 from autowipe.timing import FrameRange
 
 QUIET = {"x265-params": "log-level=error"}
@@ -197,6 +200,62 @@ def test_losing_bits_or_alpha_is_said(tmp_path: Path) -> None:
 
     assert code == "pixel-format" and not others
     assert "12 bits become 10" in text and "alpha is left out" in text
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "size", "suffix", "becomes"),
+    [
+        ("libx264rgb", "rgb24", (96, 64), "mkv", "hevc"),
+        ("libx264rgb", "rgb24", (97, 65), "mkv", "hevc"),
+        ("libvpx-vp9", "yuv444p", (96, 64), "webm", "vp9"),
+    ],
+)
+def test_another_family_is_taken_only_where_the_own_one_would_lose(
+    tmp_path: Path, codec: str, pix_fmt: str, size: tuple[int, int], suffix: str, becomes: str
+) -> None:
+    source, output = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+    media.write_clip(source, codec=codec, pix_fmt=pix_fmt, size=size, frames=6)
+
+    warnings = rewrite(source, output, quality="draft")
+
+    before, _ = samples(source)
+    after, _ = samples(output)
+    assert (after.codec, after.layout) == (becomes, before.layout)
+    assert [code for code, _ in warnings] == ([] if becomes == before.codec else ["codec-changed"])
+
+
+@pytest.mark.parametrize(("pix_fmt", "suffix", "name"), [
+    ("yuv420p10le", "webm", "libsvtav1"), ("yuv444p12le", "mkv", "libx265"), ("yuv444p12le", "webm", "libvpx-vp9"),
+])  # fmt: skip
+def test_deep_vp9_which_no_encoder_here_writes_keeps_its_bits_where_the_file_can_hold_them(
+    tmp_path: Path, pix_fmt: str, suffix: str, name: str
+) -> None:
+    source = tmp_path / "in.mkv"
+    media.write_clip(source, frames=3, pix_fmt=pix_fmt)
+    with open_clip(source) as clip:
+        like = replace(clip.info, codec="vp9")
+
+    encoder, notices = choose(Wish(like, tmp_path / f"out.{suffix}", "auto", "normal", False, Hdr()))
+
+    assert encoder.name == name
+    assert [code for code, _ in notices] == ["pixel-format" if name == "libvpx-vp9" else "codec-changed"]
+
+
+def test_hevc_leaves_alpha_out_and_says_so(tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    media.write_clip(source, frames=3, pix_fmt="yuva420p")
+
+    warnings = rewrite(source, tmp_path / "out.mp4", codec="hevc")
+
+    assert [code for code, _ in warnings] == ["pixel-format"] and "alpha is left out" in warnings[0][1]
+
+
+def test_a_picture_so_small_that_it_crashes_x265_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    media.write_clip(source, frames=3, size=(48, 32))
+
+    with pytest.raises(MediaError, match="48x32"):
+        rewrite(source, tmp_path / "out.mp4", codec="hevc")
 
 
 def test_full_range_is_scaled_for_prores_and_said(tmp_path: Path) -> None:

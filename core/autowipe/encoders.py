@@ -9,9 +9,11 @@ generous source stays generous, and a starved one is not made worse.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
 import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from .planes import layout_of
 from .segments import Encoder
 
 log = logging.getLogger(__name__)
+os.environ.setdefault("SVT_LOG", "1")  # errors only: SVT-AV1 tells its whole set-up on stderr, across a progress bar
 
 Notice = tuple[str, str]  # code and text of a warning
 
@@ -51,6 +54,7 @@ PLACES = {
     "libx265": ".mp4, .mov or .mkv", "libsvtav1": ".mp4 or .mkv", "libvpx-vp9": ".webm, .mkv or .mp4",
     "libvpx": ".webm or .mkv", "mpeg2video": ".mpg, .ts or .mkv", "utvideo": ".avi or .mkv",
 }  # fmt: skip
+ALIKE = ("libsvtav1", "libx265")  # between them they hold most pixel formats
 INTRA = {"prores", "dnxhd", "mjpeg", "cfhd"}  # lossy, every packet for itself
 
 # Preset and CRF by quality. In the comments: CPU ms for a 1080p frame of film with grain, PSNR of luma in dB.
@@ -61,6 +65,7 @@ VPX = {"draft": ("8", 16), "normal": ("6", 12), "best": ("4", 8)}  # 97, 45 · 1
 LADDERS = {"libx264": X264, "libx265": X265, "libsvtav1": SVT, "libvpx-vp9": VPX, "libvpx": VPX}
 USUAL_BITS = {"libx264": 0.25, "libx265": 0.18, "libsvtav1": 0.15, "libvpx-vp9": 0.2, "libvpx": 0.3}  # a pixel
 LOWEST_CRF = 6
+X265_LEAST = (64, 33)  # px of width or height: in pictures smaller both ways x265 4.2 writes beyond its memory
 FINE_SCALE = 2  # quantiser scale of the older codecs: 50 dB for MPEG-2 on the same film
 
 HARDWARE = ("nvenc", "videotoolbox", "qsv", "amf", "mf", "vaapi")  # endings of h264_ and hevc_ encoders
@@ -151,7 +156,7 @@ def _name_for(wish: Wish, notices: list[Notice]) -> str:
     if codec != "auto":
         return ASKED[codec]
     if like.codec in FAMILY:
-        return FAMILY[like.codec]
+        return _undiminished(wish, FAMILY[like.codec], notices)
     if like.codec in LOSSLESS and _has_encoder(like.codec) and _holds(wish.muxer, like.codec):
         return like.codec
     name = "ffv1" if like.codec in LOSSLESS or like.is_image_sequence or like.layout.is_rgb else "libx264"
@@ -159,12 +164,34 @@ def _name_for(wish: Wish, notices: list[Notice]) -> str:
     return name
 
 
+def _undiminished(wish: Wish, family: str, notices: list[Notice]) -> str:
+    """The family's encoder, or one of another family where only that holds all bits and colours of the source."""
+    source = wish.like.layout
+    for name in (family, *ALIKE) if family in LADDERS else ():
+        encoder = _candidates(wish, name)[0]
+        if not losses(source, layout_of(encoder.pix_fmt, source.width, source.height)) and _opens(wish, encoder):
+            if name != family:
+                notices.append(("codec-changed", f"{family} holds no {source.pix_fmt}: the output is {name}"))
+            return name
+    return family
+
+
+def _opens(wish: Wish, encoder: Encoder) -> bool:
+    assert wish.muxer is not None
+    try:
+        _try(encoder, wish.muxer)
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
 def _candidates(wish: Wish, name: str) -> list[Encoder]:
     """Encoders of one name to try in order; more than one for the fixed bit rates of DNxHD."""
     like = wish.like
     formats = _formats(name, like)
     if name in ("libx264", "libx265") and (like.layout.width % 2 or like.layout.height % 2):
-        formats = [found for found in formats if "444" in found or "gray" in found]  # 4:2:0 wants even sizes there
+        # 4:2:0 wants even sizes there.
+        formats = [found for found in formats if any(word in found for word in ("444", "gbr", "gray"))]
     encoder = Encoder(
         name,
         nearest(like.layout, formats),
@@ -281,7 +308,9 @@ def _range_for(like: ClipInfo, name: str) -> int:
 def _formats(name: str, like: ClipInfo) -> list[str]:
     if name == "rawvideo":
         return [like.layout.pix_fmt]
-    return [found.name for found in av.Codec(name, "w").video_formats or ()]
+    formats = [found.name for found in av.Codec(name, "w").video_formats or ()]
+    # x265 is listed with formats that have alpha, and refuses them.
+    return [found for found in formats if name != "libx265" or not found.startswith("yuva")]
 
 
 def _conversions(like: ClipInfo, encoder: Encoder) -> list[Notice]:
@@ -366,6 +395,8 @@ def _wants_global_header(muxer: str) -> bool:
 
 def _try(encoder: Encoder, muxer: str | None) -> None:
     """Opens the encoder and, where there is a container, writes its header into memory."""
+    if encoder.name == "libx265" and encoder.size[0] < X265_LEAST[0] and encoder.size[1] < X265_LEAST[1]:
+        raise av.FFmpegError(errno.EINVAL, "such small ones crash it")
     if muxer is None:
         encoder.open()
         return
