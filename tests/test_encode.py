@@ -15,6 +15,7 @@ import av
 import media
 import numpy as np
 import pytest
+from autowipe import planes
 from autowipe.decode import ClipInfo, open_clip
 from autowipe.encode import VideoWriter, copy_untouched, open_output
 from autowipe.encoders import Wish, choose
@@ -587,6 +588,40 @@ def test_pictures_and_video_go_into_each_other(tmp_path: Path) -> None:
     assert same(samples(back)[1], samples(clip)[1])
     with pytest.raises(JobError, match="one picture"):
         rewrite(clip, folder / "single.png")
+
+
+def seen(path: Path) -> np.ndarray:
+    """The first picture of a clip as RGB, 0 to 255, by what its file says of its colours."""
+    with open_clip(path) as clip:
+        info, frame = clip.info, next(clip.frames())
+        box = (0, 0, info.layout.width, info.layout.height)
+        crop = planes.crop(frame.samples, info.layout, box)
+        return 255 * planes.to_rgb(crop, info.layout, info.matrix, info.full_range, info.siting)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("h264", "mp4"), ("hevc", "mp4"), ("prores", "mov"), ("ffv1", "mkv")])
+def test_pictures_keep_their_colours_in_a_video(tmp_path: Path, codec: str, suffix: str) -> None:
+    source, output = tmp_path / "p_%04d.png", tmp_path / f"out.{suffix}"
+    media.write_clip(source, codec="png", pix_fmt="rgb24", frames=2, container="image2")
+
+    rewrite(source, output, codec=codec, cuts=())
+
+    assert np.abs(seen(output) - seen(source)).mean() < 1.5
+
+
+@pytest.mark.parametrize("tag", [1, 2, 6, 9])
+@pytest.mark.parametrize("size", [(96, 64), (1280, 720)])
+def test_a_video_keeps_its_colours_in_pictures(tmp_path: Path, tag: int, size: tuple[int, int]) -> None:
+    source = tmp_path / "in.mkv"
+
+    def tell(stream: Any) -> None:
+        stream.codec_context.colorspace = tag
+
+    media.write_clip(source, pix_fmt="yuv444p", frames=2, size=size, prepare=tell)
+
+    rewrite(source, tmp_path / "p_%04d.png", cuts=())
+
+    assert np.abs(seen(tmp_path / "p_%04d.png") - seen(source)).max() < 2
 
 
 def test_untouched_pictures_are_copied_byte_for_byte(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from autowipe.pixels import Converter, losses, nearest
 
 X264 = ["yuv420p", "yuvj420p", "yuv422p", "yuv444p", "nv12", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gray"]
 PRORES = ["yuv422p10le", "yuv444p10le", "yuva444p10le"]
+PNG = ["rgb24", "rgba", "rgb48be", "rgba64be", "pal8", "gray", "gray16be"]
 FFV1 = ["yuv420p", "yuva420p", "yuv440p", "yuv422p", "yuv420p10le", "bgr0", "bgra", "gbrp10le", "gray", "ya8"]
 
 
@@ -27,6 +28,8 @@ FFV1 = ["yuv420p", "yuva420p", "yuv440p", "yuv422p", "yuv420p10le", "bgr0", "bgr
         ("yuv411p", PRORES, "yuv422p10le"),
         ("rgb24", FFV1, "bgr0"),
         ("gbrap", FFV1, "bgra"),
+        ("yuv420p", PNG, "rgb24"),
+        ("yuv420p10le", PNG, "rgb48be"),
         ("gray", PRORES, "yuv422p10le"),
         ("gray10le", X264, "yuv420p10le"),
     ],
@@ -47,7 +50,7 @@ def test_samples_arrive_exactly(source: str, target: str) -> None:
     before, after = planes.layout_of(source, 96, 64), planes.layout_of(target, 96, 64)
     assert losses(before, after) == []
 
-    made = Converter(before, target, is_full="j" in source)(picture)
+    made = Converter(before, target, matrix="bt709", is_full="j" in source)(picture)
 
     given = dict(zip((p.role for p in before.planes), planes.views(picture, before), strict=True))
     for plane, view in zip(after.planes, planes.views(made, after), strict=True):
@@ -67,7 +70,7 @@ def test_finer_chroma_keeps_the_levels_of_either_range(is_full: bool) -> None:
     for view, level in zip(planes.views(picture, source), (235, 90, 200), strict=True):
         view[...] = level
 
-    made = planes.views(Converter(source, "yuv422p10le", is_full=is_full)(picture), target)
+    made = planes.views(Converter(source, "yuv422p10le", matrix="bt709", is_full=is_full)(picture), target)
 
     for view, level in zip(made, (235, 90, 200), strict=True):
         assert np.abs(view.astype(float) / 4 - level).max() <= (1 if is_full else 0)

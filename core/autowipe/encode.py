@@ -47,7 +47,11 @@ class Output:
             if wish.hdr and not _keeps_hdr(encoder, wish.muxer):
                 self.warnings.append(("hdr-metadata", f"{encoder.name} in {wish.path.suffix} keeps no HDR metadata"))
         self._change = Converter(
-            like.layout, encoder.pix_fmt, is_full=like.full_range, to_limited=encoder.colour_range == LIMITED
+            like.layout,
+            encoder.pix_fmt,
+            matrix=like.matrix,
+            is_full=like.full_range,
+            to_limited=encoder.colour_range == LIMITED,
         )
         self._segments = Segments(work, encoder, key=_key(like, source_range), first=first)
         self._due = self._segments.next_frame

@@ -23,7 +23,7 @@ from . import images
 from .decode import ClipInfo
 from .errors import JobError, MediaError
 from .hdr import Hdr, encoder_text
-from .pixels import LIMITED, is_same_kind, losses, nearest
+from .pixels import FULL, LIMITED, is_same_kind, losses, nearest
 from .planes import layout_of
 from .segments import Encoder
 
@@ -77,6 +77,7 @@ DNXHR = {
 DNXHD_MBPS = (36, 45, 60, 75, 80, 90, 100, 110, 115, 120, 145, 175, 180, 185, 190, 220, 240, 290, 365, 390, 440)
 FFV1 = {"level": "3", "slicecrc": "1", "g": "1"}
 LAMBDA = 118  # FFmpeg's unit of the quantiser scale
+RGB, BT709 = 0, 1  # matrices of ITU-T H.273
 FIELD_CODES = {"progressive": 1, "top": 2, "bottom": 3}  # AVFieldOrder
 GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER
 
@@ -192,15 +193,17 @@ def _candidates(wish: Wish, name: str) -> list[Encoder]:
     if name in ("libx264", "libx265") and (like.layout.width % 2 or like.layout.height % 2):
         # 4:2:0 wants even sizes there.
         formats = [found for found in formats if any(word in found for word in ("444", "gbr", "gray"))]
+    pix_fmt = nearest(like.layout, formats)
+    matrix, colour_range = _matrix_and_range(like, name, pix_fmt)
     encoder = Encoder(
         name,
-        nearest(like.layout, formats),
+        pix_fmt,
         (like.layout.width, like.layout.height),
         like.rate,
         primaries=like.tags.primaries,
         transfer=like.tags.transfer,
-        matrix=like.tags.matrix,
-        colour_range=_range_for(like, name),
+        matrix=matrix,
+        colour_range=colour_range,
         sample_aspect=like.sample_aspect,
         field_order=_field_code(wish, name),
         is_intra=name in INTRA or name in LOSSLESS or wish.muxer is None,
@@ -298,11 +301,14 @@ def _ffv1_slices(like: ClipInfo) -> list[str]:
     return ["16", "12", "9", "6", "4", "0"] if like.layout.height >= 480 else ["4", "0"]
 
 
-def _range_for(like: ClipInfo, name: str) -> int:
-    """ProRes knows no full range: such a source is scaled to limited. Elsewhere the range stays as it is."""
-    if name == "prores":
-        return LIMITED
-    return 2 if "yuvj" in like.layout.pix_fmt else like.tags.range
+def _matrix_and_range(like: ClipInfo, name: str, pix_fmt: str) -> tuple[int, int]:
+    """The source's tags, but where the samples change: see pixels.Converter."""
+    target = layout_of(pix_fmt, like.layout.width, like.layout.height)
+    if target.is_rgb != like.layout.is_rgb and len(like.layout.colour) > 1 and len(target.colour) > 1:
+        return (RGB, FULL) if target.is_rgb else (BT709, LIMITED)
+    if name == "prores":  # which knows no full range: such a source is scaled
+        return like.tags.matrix, LIMITED
+    return like.tags.matrix, FULL if "yuvj" in like.layout.pix_fmt else like.tags.range
 
 
 def _formats(name: str, like: ClipInfo) -> list[str]:

@@ -12,9 +12,10 @@ import av
 import numpy as np
 
 from .errors import MediaError
-from .planes import Layout, layout_of, views
+from .planes import Layout, Matrix, layout_of, views
 
 LIMITED, FULL = 1, 2  # AVColorRange
+_SWS_MATRICES: dict[Matrix, str | None] = {"bt601": "ITU601", "bt709": "ITU709", "bt2020": "BT2020", "rgb": None}
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,15 @@ class Converter:
     """Brings decoded pictures of a layout into an encoder's pixel format.
 
     `is_full`: the samples use the whole range of codes. They are scaled to limited range where `to_limited`.
+    `matrix`: the source's. RGB becomes Y'CbCr by that of BT.709.
     """
 
-    def __init__(self, source: Layout, pix_fmt: str, *, is_full: bool, to_limited: bool = False) -> None:
+    def __init__(
+        self, source: Layout, pix_fmt: str, *, matrix: Matrix, is_full: bool, to_limited: bool = False
+    ) -> None:
         self._source, self._target = source, layout_of(pix_fmt, source.width, source.height)
-        self._is_full, self._to_limited = is_full, to_limited and is_full and not source.is_rgb
+        self._is_full, self._to_limited = is_full, to_limited and is_full and not self._target.is_rgb
+        self._from, self._to = _SWS_MATRICES[matrix], _SWS_MATRICES["bt709" if source.is_rgb else matrix]
         # FFmpeg keeps the range of these in the format's name: planes are the same as without the j.
         self._plain = layout_of(source.pix_fmt.replace("yuvj", "yuv"), source.width, source.height)
         self._is_exact = not self._to_limited and _is_exact(source, self._target)
@@ -93,6 +98,8 @@ class Converter:
         levels = FULL if self._is_full else LIMITED
         return picture.reformat(
             format=self._target.pix_fmt,
+            src_colorspace=self._from,
+            dst_colorspace=self._to,
             src_color_range=levels,
             dst_color_range=LIMITED if self._to_limited else levels,
         )
@@ -131,7 +138,7 @@ def _is_exact(source: Layout, target: Layout) -> bool:
 def _distance(source: Layout, target: Layout) -> tuple[int, int, int, int]:
     """How much is lost, then how much is carried along for nothing."""
     has, gets = _traits(source), _traits(target)
-    lost = max(0, has.bits - gets.bits) + 8 * _coarser(has, gets)
+    lost = max(0, has.bits - gets.bits) + 8 * _coarser(has, gets) + 64 * (gets.is_grey and not has.is_grey)
     finer = 5 - sum(gets.shifts) if has.is_grey and not gets.is_grey else _coarser(gets, has)
     more = abs(gets.bits - has.bits) + 8 * finer + 16 * (gets.is_rgb != has.is_rgb)
     return lost, more, gets.has_alpha - has.has_alpha, sum(plane.low for plane in target.planes)
