@@ -46,6 +46,8 @@ def test_a_job_comes_back_from_its_file_as_it_was(tmp_path):
         ({"hold_outs": [[0, 0, 5]]}, "hold_outs"),
         ({"source": "relative.mp4"}, "absolute"),
         ({"report": os.path.abspath("r.html") + "\0"}, "absolute"),
+        ({"source": os.path.abspath("a\udcff.mp4")}, "no text"),
+        ({"hold_outs": [os.path.abspath("a\udcff.png")]}, "hold_outs"),
         ({"resume": "yes"}, "resume"),
         ({"output": None}, "output"),
         ({"matte": os.path.abspath("b.mp4")}, "same file"),

@@ -105,6 +105,13 @@ def test_regions_stop_at_the_edge_of_the_picture():
     assert mattes(overlay("a", (300, 170, 20, 10))).regions(FrameRange(0, 1), 30) == [(270, 140, 50, 40)]
 
 
+def test_what_has_moved_out_of_the_picture_has_no_region():
+    away = overlay("a", (20, 20, 20, 10), trajectory=((0, 0.0, 0.0), (1, 5000.0, -5000.0)))
+
+    assert mattes(away).regions(FrameRange(1, 2), 8) == []
+    assert mattes(away, overlay("b", (50, 20, 20, 10))).regions(FrameRange(1, 2), 8) == [(42, 12, 36, 26)]
+
+
 def test_un_blend_maps_of_two_overlays_follow_each_other(tmp_path):
     def constant(a, b):
         shapes = LAYOUT.shapes((20, 20, 20, 10))

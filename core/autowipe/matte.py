@@ -75,9 +75,9 @@ class Mattes:
         for i in self.visible(core):
             x, y, w, h = self._places(i, core)
             x0, y0 = max(0, x - ring), max(0, y - ring)
-            boxes.append(
-                (x0, y0, min(self._layout.width, x + w + ring) - x0, min(self._layout.height, y + h + ring) - y0)
-            )
+            x1, y1 = min(self._layout.width, x + w + ring), min(self._layout.height, y + h + ring)
+            if x0 < x1 and y0 < y1:  # it may have moved out of the picture
+                boxes.append((x0, y0, x1 - x0, y1 - y0))
         return [self._layout.align(box) for box in sorted(joined(boxes, meet), key=lambda b: (b[1], b[0]))]
 
     def at(self, frame: int, box: Box) -> Cover:
