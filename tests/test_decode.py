@@ -316,6 +316,13 @@ def test_what_is_no_video_is_refused_with_a_reason(tmp_path, name, content, code
     assert time.monotonic() - began < 20  # never a hang
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.mp4")
+
+    assert fault(tmp_path / "a.mp4").code == "not-video"
+
+
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     assert fault(tmp_path / "none.mp4").code == "missing"
     assert fault(tmp_path / "none_%04d.png").code == "missing"

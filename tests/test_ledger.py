@@ -1,5 +1,7 @@
 """The ledger: AutoWipe replaces its own files, and nothing that somebody made or changed."""
 
+import os
+
 import pytest
 from autowipe import ledger
 from autowipe.errors import JobError
@@ -25,6 +27,12 @@ def test_a_file_of_the_users_is_never_replaced_unasked(tmp_path):
         ledger.check_free([str(path)], overwrite=False)
 
     ledger.check_free([str(path)], overwrite=True)
+
+
+def test_what_is_no_file_is_not_replaced_even_when_asked(tmp_path):
+    for path in (str(tmp_path), os.devnull):
+        with pytest.raises(JobError, match=r"folder|device"):
+            ledger.check_free([path], overwrite=True)
 
 
 def test_what_autowipe_wrote_may_be_written_again_until_somebody_changes_it(tmp_path):

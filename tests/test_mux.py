@@ -508,26 +508,43 @@ def test_av1_keeps_hdr_metadata(tmp_path: Path) -> None:
     assert {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"} <= names
 
 
-def test_a_cover_picture_comes_along(tmp_path: Path) -> None:
-    cover, plain, source, output = (tmp_path / name for name in ("cover.png", "plain.mp4", "in.mp4", "out.mp4"))
+def covered_clip(folder: Path, suffix: str) -> tuple[Path, bytes]:
+    """A clip with a cover picture as its kind of file has them, and the picture."""
+    cover, plain, source = folder / "cover.png", folder / f"plain.{suffix}", folder / f"in.{suffix}"
     media.write_clip(cover, codec="png", pix_fmt="rgb24", frames=1, container="image2")
     media.write_clip(plain, codec="libx264", frames=12)
     with av.open(str(plain)) as one, av.open(str(cover)) as two, av.open(str(source), "w") as out:
         video = out.add_stream_from_template(one.streams.video[0], opaque=True)
-        picture = out.add_stream_from_template(two.streams.video[0], opaque=True)
-        picture.disposition = av.stream.Disposition.attached_pic
-        for container, target in ((two, picture), (one, video)):
+        parts = [(one, video)]
+        if suffix == "mkv":
+            out.add_attachment("front.png", "image/png", cover.read_bytes())
+        else:
+            picture = out.add_stream_from_template(two.streams.video[0], opaque=True)
+            picture.disposition = av.stream.Disposition.attached_pic
+            parts.insert(0, (two, picture))
+        for container, target in parts:
             for packet in container.demux(video=0):
                 if packet.size:
                     packet.stream = target
                     out.mux(packet)
+    return source, cover.read_bytes()
+
+
+@pytest.mark.parametrize("source_suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_cover_picture_comes_along(tmp_path: Path, source_suffix: str, suffix: str) -> None:
+    (source, picture), output = covered_clip(tmp_path, source_suffix), tmp_path / f"out.{suffix}"
 
     before, after, warnings = rewrite(source, output)
 
     assert warnings == []
     assert [s.codec for s in before.streams] == [s.codec for s in after.streams] == ["png"]
     with av.open(str(output)) as container:
-        assert container.streams[after.streams[0].index].disposition & av.stream.Disposition.attached_pic
+        stream = container.streams[after.streams[0].index]
+        assert stream.disposition & av.stream.Disposition.attached_pic
+        assert [bytes(packet) for packet in container.demux(stream) if packet.size] == [picture]
+        if (source_suffix, suffix) == ("mkv", "mkv"):
+            assert stream.metadata["filename"] == "front.png"
 
 
 @pytest.mark.parametrize("suffix", ["mov", "mp4"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import struct
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ def locate(path: str) -> Place:
     if not os.path.exists(path) and (match := _PATTERN.fullmatch(os.path.basename(path))):
         return _locate_sequence(path, match)
     try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # opening it would wait for somebody who writes
+            raise MediaError(f"{path} is a pipe, not a file", code="not-video", hint="Write it to a file first.")
         with open(path, "rb") as file:
             is_empty = not file.read(1)
     except FileNotFoundError as err:

@@ -18,13 +18,20 @@ MOST_BYTES = 1 << 20  # the ledger is cut to its newer half beyond this
 
 
 def check_free(paths: list[str], *, overwrite: bool) -> None:
-    """Raises JobError when a path holds something that AutoWipe did not write, or that changed since."""
+    """Raises JobError when a path holds something that AutoWipe did not write, or that changed since.
+
+    `overwrite`: it may be replaced if it is a file.
+    """
     known = _read()
     for path in paths:
-        if overwrite or not os.path.lexists(path):
+        if not os.path.lexists(path):
             continue
         if os.path.isdir(path):
             raise JobError(f"{path} is a folder", code="output-exists", hint="Name a file inside it.")
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise JobError(f"{path} is a device or pipe, not a file", code="output-exists", hint="Name a file.")
+        if overwrite:
+            continue
         if known.get(_key(path)) != _state(path):
             raise JobError(
                 f"{path} exists already and was not written by AutoWipe, or was changed since",

@@ -238,8 +238,19 @@ def _add_others(source: Any, out: Any, others: Others) -> dict[int, Any]:
         if stream.type == "attachment":
             out.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
             continue
+        if _is_cover(stream) and out.format.name == "matroska":  # where a cover is an attachment
+            kind = {"mjpeg": "jpeg"}.get(stream.codec_context.name, stream.codec_context.name)
+            name = stream.metadata.get("filename", f"cover.{kind.replace('jpeg', 'jpg')}")
+            out.add_attachment(name, stream.metadata.get("mimetype", f"image/{kind}"), _cover(source, index))
+            continue
         made[index] = _like_stream(out, stream)
     return made
+
+
+def _cover(source: Any, index: int) -> bytes:
+    """A cover picture, which a container of its own reads: `source` gives its packet once, with all others."""
+    with av.open(source.name, metadata_errors="replace") as again:
+        return next((bytes(packet) for packet in again.demux(again.streams[index]) if packet.size), b"")
 
 
 def _like_stream(out: Any, stream: Any) -> Any:
@@ -408,7 +419,7 @@ def _is_cover(stream: Any) -> bool:
 
 def _can_hold(muxer: str, add_video: Callable[[Any], Any], stream: Any = None) -> bool:
     """Whether a container takes the picture, and another stream beside it."""
-    if stream is not None and stream.type == "attachment":
+    if stream is not None and (stream.type == "attachment" or (_is_cover(stream) and muxer == "matroska")):
         return muxer == "matroska"
     trial = av.open(io.BytesIO(), "w", format=muxer)
     try:
