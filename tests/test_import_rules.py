@@ -19,7 +19,8 @@ MODULES = sorted(str(path.relative_to(CORE).with_suffix("").as_posix()) for path
 # Importable without numpy, PyAV or torch, so that an adapter can read a job, a plan or a message.
 PLAIN = {"errors", "timing", "protocol", "job", "plan"}
 # The files that know FFmpeg. All others see frames and planes.
-MEDIA = {"decode", "siting", "pixels", "encode", "encoders", "segments", "mux", "doctor", "train/synthesis"}
+MEDIA = {"decode", "siting", "pixels", "encode", "encoders", "segments", "mux", "streams", "doctor",
+         "train/synthesis"}  # fmt: skip
 # The files that print, exit or read argv.
 SPEAKING = {"cli", "batchcli", "traincli", "watchcli", "__main__"}
 # Seconds to import: never while `autowipe --help` or a job's check waits for it.

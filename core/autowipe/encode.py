@@ -14,7 +14,7 @@ from types import TracebackType
 import av
 import numpy as np
 
-from . import images, mux
+from . import images, mux, streams
 from .decode import ClipInfo, Frame, fingerprint
 from .encoders import Notice, Wish, choose, muxer_of
 from .errors import JobError, MediaError
@@ -40,7 +40,7 @@ class Output:
         if wish.muxer is None:
             self._files = images.names(wish.path, like, source_range)
         else:
-            self._others = mux.others_for(like, wish.muxer, encoder.add_to)
+            self._others = streams.others_for(like, wish.muxer, encoder.add_to)
             self.warnings += (
                 self._others.notices + mux.timing_notices(like, wish.muxer) + mux.aspect_notices(like, wish.muxer)
             )

@@ -6,13 +6,12 @@ Nothing is encoded here. The file is made under a working name beside the output
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,16 +25,11 @@ from .errors import MediaError
 from .hdr import Hdr, put_into_mov
 from .matroska import put_aspect
 from .segments import Encoder, Piece, disk_fault, sync_folder
+from .streams import Others, add_others, can_hold, fresh, is_cover, like_stream, open_source, others_for
 from .timing import FrameRange
 
 log = logging.getLogger(__name__)
 
-# Tags that describe the old file's container or packets, not the clip.
-STALE_TAGS = re.compile(
-    r"encoder|major_brand|minor_version|compatible_brands|duration|timecode|bps(-.*)?|vendor_id|"
-    r"number_of_(frames|bytes)(-.*)?|_statistics_.*|operational_pattern_ul|.*_uid|.*_umid.*",
-    re.IGNORECASE,
-)
 PLAIN_TAGS = {
     "title", "artist", "album", "comment", "copyright", "date", "genre", "description", "synopsis", "show",
     "album_artist", "composer", "grouping", "lyrics", "creation_time", "episode_id", "network", "season_number",
@@ -50,14 +44,6 @@ HVC1 = ("libx265", "hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf", "h
 TICKS = 2**31 - 1  # largest time scale of a mov file
 
 
-@dataclass
-class Others:
-    """The source's streams besides the one that was cleaned, as far as the output can hold them."""
-
-    kept: list[int] = field(default_factory=list)  # stream indices in the source
-    notices: list[Notice] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Source:
     """What an output takes over from its source besides the frames."""
@@ -66,30 +52,6 @@ class Source:
     range: FrameRange
     others: Others
     hdr: Hdr
-
-
-def others_for(like: ClipInfo, muxer: str, add_video: Callable[[Any], Any]) -> Others:
-    """Which of the other streams a container can hold: each is tried beside the picture that `add_video` adds.
-
-    An MXF, for one, takes sound only after a picture.
-    """
-    found = Others()
-    if like.is_image_sequence:
-        return found
-    with _open(like) as source:
-        for stream in source.streams:
-            if stream.index == like.stream or _is_made_anew(stream, bool(source.chapters())):
-                continue
-            if _can_hold(muxer, add_video, stream):
-                found.kept.append(stream.index)
-                continue
-            found.notices.append(
-                (
-                    "stream-dropped",
-                    f"stream {stream.index} ({stream.type}, {_codec_of(stream)}) does not fit into this kind of file",
-                )
-            )
-    return found
 
 
 def join(
@@ -104,7 +66,7 @@ def join(
     has_file = source is not None and not source.like.is_image_sequence
     with _appearing(path) as part:
         with contextlib.ExitStack() as stack:
-            given = stack.enter_context(_open(source.like)) if source and has_file else None
+            given = stack.enter_context(open_source(source.like)) if source and has_file else None
             out = stack.enter_context(_writing(part, muxer, time_base, given))
             video = encoder.add_to(out)
             video.time_base = time_base
@@ -115,7 +77,7 @@ def join(
                 _copy_clip_tags(source, out, video)
                 if given is not None:
                     _copy_tags(source, given, out, video)
-                    rest = _other_packets(source, given, _add_others(given, out, source.others), muxer)
+                    rest = _other_packets(source, given, add_others(given, out, source.others), muxer)
             out.start_encoding()
             _interleave(out, _video_packets(pieces, video, time_base), rest)
         if source is not None and source.hdr and muxer in ("mp4", "mov"):
@@ -128,17 +90,17 @@ def join(
 def remux(path: Path, like: ClipInfo) -> bool:
     """The same packets of all streams in another kind of file; False where it cannot hold the picture."""
     muxer = muxer_of(path)
-    with _open(like) as given:
+    with open_source(like) as given:
         picture = given.streams[like.stream]
-        if not _can_hold(muxer, lambda out: _like_stream(out, picture)):
+        if not can_hold(muxer, lambda out: like_stream(out, picture)):
             return False
-        others = others_for(like, muxer, lambda out: _like_stream(out, picture))
+        others = others_for(like, muxer, lambda out: like_stream(out, picture))
         with _appearing(path) as part, _writing(part, muxer, like.time_base, given) as out:
-            video = _like_stream(out, picture)
+            video = like_stream(out, picture)
             source = Source(like, like.whole, others, Hdr())
             _copy_clip_tags(source, out, video)
             _copy_tags(source, given, out, video)
-            streams = {like.stream: video} | _add_others(given, out, others)
+            streams = {like.stream: video} | add_others(given, out, others)
             out.start_encoding()
             for packet in _other_packets(source, given, streams, muxer):
                 out.mux(packet)
@@ -156,7 +118,7 @@ class Originals:
 
     def __init__(self, like: ClipInfo, first: int) -> None:
         self._stack = contextlib.ExitStack()
-        container = self._stack.enter_context(_open(like))
+        container = self._stack.enter_context(open_source(like))
         stream = container.streams[like.stream]
         if 0 < first < like.held:
             container.seek(int(like.pts[first]), stream=stream, backward=True)
@@ -176,7 +138,7 @@ class Originals:
 
 def side_data_of(like: ClipInfo) -> list[Any]:
     """What the first decoded frame carries besides its picture."""
-    with _open(like) as container:
+    with open_source(like) as container:
         frame = next(container.decode(container.streams[like.stream]), None)
         return list(frame.side_data) if frame is not None else []
 
@@ -185,7 +147,7 @@ def alpha_notices(like: ClipInfo) -> list[Notice]:
     """VP8 and VP9 keep their alpha beside the picture, where it is not read."""
     if like.codec not in ("vp8", "vp9") or like.is_image_sequence:
         return []
-    with _open(like) as source:
+    with open_source(like) as source:
         tags = {key.lower(): value for key, value in source.streams[like.stream].metadata.items()}
     return [("alpha", f"the alpha of {like.codec} is not kept")] if tags.get("alpha_mode") == "1" else []
 
@@ -230,37 +192,6 @@ def _interleave(out: Any, packets: Iterator[Any], rest: Iterator[Any]) -> None:
         waiting = next(rest, None)
 
 
-def _add_others(source: Any, out: Any, others: Others) -> dict[int, Any]:
-    """Output streams by the source's stream index."""
-    made = {}
-    for index in others.kept:
-        stream = source.streams[index]
-        if stream.type == "attachment":
-            out.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
-            continue
-        if _is_cover(stream) and out.format.name == "matroska":  # where a cover is an attachment
-            kind = {"mjpeg": "jpeg"}.get(stream.codec_context.name, stream.codec_context.name)
-            name = stream.metadata.get("filename", f"cover.{kind.replace('jpeg', 'jpg')}")
-            out.add_attachment(name, stream.metadata.get("mimetype", f"image/{kind}"), _cover(source, index))
-            continue
-        made[index] = _like_stream(out, stream)
-    return made
-
-
-def _cover(source: Any, index: int) -> bytes:
-    """A cover picture, which a container of its own reads: `source` gives its packet once, with all others."""
-    with av.open(source.name, metadata_errors="replace") as again:
-        return next((bytes(packet) for packet in again.demux(again.streams[index]) if packet.size), b"")
-
-
-def _like_stream(out: Any, stream: Any) -> Any:
-    # A video stream is a cover picture or a second view: `opaque` takes it as packets, without an encoder.
-    new = out.add_stream_from_template(stream, opaque=True)
-    new.metadata.update(_fresh(stream.metadata))
-    new.disposition = stream.disposition
-    return new
-
-
 def _other_packets(source: Source, given: Any, streams: dict[int, Any], muxer: str) -> Iterator[Any]:
     """The packets of `streams` over the time span of the range, on the output's clock, ready to mux.
 
@@ -279,7 +210,7 @@ def _other_packets(source: Source, given: Any, streams: dict[int, Any], muxer: s
         if packet.pts is not None:
             begins = packet.pts * packet.time_base
             ends = begins + max(1, packet.duration or 0) * packet.time_base
-            if not _is_cover(packet.stream):
+            if not is_cover(packet.stream):
                 if stop is not None and begins >= stop + ROOM_S:
                     return
                 if (start is not None and ends <= start) or (stop is not None and begins >= stop):
@@ -337,8 +268,8 @@ def _copy_clip_tags(source: Source, out: Any, video: Any) -> None:
 def _copy_tags(source: Source, given: Any, out: Any, video: Any) -> None:
     start, stop, shift = _span(source, out.format.name)
     stream = given.streams[source.like.stream]
-    out.metadata.update(_fresh(given.metadata))
-    video.metadata.update(_fresh(stream.metadata))
+    out.metadata.update(fresh(given.metadata))
+    video.metadata.update(fresh(stream.metadata))
     video.disposition = stream.disposition
     chapters = []
     for chapter in given.chapters():
@@ -381,9 +312,9 @@ def _writing(part: Path, muxer: str, time_base: Fraction, given: Any) -> Iterato
             # Edit lists are written in the movie's time scale: its default of 1/1000 s would round a start offset.
             ticks = str(time_base.denominator)
             options |= {"video_track_timescale": ticks, "movie_timescale": ticks}
-        tags = _fresh(given.metadata) if given is not None else {}
+        tags = fresh(given.metadata) if given is not None else {}
         # Tags of one's own and cover pictures exclude each other in FFmpeg's muxer: the picture goes first.
-        if any(key.lower() not in PLAIN_TAGS for key in tags) and not any(map(_is_cover, given.streams.video)):
+        if any(key.lower() not in PLAIN_TAGS for key in tags) and not any(map(is_cover, given.streams.video)):
             options["movflags"] = "+use_metadata_tags"
     out = av.open("file:" + str(part), "w", format=muxer, options=options)
     try:
@@ -393,50 +324,6 @@ def _writing(part: Path, muxer: str, time_base: Fraction, given: Any) -> Iterato
             out.close()
         raise
     out.close()
-
-
-def _fresh(tags: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if not STALE_TAGS.fullmatch(key)}
-
-
-def _is_made_anew(stream: Any, has_chapters: bool) -> bool:
-    """A timecode track, or a MOV's track of chapter names: the muxer writes these from what it is told."""
-    if stream.type != "data":
-        return False
-    return "timecode" in stream.metadata or (has_chapters and stream.name == "bin_data")
-
-
-def _codec_of(stream: Any) -> str:
-    if stream.codec_context is not None:
-        return str(stream.codec_context.codec.canonical_name)
-    # PyAV does not name a sound or text that it has no decoder for, such as teletext.
-    return stream.name or "unknown" if stream.type in ("data", "attachment") else "unknown"
-
-
-def _is_cover(stream: Any) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _can_hold(muxer: str, add_video: Callable[[Any], Any], stream: Any = None) -> bool:
-    """Whether a container takes the picture, and another stream beside it."""
-    if stream is not None and (stream.type == "attachment" or (_is_cover(stream) and muxer == "matroska")):
-        return muxer == "matroska"
-    trial = av.open(io.BytesIO(), "w", format=muxer)
-    try:
-        add_video(trial)
-        if stream is not None:
-            _like_stream(trial, stream)
-        trial.start_encoding()
-    except (av.FFmpegError, ValueError) as err:
-        log.debug("%s cannot hold %s: %s", muxer, stream or "the picture", err)
-        return False
-    with contextlib.suppress(av.FFmpegError):  # some muxers do not like to end without a packet
-        trial.close()
-    return True
-
-
-def _open(like: ClipInfo) -> Any:
-    return av.open("file:" + like.path, metadata_errors="replace")
 
 
 @contextlib.contextmanager
