@@ -25,6 +25,7 @@ from autowipe.matte import Mattes
 from autowipe.overlays import resolve, to_plan
 from autowipe.planes import layout_of
 from autowipe.timing import FrameRange
+from autowipe.unblend import invert
 from finding import perceive
 from synth import Burnt
 
@@ -181,6 +182,28 @@ def test_a_drifting_mark_is_followed_along_its_way(tmp_path):
     speed = (np.array(last[1:3]) - first[1:3]) / (last[0] - first[0])
     assert np.allclose(speed, (1.7, 0.9), atol=0.03)
     covers(drawn, (4, 20, 40, 60, 68))
+
+
+def test_what_shines_through_a_mark_that_drifts_is_un_blended(tmp_path):
+    mark = synth.text("@daily.clips", 24)
+    drift = Burnt(mark, (40, 40), 0, 72, alpha=0.75, way=lambda t: (1.7 * t, 0.9 * t, 1.0))
+    drawn = Drawn(tmp_path, [drift], pan=-1.0)
+
+    (find,) = drawn.found
+    assert find.unblend is not None
+    inner = cv2.erode((find.unblend.transmission[0] < 0.9).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    assert np.median(find.unblend.transmission[0][inner]) == pytest.approx(0.25, abs=0.05)
+    before, after = [], []
+    for t, seen in enumerate(synth.read_rgb(drawn.clip.path)):
+        maps = drawn.mattes.at(t, (0, 0, *SIZE)).unblend
+        luma, clean = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (seen, drawn.clip.clean[t]))
+        levels = [16 + luma * (219 / 255), *(np.zeros((SIZE[1] // 2, SIZE[0] // 2)) for _ in "uv")]
+        beneath, deviation = invert(levels, maps, 1.5)
+        known = drawn.clip.masks[t] & (deviation[0] < 10)
+        assert known.sum() >= 0.1 * drawn.clip.masks[t].sum()
+        before.append(np.abs(luma - clean.astype(float))[known].mean())
+        after.append(np.abs((beneath[0] - 16) * (255 / 219) - clean)[known].mean())
+    assert np.mean(after) < 0.15 * np.mean(before)
 
 
 def test_a_plain_opaque_mark_that_bounces_off_the_edge_is_covered_whole(tmp_path):

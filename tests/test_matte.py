@@ -133,6 +133,19 @@ def test_un_blend_maps_of_two_overlays_follow_each_other(tmp_path):
     assert mattes(solid, folder=tmp_path).at(0, (0, 0, 96, 64)).unblend is None
 
 
+def test_what_moves_by_parts_of_a_pixel_hides_no_chroma_without_luma(tmp_path):
+    maps = Unblend(*([np.full(s, value, np.float32) for s in LAYOUT.shapes((20, 20, 24, 12))] for value in (0.5, 60)))
+    maps.transmission[0][4:9, 5:12] = 0  # ends in the middle of chroma samples
+    maps.transmission[1][2:5, 2:6] = maps.transmission[2][2:5, 2:6] = 0
+    write_unblend(tmp_path / "u.npz", maps)
+    drawn = mattes(overlay("a", (20, 20, 24, 12), unblend="u.npz", trajectory=((0, 0, 0), (8, 4, 4))), folder=tmp_path)
+
+    for frame in range(9):
+        hidden = [part == 0 for part in drawn.at(frame, (0, 0, 96, 64)).unblend.transmission]
+        assert hidden[0].any()
+        assert np.array_equal(hidden[1], subsampled(hidden[0], (1, 1)))
+
+
 def test_a_chroma_sample_is_covered_when_any_of_its_pixels_is():
     mask = np.zeros((5, 7), bool)
     mask[4, 6] = mask[0, 1] = True

@@ -143,25 +143,26 @@ def test_what_the_network_takes_for_a_mark_but_was_never_drawn_is_none(locked_of
 
 
 @pytest.mark.parametrize(
-    ("sure", "scene", "one_way", "is_mark"),
+    ("sure", "scene", "one_way", "noise", "is_mark"),
     [
-        (0.93, 0.4, 0.2, True),
-        (0.8, 0.4, 0.2, False),
-        (0.93, 0.84, 0.2, False),  # the whole scene is as sharp
-        (0.97, 0.84, 0.2, True),
-        (0.93, 0.4, 0.7, False),  # lines of one direction, as on a court
-        (0.97, 0.4, 0.7, True),
+        (0.93, 0.4, 0.2, 0.0, True),
+        (0.8, 0.4, 0.2, 0.0, False),
+        (0.93, 0.84, 0.2, 0.0, False),  # the whole scene is as sharp
+        (0.97, 0.84, 0.2, 0.0, True),
+        (0.93, 0.4, 0.7, 0.0, False),  # lines of one direction, as on a court
+        (0.97, 0.4, 0.7, 0.0, True),
+        (0.97, 0.4, 0.2, 2.4, False),  # a sign, which has the camera's noise as all of the scene has
     ],
 )
 def test_where_its_look_tells_less_the_network_must_be_surer(
-    sure: float, scene: float, one_way: float, is_mark: bool
+    sure: float, scene: float, one_way: float, noise: float, is_mark: bool
 ) -> None:
     evidence = {
         "network, of its pixels": sure,
         "edge sharpness": 0.93,
         "edge sharpness of the scene": scene,
         "one direction": one_way,
-        "noise in it, levels": 0.0,
-        "noise of the scene, levels": 0.0,
+        "noise in it, levels": noise,
+        "noise of the scene, levels": noise,
     }
     assert _is_drawn(evidence) == is_mark

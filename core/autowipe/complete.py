@@ -23,7 +23,7 @@ from .missed import take_in
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
 from .residue import settle_strength
-from .scene import NOISE, Scene, beneath_at, unblended
+from .scene import Scene, beneath_at, unblended
 from .timing import FrameRange
 from .unblend import invert
 
@@ -224,8 +224,8 @@ def _fill(
     better: Better,
 ) -> None:
     """Completes a frame in the scene itself: borrows what it can, keeps what was invented before, fills `missing`."""
-    hole, opaque, maps = scene.holes[t], scene.opaque[t], crops.unblends[t]
-    beneath = invert(to_levels(crops.planes[t], crops.layout), maps, NOISE) if maps and not crops.fading[t] else None
+    hole, opaque, maps = scene.holes[t], scene.opaque[t], None if crops.fading[t] else crops.unblends[t]
+    beneath = invert(to_levels(crops.planes[t], crops.layout), maps, maps.noise) if maps else None
     assert hole is not None and opaque is not None
     seen, beyond, _ = places
     unseen = _nowhere(opaque, hole, seen)

@@ -80,6 +80,11 @@ def subsampled(mask: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
     return out
 
 
+def supersampled(mask: np.ndarray, shift: tuple[int, int], shape: tuple[int, ...]) -> np.ndarray:
+    """A mask in the samples of a plane at luma size, `shape` (H, W): True where the sample over a px is."""
+    return mask.repeat(1 << shift[1], 0).repeat(1 << shift[0], 1)[: shape[0], : shape[1]]
+
+
 def averaged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A map at luma size in the samples of a plane of such a (height, width): the mean over the px of each sample."""
     if values.shape == size:

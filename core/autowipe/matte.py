@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +15,8 @@ import numpy as np
 from .areas import AreaMask
 from .boxes import joined, meet
 from .job import Box
-from .maps import Unblend, read_matte, read_unblend
-from .masks import subsampled
+from .maps import MOVING_NOISE, NOISE, Unblend, read_matte, read_unblend
+from .masks import subsampled, supersampled
 from .plan import Event, Overlay
 from .planes import Layout
 from .timing import FrameRange
@@ -83,19 +84,20 @@ class Mattes:
     def at(self, frame: int, box: Box) -> Cover:
         """What lies over an aligned box in a frame, hold-outs taken out."""
         here = []
-        is_fading = False
+        is_fading = moves = False
         for i in self.visible(FrameRange(frame, frame + 1)):
             overlay, event = self._items[i]
             pose = pose_at(overlay, frame)
             if meet(bounds(self._box(i), pose), box):
                 here.append((i, pose))
                 is_fading |= frame < event.range.start + event.fade_in or frame >= event.range.stop - event.fade_out
+                moves |= all(pose_at(overlay, near) != pose for near in (frame - 1, frame + 1))
         if not here:
             return NOTHING
-        key = (box, tuple(here))
+        key = (box, tuple(here), moves)
         with self._drawing:
             if key not in self._drawn:
-                self._drawn[key] = self._draw(box, here)
+                self._drawn[key] = self._draw(*key)
                 while len(self._drawn) > KEPT:
                     self._drawn.popitem(last=False)
             cover = self._drawn[key]
@@ -144,14 +146,15 @@ class Mattes:
         self._loaded.move_to_end(item)
         return self._loaded[item]
 
-    def _draw(self, box: Box, here: list[tuple[int, Pose]]) -> Cover:
+    def _draw(self, box: Box, here: Sequence[tuple[int, Pose]], moves: bool) -> Cover:
         matte = np.zeros((box[3], box[2]), np.float32)
         loaded = [(self._box(i), pose, *self._load(i)) for i, pose in here]
         maps = None
         if any(item[3] is not None for item in loaded):
             shapes = self._layout.shapes(box)
             zeros = [np.zeros(s, np.float32) for s in shapes]
-            maps = Unblend([np.ones(s, np.float32) for s in shapes], zeros, [part.copy() for part in zeros])
+            doubt, noise = [part.copy() for part in zeros], MOVING_NOISE if moves else NOISE
+            maps = Unblend([np.ones(s, np.float32) for s in shapes], zeros, doubt, noise)
         for own, pose, part, unblend in loaded:
             moved = _paste(part, _onto(own, pose, box), matte.shape, 0.0)
             if pose.scale < 1:  # the codec's ringing, which the matte takes in, does not shrink with the overlay
@@ -166,26 +169,38 @@ class Mattes:
         self, maps: Unblend, box: Box, own: Box, pose: Pose, matte: np.ndarray, unblend: Unblend | None
     ) -> None:
         """Puts one more overlay over those that `maps` holds: J = a2 (a1 I + b1) + b2."""
-        for k, plane in enumerate(self._layout.colour):
-            if unblend is None:
-                over = 1 - subsampled(matte > VISIBLE, plane.shift).astype(np.float32)
-                add = np.zeros_like(over)
-            else:
-                own_part, part = self._layout.plane_box(own, plane), self._layout.plane_box(box, plane)
-                shift = Pose(pose.dx / (1 << plane.shift_x), pose.dy / (1 << plane.shift_y), pose.scale, pose.turn)
-                move = _onto(own_part, shift, part)
-                over = _paste(unblend.transmission[k], move, maps.transmission[k].shape, 1.0)
-                add = _paste(unblend.contribution[k], move, maps.transmission[k].shape, 0.0)
-                # between a hidden sample and another nothing is known: what the two would mix to is of neither
-                hidden = _paste((unblend.transmission[k] <= 0).astype(np.float32), move, over.shape, 0.0) > 0
-                over, add = np.where(hidden, np.float32(0), over), np.where(hidden, np.float32(0), add)
+        planes = list(zip(self._layout.colour, self._over(box, own, pose, matte, unblend), strict=True))
+        hidden = np.zeros(matte.shape, bool)
+        for plane, (_, _, _, away) in planes:  # a sample of chroma may be hidden of which no luma is
+            hidden |= supersampled(away & ~subsampled(hidden, plane.shift), plane.shift, hidden.shape)
+        for k, (plane, (over, add, doubt, _)) in enumerate(planes):
+            away = subsampled(hidden, plane.shift)
+            over, add = np.where(away, np.float32(0), over), np.where(away, np.float32(0), add)
             assert maps.doubt is not None
             maps.doubt[k] = maps.doubt[k] * over
-            if unblend is not None and unblend.doubt is not None:
-                own_doubt = _paste(unblend.doubt[k], move, over.shape, 0.0)
-                maps.doubt[k] = np.hypot(maps.doubt[k], own_doubt * maps.transmission[k])
+            if doubt is not None:
+                maps.doubt[k] = np.hypot(maps.doubt[k], doubt * maps.transmission[k])
             maps.contribution[k] = maps.contribution[k] * over + add
             maps.transmission[k] = maps.transmission[k] * over
+
+    def _over(
+        self, box: Box, own: Box, pose: Pose, matte: np.ndarray, unblend: Unblend | None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]]:
+        """Of each plane over `box` an overlay's transmission, contribution and doubt, and where it is hidden."""
+        for k, plane in enumerate(self._layout.colour):
+            if unblend is None:
+                away = subsampled(matte > VISIBLE, plane.shift)
+                yield 1 - away.astype(np.float32), np.zeros(away.shape, np.float32), None, away
+                continue
+            own_part, part = self._layout.plane_box(own, plane), self._layout.plane_box(box, plane)
+            shift = Pose(pose.dx / (1 << plane.shift_x), pose.dy / (1 << plane.shift_y), pose.scale, pose.turn)
+            move, shape = _onto(own_part, shift, part), part[:1:-1]
+            over = _paste(unblend.transmission[k], move, shape, 1.0)
+            add = _paste(unblend.contribution[k], move, shape, 0.0)
+            # between a hidden sample and another nothing is known: what the two would mix to is of neither
+            away = _paste((unblend.transmission[k] <= 0).astype(np.float32), move, shape, 0.0) > 0
+            doubt = None if unblend.doubt is None else _paste(unblend.doubt[k], move, shape, 0.0)
+            yield over, add, doubt, away
 
 
 def pose_at(overlay: Overlay, frame: int) -> Pose:

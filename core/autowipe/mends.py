@@ -139,7 +139,8 @@ def _widened(old: _Maps, *, px: int, layout: Layout) -> _Maps:
                 )
             ]
         )
-    return replace(old, box=box, matte=wide, unblend=Unblend(*(list(part) for part in zip(*planes, strict=True))))
+    transmission, contribution, doubt = (list(part) for part in zip(*planes, strict=True))
+    return replace(old, box=box, matte=wide, unblend=Unblend(transmission, contribution, doubt))
 
 
 def _placed(part: np.ndarray, was: Box, now: Box, away: float) -> np.ndarray:

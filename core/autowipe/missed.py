@@ -107,4 +107,4 @@ def _together(own: Unblend | None, other: Unblend | None, thing: np.ndarray, lay
             part.append(np.where(here, a, b))
         doubts = [maps.doubt[k] if maps is not None and maps.doubt is not None else zeros for maps in (own, other)]
         parts[2].append(np.where(here, *doubts))
-    return Unblend(*parts)
+    return Unblend(parts[0], parts[1], parts[2], max(maps.noise for maps in (own, other) if maps is not None))

@@ -10,7 +10,7 @@ from .completers import borrow
 from .completers.plate import Far
 from .faint import Faint
 from .hole import Hole, hole_of
-from .maps import Unblend
+from .maps import NOISE, Unblend
 from .masks import subsampled
 from .match import spread
 from .planes import to_levels
@@ -18,7 +18,6 @@ from .plate import Crops
 from .unblend import invert
 
 COVERED = 0.02  # a matte below this changes 8-bit samples by less than their rounding and the codec's noise
-NOISE = 1.7  # levels: what H.264 at crf 20 leaves on seen samples
 SHINES = 2.0  # un-blended samples up to this many times the noise are as good as any that could be borrowed
 
 
@@ -63,13 +62,10 @@ def unblended(crops: Crops) -> Scene:
             volume[t] = levels
         cover = None if matte is None else matte > COVERED
         maps, gone = None if crops.fading[t] else crops.unblends[t], None
-        shown = None
         if cover is not None and maps is not None:
             if faint is None or maps is not last:
                 last, faint = maps, Faint(maps)
-            shown = faint.shown([volume[t] for volume in volumes])
-            shown = None if shown.all() else shown
-            cover = cover if shown is None else cover & shown
+            cover = cover & faint.shown([volume[t] for volume in volumes])
         cover = cover if cover is not None and cover.any() else None
         scene.covers.append(scene.covers[-1] if t and cover is not None and _equal(cover, scene.covers[-1]) else cover)
         if cover is not None and maps is not None:
@@ -82,8 +78,7 @@ def unblended(crops: Crops) -> Scene:
                 ]
             gone = np.zeros(shape, bool)
             for i, at in enumerate(changed[key]):
-                if shown is not None:
-                    at = at[np.take(subsampled(shown, scene.shifts[i]), at)]
+                at = at[np.take(subsampled(cover, scene.shifts[i]), at)]  # else what is not written may be borrowed
                 estimate, deviation = beneath_at(crops, t, i, at)
                 volumes[i][t].ravel()[at] = estimate
                 if i == 0:
@@ -133,5 +128,6 @@ def beneath_at(crops: Crops, t: int, i: int, at: np.ndarray) -> tuple[np.ndarray
     assert maps is not None
     seen = to_levels([np.take(plane, at if k == i else []) for k, plane in enumerate(crops.planes[t])], crops.layout)
     a, b = np.take(maps.transmission[i], at), np.take(maps.contribution[i], at)
-    (estimate,), (deviation,) = invert([seen[i]], Unblend([a], [b], maps.doubt and [np.take(maps.doubt[i], at)]), NOISE)
+    doubt = maps.doubt and [np.take(maps.doubt[i], at)]
+    (estimate,), (deviation,) = invert([seen[i]], Unblend([a], [b], doubt), maps.noise)
     return estimate, deviation

@@ -302,4 +302,5 @@ def faded(maps: Unblend, strength: float) -> Unblend:
         [np.where(a > 0, np.maximum(1 - np.float32(strength) * (1 - a), 0), 0) for a in maps.transmission],
         [np.float32(strength) * b for b in maps.contribution],
         maps.doubt and [np.where(doubt < MOST_DOUBT, np.float32(strength) * doubt, doubt) for doubt in maps.doubt],
+        maps.noise,
     )

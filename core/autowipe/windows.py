@@ -168,6 +168,7 @@ def _fields(crops: Crops) -> Iterator[Crops]:
                 [part(a, k, 1) for a, k in zip(maps.transmission, shapes, strict=False)],
                 [part(b, k, 0) for b, k in zip(maps.contribution, shapes, strict=False)],
                 maps.doubt and [part(d, k, 0) for d, k in zip(maps.doubt, shapes, strict=False)],
+                maps.noise,
             )
             for key, maps in maps_once.items()
         }

@@ -11,6 +11,7 @@ from ..timing import FrameRange
 LEAST_READ = 0.6  # how sure the recogniser is, of a column of letters, or of faint ones, to be text
 FEW_LETTERS, SURELY_READ = 2, 0.8  # so few have to be read as surely, to be text
 FAINT = 10.0  # mean change on the strokes, levels: the least that is seen of a text at its ends
+STEADY, BY_ITSELF = 0.8, 0.7  # correlation of its strokes over time; of what plainly comes and goes by itself
 SAME_FRAMES = 2  # lines that come and go within so many frames of each other are one event
 MOST_SLANT = 6.0  # degrees: burnt-in lines lie flat or stand upright
 SURE_SLANT = 3.5
@@ -47,7 +48,8 @@ def choose(lines: list[Line], shots: tuple[FrameRange, ...], whole: FrameRange) 
 
 def _could_be(line: Line) -> bool:
     length = line.stop - line.start
-    return line.score >= 0.7 and length >= 3 and (line.steady >= 0.8 or length < 6)
+    least = BY_ITSELF if line.pop_in and line.pop_out and line.clean else STEADY
+    return line.score >= 0.7 and length >= 3 and (line.steady >= least or length < 6)
 
 
 def _evidence(line: Line, cuts: list[int]) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from .. import planes
 from ..job import Box
 from ..maps import Unblend
-from ..masks import connected, disc, subsampled
+from ..masks import connected, disc, grown, subsampled
 from ..planes import Layout
 from ..timing import FrameRange
 from ..unblend import BlendFit, BlendMaps, predict
@@ -25,6 +25,7 @@ STEADY_SHARE = 0.75  # of the seeds' lock that the mark's other lines have
 SKIRT_PX = 2  # of the codec's ringing around what is covered
 STILL_SHARE = 0.8  # of a hole's px
 TRUSTED_FIT = 0.5  # quality of the fit of its opacity from which that says what the mark covers
+TRUSTED_MOVING = 0.4  # the same of what moves or comes and goes: so the scene has passed beneath it
 SHAKES, SHAKES_LEAST = 0.6, 6.0  # share of the surroundings' change over time, and levels, that are the scene's own
 SEAMLESS = 2.0  # levels of the mean look from one px to the next: less is no edge of a mark
 MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
@@ -231,23 +232,26 @@ def settle(
     layout: Layout,
     box: Box,
     maps: BlendMaps | None = None,
+    trusted: float = TRUSTED_FIT,
 ) -> tuple[np.ndarray, Unblend | None, dict[str, float]]:
     """What is covered to the pixel, how to un-blend it, and figures on that.
 
-    `crops`: frames that show the mark, colour planes over `box`; `maps`: how it blends, where that is known. The fit
-    tells to the pixel what a mark changes, but it may miss a part of another opacity: where it misses lines that are
-    surely the mark's, both count, and what only the statistics know is hidden (transmission 0).
+    `crops`: frames that show the mark, colour planes over `box`; `maps`: how it blends, where that is known; `trusted`:
+    quality from which a fit counts. The fit tells to the pixel what a mark changes, but it may miss a part of another
+    opacity: where it misses lines that are surely the mark's, both count, and what only the statistics know is hidden
+    (transmission 0).
     """
     if maps is None:
         maps = blend(covered, crops, layout, box)
     hidden = None
-    if maps.unblend is not None and maps.quality >= TRUSTED_FIT:
+    if maps.unblend is not None and maps.quality >= trusted:
         covered, hidden = _joint(lines, covered, maps)
     share = 1.0 if hidden is None else float(hidden.sum() / max(1, covered.sum()))
     figures = {"hidden share": share, "un-blend quality": maps.quality}
     if hidden is None or maps.unblend is None or share > MOSTLY:
         return covered, None, figures
-    hidden = cv2.dilate(hidden.astype(np.uint8), disc(SKIRT_PX)) > 0
+    # What the fit explains is not hidden by what it misses beside it.
+    hidden = grown(maps.opaque, SKIRT_PX) | grown(hidden & ~maps.covered, SKIRT_PX) & ~maps.covered
     transmission, contribution = [], []
     for plane, a, b in zip(layout.colour, maps.unblend.transmission, maps.unblend.contribution, strict=True):
         under = subsampled(hidden, plane.shift)

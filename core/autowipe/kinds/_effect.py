@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ..job import Box
+from ..maps import Unblend
 from ..masks import connected, disc, extent
 from ..planes import Layout
 from ..timing import FrameRange
@@ -17,6 +18,7 @@ from ._appears import Appearance, Shift, Template, appearance, comes_along, is_o
 from ._cover import (
     AROUND_PX,
     CALM,
+    TRUSTED_MOVING,
     Look,
     LookSum,
     changes,
@@ -24,6 +26,7 @@ from ._cover import (
     graphic_edges,
     moves,
     one_way,
+    settle,
     sharpness,
     with_calm,
     with_ringing,
@@ -40,6 +43,7 @@ PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two wo
 ALIKE_POWER = 4.0  # times the squared edges of one that the other's have there, at most, to show something as well
 EVEN_WAY = 60.0  # analysis px that what is drawn goes straight on and evenly, filmed things to 20
 PASSES = 10.0  # levels by which what lies around what travels changes: the scene passes beneath
+SHINES = 0.15  # share of its surroundings' change by which what shines through changes: opaque marks 0.02 to 0.1
 
 Judge = Callable[[dict[str, float | str], bool], bool]  # by the evidence of a thing, and whether it travels
 
@@ -54,6 +58,7 @@ class Settled:
     appearances: list[Appearance]
     evidence: dict[str, float | str]
     picture: np.ndarray  # (H, W, 3) uint8: luma and chroma, its mean look
+    unblend: Unblend | None = None  # over `box`; None where it is opaque
 
 
 class Effect:
@@ -180,9 +185,14 @@ class Effect:
                 covered = with_calm(look, covered, CALM * beyond)
         if plate is not None and comes_along(plate.covered, appearances):
             covered |= plate.covered
+        unblend = None
+        if covered.any() and not covered.all() and _shines_through(look, covered, self._scale):
+            crops = [_moved(crop, shift, self._picture) for showing, _, shift in alike for crop in showing.kept]
+            covered, unblend, figures = settle(lines, covered, crops, self._picture, ref.box, trusted=TRUSTED_MOVING)
+            evidence |= figures
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
         parts = {part.range: with_ringing(_part.cover(covered, part)) for a in appearances for part in a.parts}
-        return Settled(ref.box, with_ringing(covered), parts, appearances, evidence, picture)
+        return Settled(ref.box, with_ringing(covered), parts, appearances, evidence, picture, unblend)
 
     def _evidence(self, look: Look, seeds: np.ndarray) -> dict[str, float | str]:
         """What speaks for something drawn, from one appearance."""
@@ -214,6 +224,12 @@ def agree(slope: np.ndarray, lines: np.ndarray, other: np.ndarray, shift: Shift)
         if own / ALIKE_POWER <= its <= own * ALIKE_POWER:  # else it is away there, before more or less of the scene
             least = min(least, float((one * two).sum()) / np.sqrt(max(1e-6, own * its)))
     return least
+
+
+def _shines_through(look: Look, covered: np.ndarray, scale: float) -> bool:
+    """Whether the scene that changes around what is covered (H, W) changes it as well."""
+    itself, beyond = changes(look, covered, scale)
+    return beyond >= PASSES and itself > SHINES * beyond
 
 
 def _spread_around(look: Look, lines: np.ndarray, scale: float) -> float:

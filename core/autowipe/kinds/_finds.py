@@ -104,8 +104,10 @@ def join_styles(found: list[Found]) -> list[Found]:
 def _own(find: Found) -> None:
     """Gives the events of a find their maps."""
     for event in find.events:
-        event.box, event.matte = find.box, find.matte if event.matte is None else event.matte
-    find.matte = None
+        if event.matte is None:
+            event.matte, event.unblend = find.matte, find.unblend
+        event.box = find.box
+    find.matte = find.unblend = None
     if not find.trajectory:
         ends = (find.events[0].range.start, find.events[-1].range.stop - 1)
         find.trajectory = tuple((float(t), 0.0, 0.0, 1.0, 0.0) for t in sorted(set(ends)))

@@ -15,7 +15,6 @@ from ._plate import room
 from ._views import Views
 
 SAMPLES = 24  # frames of an appearance that are looked at closely
-KEPT = 8  # of these are kept, to be looked at together with those of its other appearances
 GROWING = 3  # frames in which it may still grow or fade after it was seen first, and half as many before it is gone
 AROUND_S, MOST_AROUND = 0.6, 16  # s and frames before and after in which it may grow, fade, or lose a part
 MARGIN = 0.03  # of the picture's height: clean surroundings that the fill starts from
@@ -42,6 +41,8 @@ class Sighting:
 
 class Showing:
     """Gathers one appearance. Boxes in source px; all crops of it have one size."""
+
+    KEPT = 8  # of its samples are kept, to be looked at together with those of its other appearances
 
     def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:
         self.sighting = sighting
@@ -132,7 +133,7 @@ class Showing:
 
     def _take(self, part: list[np.ndarray]) -> None:
         """`part`: planes over its box in a frame that is looked at closely."""
-        if self._sum.count % max(1, SAMPLES // KEPT) == 0 and len(self.kept) < KEPT:
+        if self._sum.count % max(1, SAMPLES // self.KEPT) == 0 and len(self.kept) < self.KEPT:
             self.kept.append(part)
         self._sum.add(part)
         if self._sum.count in HOPELESS:

@@ -33,7 +33,7 @@ SHARPER, AHEAD = 0.7, 0.25  # or where they cross so much, and so much more than
 AS_SHARP, SURELY = 0.8, 0.95  # edges of the scene, which then tell nothing: signs have .93 of the network, marks .97
 ONE_WAY, BARS = 0.6, 0.8  # concentration of directions: letters 0.05 to 0.3, bars 0.75, the lines of a court 0.7 to 1
 CALM = 0.5  # of the noise at the scene's edges, which a bar stays below; a mark's own is next to none
-MOST_NOISE = 4.0  # levels that the codec leaves of what stands still over a calm scene; what changes is no mark
+MOST_NOISE = 1.5  # levels at a mark's edges: marks have 0 to 1.3 in any scene, signs as much as the scene, 2 and more
 NOISELESS = 0.25  # levels, below which it is calm whatever the scene is
 DRAWN = 0.7  # from which an edge is taken for one of the mark's own
 LEAST_SCENE = 20  # px of the scene's edges that tell their sharpness
@@ -130,7 +130,6 @@ def _is_drawn(evidence: dict[str, float]) -> bool:
     noise, usual = e["noise in it, levels"], e["noise of the scene, levels"]
     is_calm = noise <= max(NOISELESS, CALM * usual)
     is_sharp = sharp >= SHARP - TRUST * (sure - SURER) or (sharp >= SHARPER and sharp >= scene + AHEAD)
-    stands = noise <= max(MOST_NOISE, usual)
     is_sure = sure >= (SURE if scene < AS_SHARP else SURELY)
     may_be_bar = is_calm and sure >= SURELY
-    return is_sure and is_sharp and stands and e["one direction"] <= (BARS if may_be_bar else ONE_WAY)
+    return is_sure and is_sharp and noise <= MOST_NOISE and e["one direction"] <= (BARS if may_be_bar else ONE_WAY)

@@ -20,6 +20,7 @@ EVENLY = 0.5  # analysis px by which what goes straight on and evenly is told to
 class Travelling(Showing):
     """Gathers something on its way: each frame is fitted to the mean of those before, in which the scene blurs."""
 
+    KEPT = SAMPLES
     SURVEY_OFF = 2.5  # analysis px by which the survey's way may be wrong from frame to frame
 
     def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:

@@ -231,7 +231,7 @@ def to_found(settled: Settled, layout: Layout, whole: FrameRange) -> Found | Non
         events,
         confidence(settled),
         np.ascontiguousarray(settled.matte[part]),
-        None,
+        settled.unblend and settled.unblend.part(layout, settled.box, box),
         settled.evidence,
         tuple(keys[t] for t in sorted(keys)) if moves else (),
     )

@@ -317,12 +317,7 @@ class Finder:
         event.matte = event.matte[part].copy()
         for phase in event.phases:
             phase.boxes = phase.boxes[part].copy()
-        if event.unblend is not None:
-            for maps in (event.unblend.transmission, event.unblend.contribution, event.unblend.doubt or []):
-                for k, plane in enumerate(self._layout.colour[: len(maps)]):
-                    px, py, _, _ = self._layout.plane_box(event.box, plane)
-                    bx, by, w, h = self._layout.plane_box(box, plane)
-                    maps[k] = maps[k][by - py : by - py + h, bx - px : bx - px + w].copy()
+        event.unblend = event.unblend and event.unblend.part(self._layout, event.box, box)
         event.box = box
 
     def finish(self) -> list[Found]:
