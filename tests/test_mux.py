@@ -202,6 +202,29 @@ def test_sound_that_begins_before_the_picture_moves_nothing(tmp_path: Path, suff
     assert max(abs(a - b) for (a, _), (b, _) in zip(made, first, strict=True)) < Fraction(1, 900)
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_sound_that_an_edit_list_passes_over_is_not_heard_elsewhere(tmp_path: Path, suffix: str) -> None:
+    whole, source, output = rich_clip(tmp_path / "whole.mp4"), tmp_path / "in.mp4", tmp_path / f"out.{suffix}"
+    second = Fraction(1)
+    with av.open(str(whole)) as given, av.open(str(source), "w") as made:
+        pair = (given.streams.video[0], given.streams.audio[0])
+        streams = {stream.index: made.add_stream_from_template(stream, opaque=True) for stream in pair}
+        for packet in given.demux(pair):  # all sound one second earlier, as a cut at a later picture leaves it
+            if packet.size:
+                early = round(second / packet.time_base) if packet.stream.type == "audio" else 0
+                packet.pts, packet.dts = packet.pts - early, packet.dts - early
+                packet.stream = streams[packet.stream.index]
+                made.mux(packet)
+
+    before, after, _ = rewrite(source, output)
+
+    assert times(after) == times(before)
+    (given_sound,), (made_sound,) = packets(source, "audio"), packets(output, "audio")
+    assert given_sound[0][0] <= -second
+    heard = given_sound if suffix == "mp4" else [packet for packet in given_sound if packet[0] > Fraction(-1, 8)]
+    assert [body for _, body in made_sound] == [body for _, body in heard]
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
 def test_a_range_starts_where_the_clip_started_with_sound_in_step(tmp_path: Path, suffix: str) -> None:
     source = rich_clip(tmp_path / "in.mkv", codec="ffv1", subtitles="subrip")

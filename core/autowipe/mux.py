@@ -37,6 +37,8 @@ PLAIN_TAGS = {
 }  # fmt: skip
 NO_TEXT = b"\0\0"
 ROOM_S = Fraction(60)  # how far before a range its subtitles and late-coming packets are looked for
+WARM_UP_S = Fraction(1, 10)  # of sound before the first that is heard
+EDITS = ("mp4", "mov")  # muxers that write an edit list
 STARTS_AT_0 = ("avi", "mxf")  # muxers
 STARTS_BEFORE_0 = ("mp4", "mov", "matroska", "webm")  # muxers
 RUNS_AROUND, RUNS_AT, LAP = ("mpegts", "mpeg", "vob"), Fraction(1, 90000), 2**33  # muxers, s, and ticks
@@ -200,6 +202,7 @@ def _other_packets(source: Source, given: Any, streams: dict[int, Any], muxer: s
     if not streams:
         return
     start, stop, shift = _span(source, muxer)
+    begin_of_clip = int(source.like.pts[0]) * source.like.time_base
     if start is not None and start > ROOM_S:
         given.seek(int((start - ROOM_S) * av.time_base), backward=True)
     for packet in given.demux([given.streams[index] for index in streams]):
@@ -218,6 +221,9 @@ def _other_packets(source: Source, given: Any, streams: dict[int, Any], muxer: s
                 if start is not None and begins < start and packet.stream.type == "subtitle":
                     _begin_at(packet, start, ends)
                     begins = start
+                # What an edit list passes over would be heard where there is none, but for what warms up a decoder.
+                if packet.is_discard and muxer not in EDITS and ends < begin_of_clip - WARM_UP_S:
+                    continue
                 # Other containers would move all streams instead of starting before 0.
                 if begins < shift and muxer not in STARTS_BEFORE_0:
                     continue
