@@ -68,6 +68,11 @@ def test_what_is_no_job_is_refused_in_a_sentence(text):
         Job.from_json(text)
 
 
+def test_a_key_that_is_there_twice_is_named():
+    with pytest.raises(JobError, match="'codec' is there twice"):
+        Job.from_json('{"autowipe_job": 1, "codec": "ffv1", "source": "/a", "codec": "h264"}')
+
+
 def test_the_output_may_not_be_the_source_not_even_by_a_link(tmp_path):
     source = tmp_path / "clip.mp4"
     source.write_bytes(b"film")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from . import __version__, batchcli, heap, traincli, watchcli
-from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError
+from .errors import AutoWipeError, Cancelled, EngineLinkError, JobError, said
 from .job import CODECS, COMPLETERS, DEVICES, ENCODERS, KINDS, QUALITIES, Job, parse_area
 from .protocol import Failed, Hello, Message, OverlayFound, Progress, Result, Warned, to_line
 from .timing import parse_range
@@ -63,7 +63,7 @@ def _engine(args: argparse.Namespace) -> int:
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as err:
-            raise JobError(f"the job {path} cannot be read: {err}", hint="Check the path.") from err
+            raise JobError(f"the job {path} cannot be read: {said(err)}", hint="Check the path.") from err
         return _guarded(Job.from_json(text, str(path)), send, cancelled)
     except AutoWipeError as err:
         send(Failed(err.code, err.text, err.hint))

@@ -82,3 +82,8 @@ class Cancelled(AutoWipeError):
 
     def __init__(self, text: str = "Cancelled.", *, hint: str = "Run it again with --resume to go on.") -> None:
         super().__init__(text, code="cancelled", hint=hint)
+
+
+def said(err: Exception) -> str:
+    """What an exception says, without the number and the path that the system's own carry."""
+    return getattr(err, "strerror", None) or str(err)

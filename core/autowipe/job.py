@@ -117,9 +117,18 @@ def _value(key: str, value: Any) -> Any:
 def read_json(text: str, where: str, *, code: str = "job") -> Any:
     """A JSON text's value; a byte order mark, as Windows editors write it, is passed over. Raises JobError."""
     try:
-        return json.loads(text.removeprefix("\ufeff"))
+        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_once)
     except (ValueError, RecursionError) as err:
         raise JobError(f"{where} is not valid JSON: {err}", code=code, hint="Check commas and quotes there.") from err
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's keys and values. Of a key that is there twice JSON takes the last, which may be the wrong one."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return found
 
 
 def _range(key: str, value: Any) -> FrameRange:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .errors import JobError
+from .errors import JobError, said
 from .job import Box
 from .planes import Layout
 
@@ -61,7 +61,7 @@ def read_matte(path: Path, box: Box) -> np.ndarray:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
     except (OSError, cv2.error) as err:
         raise JobError(
-            f"the matte {path} cannot be read: {err}", code="plan", hint="Put it back, or make the plan anew."
+            f"the matte {path} cannot be read: {said(err)}", code="plan", hint="Put it back, or make the plan anew."
         ) from err
     if picture is None:
         raise JobError(f"the matte {path} is not a picture", code="plan", hint="Save it as a grey PNG.")
@@ -95,7 +95,7 @@ def read_unblend(path: Path, shapes: list[tuple[int, int]]) -> Unblend:
             )
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as err:
         raise JobError(
-            f"the un-blend map {path} cannot be read: {err}", code="plan", hint="Make the plan anew."
+            f"the un-blend map {path} cannot be read: {said(err)}", code="plan", hint="Make the plan anew."
         ) from err
     for plane, shape in zip([*maps.transmission, *maps.contribution, *(maps.doubt or [])], shapes * 3, strict=False):
         if plane.shape != shape:

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import ledger
 from .decode import ClipInfo
-from .errors import JobError
+from .errors import JobError, said
 from .plan import Event, Overlay, Plan
 from .timing import FrameRange
 
@@ -20,7 +20,7 @@ def read_plan(path: Path, info: ClipInfo, whole: FrameRange) -> Plan:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as err:
-        raise JobError(f"the plan {path} cannot be read: {err}", code="plan", hint="Check the path.") from err
+        raise JobError(f"the plan {path} cannot be read: {said(err)}", code="plan", hint="Check the path.") from err
     plan = Plan.from_json(text, str(path))
     _check_fits(plan, info, whole)
     return plan
