@@ -435,6 +435,13 @@ def test_what_moves_blinks_or_grows_is_dynamic_and_other_text_is_not(finds, kind
     assert [find.kind for find in resolve(made, FrameRange(0, 1000), 25.0)] == kinds
 
 
+def test_a_mark_with_a_symbol_stays_whole_where_its_word_is_taken_for_a_line():
+    mark = found("dynamic", (100, 180), box=(0, 120, 240, 60))
+    word = found("subtitle", (100, 180))
+
+    assert {find.kind for find in resolve([mark, word], FrameRange(0, 1000), 25.0)} == {"dynamic", "subtitle"}
+
+
 def test_a_part_that_moves_with_the_scene_is_no_part_of_an_opaque_overlay():
     size = (90, 160)
     seeds, hair = np.zeros(size, bool), np.zeros(size, bool)

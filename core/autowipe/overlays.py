@@ -21,6 +21,7 @@ from .timing import FrameRange
 SAME_TIME = 0.5  # share of the shorter of two events in which both are there, from which they are the same thing
 SAME_AREA = 0.5  # share of the smaller matte from which two finds are the same thing
 COVERED = 0.75  # of a line or logo, that what moves must cover to take its place: less leaves the rest of it
+PART, ALL = 0.5, 0.9  # of what comes and goes, that text in it may be for both to stay; of the text, that it then holds
 OF_ALL = 0.8  # of a dynamic find's frames, in which larger lines are there, from which it is nothing but these
 STAYS_S = 20.0  # timed text that stays longer than this is a mark, not a line somebody reads
 STAYS_SHARE = 0.9  # so is text that stays for this share of the range
@@ -93,7 +94,7 @@ def _settle_dynamic(found: list[Found]) -> list[Found]:
         shares = told.setdefault(id(one.rival), {})
         shares[id(one.find)] = max(one.of_rival, shares.get(id(one.find), 0.0))
     outdone = {key for key, shares in told.items() if sum(shares.values()) >= COVERED}
-    taken = {id(one.event) for one in rivalries if not one.is_stronger and not one.passes}  # the other stays, all of it
+    taken = {id(one.event) for one in rivalries if not (one.is_stronger or one.passes or one.has_more)}
     within: dict[int, int] = {}  # of each event, frames in which larger ones are there that it does not outdo
     for one in (one for one in rivalries if one.is_stronger and not one.passes and id(one.rival) not in outdone):
         within[id(one.event)] = within.get(id(one.event), 0) + len(one.event.range.meet(one.rival.range))
@@ -115,6 +116,7 @@ class _Rivalry:
     is_stronger: bool  # the dynamic one moves or comes back, and the rival is not there for much longer
     of_rival: float  # share of the rival's area that it takes
     passes: bool  # it is but a small part of the rival, and was or will be elsewhere
+    has_more: bool  # it holds all of the rival, and more besides: the word of a mark that has a symbol as well
 
 
 def _rivalries(found: list[Found]) -> list[_Rivalry]:
@@ -140,7 +142,8 @@ def _rivalries(found: list[Found]) -> list[_Rivalry]:
                 is_stronger = changes and (other.kind == "subtitle" or len(rival.range) <= OUTLASTS * len(event.range))
                 ends = [_shares_at(t, find, event, other, grown)[0] for t in (both.start, both.stop - 1)]
                 passes = changes and its < COVERED and min(ends) < SAME_AREA
-                out.append(_Rivalry(find, event, rival, is_stronger, its, passes))
+                has_more = other.kind == "subtitle" and own < PART and its >= ALL
+                out.append(_Rivalry(find, event, rival, is_stronger, its, passes, has_more))
     return out
 
 
