@@ -533,6 +533,17 @@ def test_what_stands_upon_itself_is_a_piece_of_a_slow_scene(frames: int, apart: 
     assert is_overlay(seen) == is_one
 
 
+@pytest.mark.parametrize(("sharp", "pops", "is_one"), [(0.68, 9.0, True), (0.68, 3.5, False), (0.8, 3.4, True)])
+def test_what_hardly_pops_up_must_be_sharp(sharp: float, pops: float, is_one: bool):
+    evidence: dict[str, float | str] = {"edge pixels": 480.0, "edge lock": 0.96, "one direction": 0.3}
+    appearances = [Appearance(FrameRange(40, 68), 5, 8, {t: (220.0, 0.0) for t in range(40, 68)})]
+    picture = np.zeros((60, 120, 3), np.uint8)
+    evidence |= {"edge sharpness": sharp, "pops": pops}
+    seen = Settled((220, 0, 120, 60), np.ones((60, 120), np.float32), {}, appearances, evidence, picture)
+
+    assert is_overlay(seen) == is_one
+
+
 MOVED: dict[str, float | str] = {
     "edge pixels": 900.0,
     "edge lock": 0.94,

@@ -28,6 +28,7 @@ PRINTED = 2.0  # levels by which what lies around what is printed on a moving th
 SWAYING_SHARP = 0.3  # thin letters that are scaled and coded anew
 TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
+PLAINLY_POPS, HARDLY_SHARP = 4.0, 0.72  # what pops up less plainly must be so sharp: heads that come into view .67
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
 READ = 0.6  # how sure the recogniser is that a small find is text
@@ -63,7 +64,10 @@ def is_overlay(settled: Settled) -> bool:
     again = apart >= ELSEWHERE * max(settled.box[2:])
     if not may_be_drawn(settled.evidence, False) or _stands_upon_itself(settled):
         return False
-    if e["edge sharpness"] < (AGAIN_SHARP if again else SHARP) or e["edge lock"] < (AGAIN_LOCKED if again else LOCKED):
+    sharp, locked = (AGAIN_SHARP, AGAIN_LOCKED) if again else (SHARP, LOCKED)
+    if not again and e.get("pops", POPS) < PLAINLY_POPS:
+        sharp = HARDLY_SHARP
+    if e["edge sharpness"] < sharp or e["edge lock"] < locked:
         return False
     return again or e["edge pixels"] >= PLAIN_EDGES or read(settled.picture)[1] >= READ
 
