@@ -28,6 +28,7 @@ STAYS_SHARE = 0.9  # so is text that stays for this share of the range
 OUTLASTS = 1.25  # a mark that is there this much longer than its text was read is there without it
 STROKES = 0.45  # share of a find's matte on the strokes of a watermark, from which it is the watermark
 MOVED = np.array([1.5, 1.5, 0.03, 1.0])  # px, px, scale, degrees: less is what a fit errs by
+BAR = "bar, px"  # in the evidence of a ticker that goes as one with its bar
 LARGER = 3.0  # times the text's area from which a mark is a panel that the text stands on
 
 
@@ -40,6 +41,7 @@ def resolve(found: list[Found], whole: FrameRange, rate: float) -> list[Found]:
     is the watermark.
     """
     found = _without_strokes(found)
+    found = _without_bars(found)
     found = _settle_dynamic(found)
     lines = [(find, event) for find in found if find.kind == "subtitle" for event in find.events]
     stays = min(STAYS_S * rate, STAYS_SHARE * len(whole))
@@ -70,6 +72,20 @@ def _without_strokes(found: list[Found]) -> list[Found]:
             find.events = events
         kept.append(find)
     return kept
+
+
+def _without_bars(found: list[Found]) -> list[Found]:
+    """The finds without those events that lie in the bar of a ticker: its edge, what stands in it, its text."""
+    bars = [find for find in found if BAR in find.evidence]
+    for find in found:
+        if find.kind != "watermark" and not find.trajectory and BAR not in find.evidence:
+            find.events = [e for e in find.events if not any(_lies_in(find, e, bar) for bar in bars)]
+    return [find for find in found if find.events]
+
+
+def _lies_in(find: Found, event: FoundEvent, bar: Found) -> bool:
+    share, _ = _shares(event.box or find.box, _matte(find, event), bar.box, bar.matte)
+    return share >= SAME_AREA and _together(event, bar) >= SAME_TIME * len(event.range)
 
 
 def _lies_on(find: Found, event: FoundEvent, mark: Found) -> bool:
@@ -121,7 +137,7 @@ class _Rivalry:
 
 def _rivalries(found: list[Found]) -> list[_Rivalry]:
     out = []
-    for find in (find for find in found if find.kind == "dynamic"):
+    for find in (find for find in found if find.kind == "dynamic" and BAR not in find.evidence):
         others = [other for other in found if other.kind in ("logo", "subtitle")]
         if "passes, px" in find.evidence:  # what stands in a lane does not explain what passes through it
             others = [other for other in others if other.kind == "subtitle"]

@@ -72,7 +72,8 @@ def goes_along(find: Found, band: Found) -> bool:
     """Whether something that travels is but a part of what passes through a lane."""
     if not find.trajectory:
         return False
-    axis = int(band.box[3] > band.box[2])
+    gone = np.ptp([key[1:3] for key in band.trajectory], axis=0) if band.trajectory else band.box[2:]
+    axis = int(gone[1] > gone[0])
     way = np.ptp([key[1:3] for key in find.trajectory], axis=0)
     low, high = find.box[1 - axis], find.box[1 - axis] + find.box[3 - axis]
     inside = min(high, band.box[1 - axis] + band.box[3 - axis]) - max(low, band.box[1 - axis])

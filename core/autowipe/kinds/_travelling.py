@@ -22,6 +22,7 @@ class Travelling(Showing):
 
     KEPT = SAMPLES
     SURVEY_OFF = 2.5  # analysis px by which the survey's way may be wrong from frame to frame
+    LEAST_RADIUS = 3  # px in which it is looked for
 
     def __init__(self, sighting: Sighting, layout: Layout, scale: float, rate: float) -> None:
         super().__init__(sighting, layout, scale, rate)
@@ -35,7 +36,7 @@ class Travelling(Showing):
 
     @property
     def slack(self) -> int:
-        return round(self.SURVEY_OFF * self._scale / self.views.step)
+        return round(Travelling.SURVEY_OFF * self._scale / self.views.step)
 
     def place(self, frame: int) -> tuple[float, float]:
         if frame in self._found:
@@ -68,14 +69,21 @@ class Travelling(Showing):
         field = self._slopes(only)
         dx = dy = 0.0
         if self._fitted:
-            radius = max(3, round(self.SURVEY_OFF * self._scale / self._reduced / (1 if self._fitted < 4 else 2)))
+            off = self.SURVEY_OFF * self._scale / self._reduced
+            radius = max(self.LEAST_RADIUS, round(off / (1 if self._fitted < 4 else 2)))
             dx, dy, *_ = register(self._field, self._inner, field, radius, fine=True)
         else:
             self._field = np.zeros_like(field)
-        self._found[frame] = (near[0] + dx * self._reduced, near[1] + dy * self._reduced)
+        x, y = self._settled_at(frame, (near[0] + dx * self._reduced, near[1] + dy * self._reduced))
+        dx, dy = (x - near[0]) / self._reduced, (y - near[1]) / self._reduced
+        self._found[frame] = (x, y)
         field = _shifted(field, dx, dy)
         self._fitted += 1
         self._field += (field - self._field) / min(self._fitted, 2 * SAMPLES)
+
+    def _settled_at(self, frame: int, spot: tuple[float, float]) -> tuple[float, float]:
+        """Where it is taken to be, of a frame in which it fits best at `spot`."""
+        return spot
 
     def _slopes(self, part: list[np.ndarray]) -> np.ndarray:
         return slopes(planes.small(part, self.layout, self.box[2] // self._reduced)[0])

@@ -22,9 +22,10 @@ from . import Found, FoundEvent, Look, Small
 from ._effect import Appearance, Effect, Settled
 from ._finds import goes_along, join_styles, without_pieces
 from ._judged import confidence, is_overlay, may_be_drawn, read
-from ._lanes import Band, LaneFinder
+from ._lanes import LaneFinder
 from ._showing import Showing, Sighting
 from ._stays import Stay, StayFinder, link
+from ._strips import Band
 from ._tracks import TrackFinder, Travel
 from ._travelling import Travelling
 from ._travels import all_travels, changes, choose_travels
@@ -58,7 +59,7 @@ class Finder:
         self._spans: list[FrameRange] = []  # in which there is something to measure
         self._effects: list[Effect] = []  # those that have begun
         self._most_held = HELD + HELD_PER_PX * layout.width * layout.height
-        self._bands: dict[int, Band] = {}  # by the id of an effect that belongs to one
+        self._bands: list[Band] = []  # that are not over
         self._found: list[Found] = []
         self._passing: list[Found] = []
         self._place: Box = (0, 0, 0, 0)
@@ -107,14 +108,16 @@ class Finder:
             effects.append(Effect([showing], self._layout, self._scale, shots, may_be_drawn))
         for lane in self._lanes.lanes:
             band = Band(lane, self._layout, self._whole, self._scale, self._rate, shots)
-            self._bands |= {id(effect): band for effect in band.effects}
+            self._bands.append(band)
             effects += band.effects
         del self._stays, self._tracks, self._words, self._wobbles, self._lanes
         if not effects:
             return []
-        self._place = self._layout.align(around(*(one.reach() for effect in effects for one in effect.showings)))
+        reach = [one.reach() for effect in effects for one in effect.showings]
+        self._place = self._layout.align(around(*reach, *(band.reach for band in self._bands)))
         self._coming = sorted(effects, key=lambda effect: -effect.first)
         self._spans = [FrameRange(max(0, effect.first), effect.last) for effect in effects]
+        self._spans += [band.watched for band in self._bands]
         return [self._place]
 
     def _is_small(self, travel: Travel, share: float) -> bool:
@@ -131,8 +134,11 @@ class Finder:
             effect.add(frame, crops[0], self._place)
         over = [effect for effect in self._effects if effect.last <= frame + 1]
         self._effects = [effect for effect in self._effects if effect.last > frame + 1]
+        for band in self._bands:
+            band.look(frame, crops[0], self._place)
         self._settle(over)
-        for band in {id(band): band for band in self._bands.values() if band.is_hopeless}.values():
+        self._close([band for band in self._bands if band.is_over(frame)])
+        for band in [band for band in self._bands if band.is_hopeless]:
             self._drop(band)
         while sum(effect.held for effect in self._effects) > self._most_held:
             self._settle([max(self._effects, key=lambda effect: effect.held).part()])
@@ -140,6 +146,7 @@ class Finder:
     def finish(self) -> list[Found]:
         self._settle(self._effects)
         self._effects = []
+        self._close(self._bands)
         found = [find for find in self._found if not any(goes_along(find, band) for band in self._passing)]
         return join_styles(without_pieces(found)) + self._passing
 
@@ -147,22 +154,26 @@ class Finder:
         """Decides on what has been gathered of some effects, of which no more will come."""
         for effect in effects:
             seen = effect.settle()
-            band = self._bands.pop(id(effect), None)
+            band = next((band for band in self._bands if effect in band.effects), None)
             if band is not None:
-                if band.add(seen):
-                    self._passing += band.finish(read)
+                band.add(seen)
                 continue
             for settled in seen:
                 find = to_found(settled, self._layout, self._whole) if is_overlay(settled) else None
                 if find is not None:
                     self._found.append(find)
 
+    def _close(self, bands: list[Band]) -> None:
+        """Decides on bands of which all is seen."""
+        for band in bands:
+            self._passing += band.finish(read)
+        self._bands = [band for band in self._bands if band not in bands]
+
     def _drop(self, band: Band) -> None:
         """What passes through a lane has turned out to be of the scene."""
-        gone = {key for key, other in self._bands.items() if other is band}
-        self._effects = [effect for effect in self._effects if id(effect) not in gone]
-        self._coming = [effect for effect in self._coming if id(effect) not in gone]
-        self._bands = {key: other for key, other in self._bands.items() if key not in gone}
+        self._effects = [effect for effect in self._effects if effect not in band.effects]
+        self._coming = [effect for effect in self._coming if effect not in band.effects]
+        self._bands.remove(band)
 
 
 def _near(own: np.ndarray) -> np.ndarray:
