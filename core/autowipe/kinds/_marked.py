@@ -24,6 +24,7 @@ SUDDEN, USUAL, FADING = 10.0, 2.0, 0.9  # levels, and times the largest of late,
 LEAST = 0.5  # of a line's squared height: area that jumps, and that a box has
 MOST_AWAY = 0.2  # share of the blocks away from the lines that jump as well; in a cut or a flash they do
 HELD = 3  # frames between two jumps, at least; else they are one, in which a box slides on
+FEWEST, MARKED = 2, 0.5  # phases with a box, and share of them all: of what happens in the scene there is but one
 MOST = 60  # jumps of an event; in what flickers there are more
 REACH = 0.75  # of a line's height, by which a box is larger
 CHANGED = 10.0  # levels of change that count, and up to which a box stays as it is
@@ -114,7 +115,8 @@ class Marks:
         boxes = {k: self._boxes(first[k], last[k], matte > 0) for k in inner}
         for k, other in ((0, 1), (len(jumps), len(jumps) - 1)):
             boxes[k] = self._boxes(first[k], last[k], matte > 0, boxes.get(other))
-        if not any(box.any() for box in boxes.values()):
+        marked = sum(bool(box.any()) for box in boxes.values())
+        if marked < max(FEWEST, MARKED * len(boxes)):
             return []
         starts, stops = [whole.start, *(j.stop for j in jumps)], [*(j.start for j in jumps), whole.stop]
         out = []
