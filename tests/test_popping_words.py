@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from autowipe.kinds._appears import Appearance, is_own
 from autowipe.kinds._growth import popped_up
 from autowipe.textlines import Line, LineFinder, _Track
 from autowipe.timing import FrameRange
@@ -68,3 +69,16 @@ def test_a_line_found_in_its_last_frame_is_as_steady_as_it_was_before():
     lines._keep(track, 9)
 
     assert lines.lines[0].steady == 0.97
+
+
+def test_what_stirs_a_little_beside_a_word_is_no_part_of_it():
+    word, hair, shadow, plate = (np.zeros((200, 300), bool) for _ in range(4))
+    word[50:80, 40:160], shadow[80:84, 44:160], hair[10:24, 60:100], plate[84:110, 40:160] = True, True, True, True
+    came = (100 * word + 12 * shadow + 9 * hair + 14 * plate).astype(np.uint8)
+    went = (100 * word + 12 * shadow + 2 * hair + 14 * plate).astype(np.uint8)
+
+    own, is_all = is_own(word, [Appearance(FrameRange(10, 20), 0, 0, {}, changes=[came, went])])
+
+    assert is_all and own[word | shadow].mean() > 0.98
+    assert not own[hair].any()
+    assert own[plate].mean() > 0.98  # fainter than the word, but it came and went with it

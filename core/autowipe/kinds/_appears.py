@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from ..masks import disc
+from ..masks import connected, disc, extent, grown
 from ..timing import FrameRange
 from . import _part
 from ._plate import Plate
@@ -24,6 +24,7 @@ FULL = 0.92  # of its usual strength
 SCALES = tuple(float(f) for f in 1.07 ** np.arange(-16, 5))  # at which it is looked for as it grows in or leaves
 GROWTH = 1.9  # times by which it may grow from one frame to the next
 CHANGED = 8  # levels by which what is covered changes as it comes or goes
+MUCH, CASTS = 0.3, 0.15  # of its strokes' change, that is surely its own; of its height, that its shadow reaches
 ITS_OWN = 0.25  # share of it that is found in the frame without it, from which that shows its next appearance
 SMALLEST = 0.12  # scale below which nothing is left of it
 
@@ -231,7 +232,12 @@ def is_own(near: np.ndarray, appearances: list[Appearance]) -> tuple[np.ndarray,
         return np.ones(near.shape, bool), False
     calm = [change for change in changes if _is_calm(change, near)]
     if calm:
-        own = cv2.blur(np.mean(calm, axis=0), (3, 3)) > CHANGED / 2
+        change = cv2.blur(np.mean(calm, axis=0), (3, 3))
+        surely = connected(change > max(CHANGED / 2, MUCH * float(np.median(change[near]))), near)
+        high = min(extent(surely)[2:]) if surely.any() else 0
+        own = (change > CHANGED / 2) & grown(surely, max(3, round(CASTS * high)))  # what stirs beyond is the scene's
+        if len(calm) > 1:
+            own |= np.min(calm, axis=0) > CHANGED  # a plate may be much fainter than what stands on it
     else:  # the scene did not move everywhere at every end; the overlay may have the scene's colour at one
         own = np.quantile(changes, 0.25, axis=0) > CHANGED
         scenes = [scene for a in appearances for scene in a.scenes]
