@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from autowipe.kinds import Found
+from autowipe.timing import FrameRange
 from test_subtitle import HEIGHT, WIDTH, find, scene
 
 WORDS = ("every", "word", "in", "turn")
@@ -104,3 +105,16 @@ def test_a_ball_that_passes_behind_a_line_is_no_box() -> None:
     found = find(frames)
 
     assert len({id(event.matte) for one in found for event in one.events}) == 1
+
+
+def test_what_shows_above_a_line_in_turn_is_no_box_behind_its_words() -> None:
+    noise, frames = np.random.default_rng(1), []
+    for t in range(LAST + 10):
+        one = frame(t, [], 0.0, FIRST <= t < LAST, noise)
+        for x0, x1 in marked(t):
+            one[0][262:280, x0:x1] = 40
+        frames.append(one)
+
+    found = find(frames)
+
+    assert [event.range for one in found for event in one.events] == [FrameRange(FIRST, LAST)]

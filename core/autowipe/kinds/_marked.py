@@ -29,6 +29,7 @@ MOST = 60  # jumps of an event; in what flickers there are more
 REACH = 0.75  # of a line's height, by which a box is larger
 CHANGED = 10.0  # levels of change that count, and up to which a box stays as it is
 JOIN = 0.25  # of a line's height: gaps that letters leave in a box
+BEHIND = 0.6  # of a line's height, that a box takes
 FILLS = 0.75  # share of the rectangle that a box is
 SKIRT_PX = 2  # of the codec's ringing
 
@@ -152,9 +153,16 @@ class Marks:
         for i in range(1, count):
             box = _rectangle((labels == i) & came, strokes)
             more = box & ~strokes
-            if box.sum() >= LEAST * self._high**2 and more.any() and came[more].mean() >= FILLS:
+            if self._is_behind(box) and more.any() and came[more].mean() >= FILLS:
                 out |= box
         return grown(out, SKIRT_PX) if out.any() else out
+
+    def _is_behind(self, box: np.ndarray) -> bool:
+        """Whether a rectangle (h, w) bool is large enough for a word, and lies behind a line."""
+        if box.sum() < LEAST * self._high**2:
+            return False
+        _, y, _, h = extent(box)
+        return any(min(y + h, y1) - max(y, y0) >= BEHIND * (y1 - y0) for _, y0, _, y1 in self._lines)
 
 
 def in_phases(event: FoundEvent, phases: list[Phase], layout: Layout) -> list[FoundEvent]:
