@@ -73,6 +73,9 @@ class Passing(Travelling):
             off = float(np.average(offs, weights=weights + 1e-6))
         return (place[0] + off, place[1]) if self._axis == 0 else (place[0], place[1] + off)
 
+    def pace(self) -> tuple[float, float]:
+        return 0.0, 0.0  # by its way it was taken up: that tells no more of what lies between its letters
+
     @cached_property
     def seeds(self) -> np.ndarray:
         return np.ones(self.box[:1:-1], bool)
