@@ -248,6 +248,18 @@ def test_a_word_that_wobbles_is_found_whole_with_one_trajectory(tmp_path, pan):
     covers(drawn, (8, 20, 35, 50, 64))
 
 
+def test_a_word_that_shakes_in_no_order_is_found_whole(tmp_path):
+    def shakes(t):
+        return 9 * np.sin(t / 3), 6 * np.cos(t / 2.3), 1 + 0.05 * np.sin(t / 4), 7 * np.sin(t / 5)
+
+    words = synth.text("HURRY UP", 38, colour=(255, 60, 140), outline=3)
+    drawn = Drawn(tmp_path, [Burnt(words, (120, 80), 6, 66, way=shakes)], pan=1.0)
+
+    assert len(drawn.found) == 1
+    assert near(drawn.events(), [(6, 66)], frames=2)
+    covers(drawn, (8, 20, 35, 50, 64))
+
+
 def test_a_track_that_shares_but_a_moment_does_not_hide_what_turns():
     def travel(start, stop, turn):
         count = stop - start
@@ -562,6 +574,9 @@ MOVED: dict[str, float | str] = {
 SHINES_THROUGH = {"changes around, levels": 40.0, "changes itself, levels": 20.0, "changes beyond it, levels": 40.0}
 
 
+TURNED = {"keeps its picture": 1.0, "sways": 0.0, "changes around, levels": 18.0, "changes beyond it, levels": 18.3}
+
+
 @pytest.mark.parametrize(
     ("changed", "is_one"),
     [
@@ -572,6 +587,9 @@ SHINES_THROUGH = {"changes around, levels": 40.0, "changes itself, levels": 20.0
         ({"on its way, share": 0.1}, False),  # a toy that a hand moves on, and lets stand
         ({"changes itself, levels": 4.0, "changes beyond it, levels": 2.0}, False),  # a window, the house goes along
         ({"changes around, levels": 12.0, "edge lock": 0.6, "changes beyond it, levels": 15.0}, False),  # a car
+        (TURNED | {"changes itself, levels": 3.5}, True),
+        (TURNED | {"changes itself, levels": 12.0}, False),  # a page, in another light as it turns
+        (TURNED | {"changes around, levels": 5.0}, False),  # or in the same
     ],
 )
 def test_what_is_moved_in_the_scene_is_no_overlay(changed: dict[str, float], is_one: bool):

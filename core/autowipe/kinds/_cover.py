@@ -151,11 +151,13 @@ def changes(look: Look, covered: np.ndarray, scale: float) -> tuple[float, float
 
 
 def with_calm(look: Look, covered: np.ndarray, most: float, reach: int = 0) -> np.ndarray:
-    """What is covered (H, W) and what changes by less than so many levels beside that, up to `reach` px from it.
+    """What is covered (H, W) and what changes by less than so many levels beside that.
+
+    `reach`: px that it may be from that, and half of its width, where these levels are less than sure.
 
     The outline of a thing that passes over a scene has this on its other side, so parts of it may be no lines.
     """
-    calm = cv2.morphologyEx((look.spread < most).astype(np.uint8), cv2.MORPH_OPEN, disc(2)) > 0
+    calm = cv2.morphologyEx((look.spread < most).astype(np.uint8), cv2.MORPH_OPEN, disc(max(2, reach))) > 0
     return covered | connected(calm, cv2.dilate(covered.astype(np.uint8), disc(reach)) > 0)
 
 

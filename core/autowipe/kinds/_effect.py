@@ -42,6 +42,7 @@ ALIKE = 0.45  # correlation of the edges of two appearances from which they are 
 PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two words may share most of their letters
 ALIKE_POWER = 4.0  # times the squared edges of one that the other's have there, at most, to show something as well
 EVEN_WAY = 60.0  # analysis px that what is drawn goes straight on and evenly, filmed things to 20
+SHINES = 0.35  # of the way from how much what is translucent changes to how much the scene does, to be of the former
 PASSES = 10.0  # levels by which what lies around what travels changes: the scene passes beneath
 SHINES = 0.15  # share of its surroundings' change by which what shines through changes: opaque marks 0.02 to 0.1
 
@@ -146,6 +147,7 @@ class Effect:
         if isinstance(ref, Turning):
             back, off = ref.sway()
             evidence |= {"sways": float(wobbles(back, off)), "turns back": float(back)}
+            evidence["keeps its picture"] = float(ref.sighting.is_exact)
             evidence |= {"off its way, px": off} if np.isfinite(off) else {}
         elif isinstance(ref, Travelling):
             evidence |= dict(zip(("goes evenly, px", "on its way, share"), ref.pace(), strict=True))
@@ -180,7 +182,8 @@ class Effect:
             evidence |= {"changes itself, levels": itself, "changes beyond it, levels": beyond}
             evidence["size, px"] = float(max(extent(covered)[2:]))
             if float(evidence.get("goes evenly, px", 0)) >= EVEN_WAY and CALM * beyond < itself < beyond:
-                covered = with_calm(look, covered, (itself + beyond) / 2, reach)  # the scene shines through all of it
+                most = itself + SHINES * (beyond - itself)
+                covered = with_calm(look, covered, most, reach)
             elif beyond >= PASSES:
                 covered = with_calm(look, covered, CALM * beyond)
         if plate is not None and comes_along(plate.covered, appearances):

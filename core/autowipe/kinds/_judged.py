@@ -21,11 +21,12 @@ CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
 )  # the background passes beneath, which shakes the edges of translucent marks
 SOFT_SHARP = 0.45  # of soft shadows
 EVEN_LOCKED, EVEN_SHARP = 0.4, 0.6  # of what goes straight on and evenly, translucent or not
-SHINES = 0.8  # share of the change around it by which what is translucent changes itself
+SHINES_MOST = 0.8  # share of the change around it by which what is translucent changes itself
 ON_ITS_WAY = 0.2  # share of its time that what moves takes for half of its way; what is moved by hand mostly stands
 KEPT, LONG_WAY = 0.1, 1.5  # share of that by which an opaque mark changes itself: 0.02 to 0.08; times its size it goes
 PRINTED = 2.0  # levels by which what lies around what is printed on a moving thing changes, which goes along with it
 SWAYING_SHARP = 0.3  # thin letters that are scaled and coded anew
+TURNED_KEPT = 0.3  # share of the change around it by which what turns changes itself, as it is brought upright: to 0.2
 TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
 PLAINLY_POPS, HARDLY_SHARP = 4.0, 0.72  # what pops up less plainly must be so sharp: heads that come into view .67
@@ -93,6 +94,8 @@ def is_carried(settled: Settled) -> bool:
     is_sure = e["edge sharpness"] >= sharp and e["edge lock"] >= locked and e["edge pixels"] >= PLAIN_EDGES
     if passes_by(e) or passes_evenly(e):
         return True
+    if e.get("keeps its picture", 0.0) > 0 and not sways:
+        return keeps_its_picture(e)
     if e.get("few corners", 0.0) > 0:  # many things of the scene have a few that agree by chance
         return False
     if e["changes around, levels"] < PASSES and e.get("on its way, share", 1.0) < ON_ITS_WAY:
@@ -128,7 +131,21 @@ def passes_evenly(e: dict[str, float]) -> bool:
         and e["edge sharpness"] >= EVEN_SHARP
         and e["edge pixels"] >= PLAIN_EDGES
         and e.get("changes beyond it, levels", 0.0) >= PASSES
-        and e["changes itself, levels"] <= SHINES * e["changes beyond it, levels"]
+        and e["changes itself, levels"] <= SHINES_MOST * e["changes beyond it, levels"]
+    )
+
+
+def keeps_its_picture(e: dict[str, float]) -> bool:
+    """Whether something that turns and grows has the scene passing close beneath it, and does not change with it.
+
+    What is printed keeps it as well where it is turned in the picture's plane alone; what it is printed on goes along.
+    """
+    return (
+        e["edge sharpness"] >= TURNED_SHARP
+        and e["edge lock"] >= AGAIN_LOCKED
+        and e["edge pixels"] >= PLAIN_EDGES
+        and e["changes around, levels"] >= PASSES
+        and e.get("changes itself, levels", 0.0) <= TURNED_KEPT * e.get("changes beyond it, levels", 0.0)
     )
 
 

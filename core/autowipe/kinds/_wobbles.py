@@ -23,6 +23,7 @@ from ._tracks import Travel, similarity
 
 LIKE = 0.6  # correlation with its picture from which a word is still there
 LESS = 0.8  # of its usual likeness, with which it is not there either
+KEEPS_LIKE, KEEPS_FOR = 0.97, 24  # correlation in nearly all of so many steps, of what is no filmed thing that turns
 BACK = 40  # pictures that are kept, through which a word is followed back to where it came from
 OWN_WAY = 3.0  # analysis px by which its ends have left the scene around it, to be no part of that
 TRIED, OWN_TRIED = 8, 1.0  # steps after which it is dropped, till it is seen again, that has left it by less px
@@ -49,6 +50,7 @@ class _Word(Followed):
     is_whole: bool = False  # was followed back
     farthest: float = 0.0  # it has gone from where its way began
     like: float = LIKE  # its likeness as it usually is
+    likes: list[float] = field(default_factory=list)  # its likeness in each step since it last rested
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -67,6 +69,7 @@ class _Word(Followed):
             self.misses += 1
             return
         self.like += (like - self.like) / min(len(self.places), PAUSE)
+        self.likes.append(like)
         self.misses = 0
         self.frames.append(small.frame)
         self.places.append(place)
@@ -100,7 +103,7 @@ class _Word(Followed):
         self.rests = len(before) > steps and all(now.apart(place, reach) < RESTING for place in before)
         if self.rests:
             self.frames, self.places, self.early, self.known, self.farthest = self.frames[-1:], before[:1], 0, 0, 0.0
-            self.scenes, self.drifted, self.is_whole = [STILL], STILL, False
+            self.scenes, self.drifted, self.is_whole, self.likes = [STILL], STILL, False, []
 
     def drift(self, before: np.ndarray, after: np.ndarray) -> None:
         turn, way = similarity(np.stack([before @ AS_COMPLEX, after @ AS_COMPLEX]))
@@ -111,7 +114,9 @@ class _Word(Followed):
             return None
         frames, places = np.array(self.frames), self.places
         own, way = self.own_way()
-        if not wobbles(*sway(frames, places, self.follower.reach)) or own < max(OWN_WAY, OWN_SHARE * way):
+        if own < max(OWN_WAY, OWN_SHARE * way):
+            return None
+        if not self.keeps and not wobbles(*sway(frames, places, self.follower.reach)):
             return None
         turns = np.array([place.turn for place in places])
         middles = np.array([place.middle for place in places])
@@ -124,6 +129,11 @@ class _Word(Followed):
             for parts in ((way.real, way.imag), (np.abs(turns), np.degrees(np.unwrap(np.angle(turns)))))
         )
         return Travel(box, int(frames[0]), int(frames[-1]) + 1, path, len(frames), poses, sure, True)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether its picture keeps however it turns: what is filmed is seen askew, in another light and blurred."""
+        return len(self.likes) >= KEEPS_FOR and float(np.quantile(self.likes, 0.05)) >= KEEPS_LIKE
 
     def own_way(self) -> tuple[float, float]:
         """Px by which its ends have left the scene around it at most, and by which they have gone."""
