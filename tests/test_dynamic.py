@@ -206,9 +206,11 @@ def test_what_shines_through_a_mark_that_drifts_is_un_blended(tmp_path):
     assert np.mean(after) < 0.15 * np.mean(before)
 
 
-def test_a_plain_opaque_mark_that_bounces_off_the_edge_is_covered_whole(tmp_path):
+@pytest.mark.parametrize("speed", [1.0, 2.5])
+def test_a_plain_opaque_mark_that_bounces_off_the_edge_is_covered_whole(tmp_path, speed):
     def bounces(t):
-        return abs((3.0 * t + 260) % 800 - 400) - 140.0, abs((2.0 * t + 90) % 360 - 180) - 90.0, 1.0
+        x, y = 3.0 * speed * t + 260, 2.0 * speed * t + 90
+        return abs(x % 800 - 400) - 140.0, abs(y % 360 - 180) - 90.0, 1.0
 
     disc = np.zeros((56, 56, 4), np.float32)
     cv2.circle(disc, (28, 28), 26, (0.95, 0.45, 0.1, 1.0), -1, cv2.LINE_AA)

@@ -30,6 +30,7 @@ SHAKES, SHAKES_LEAST = 0.6, 6.0  # share of the surroundings' change over time, 
 SEAMLESS = 2.0  # levels of the mean look from one px to the next: less is no edge of a mark
 MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit has missed a part
 MOSTLY = 0.8  # hidden share from which a mark is as good as opaque
+RIM_PX = 6  # of what is looked at, by which the scene is told
 CALM = 0.2  # share of its surroundings' change by which what passes over these and is opaque changes at most
 AROUND_PX = (2, 6)  # analysis px from a thing, between which its surroundings are looked at
 
@@ -159,6 +160,17 @@ def with_calm(look: Look, covered: np.ndarray, most: float, reach: int = 0) -> n
     """
     calm = cv2.morphologyEx((look.spread < most).astype(np.uint8), cv2.MORPH_OPEN, disc(max(2, reach))) > 0
     return covered | connected(calm, cv2.dilate(covered.astype(np.uint8), disc(reach)) > 0)
+
+
+def with_disc(look: Look, covered: np.ndarray) -> np.ndarray:
+    """What is covered (H, W) with an even piece that it lies on, around which the scene changes: all of an icon.
+
+    A piece that runs on to the edge of what is looked at is that of a thing in the scene on which it is printed.
+    """
+    rim = np.ones_like(covered)
+    rim[RIM_PX:-RIM_PX, RIM_PX:-RIM_PX] = False
+    whole = with_calm(look, covered, CALM * float(np.median(look.spread[rim])))
+    return covered if (whole & rim).any() else whole
 
 
 def one_way(slopes: np.ndarray) -> float:

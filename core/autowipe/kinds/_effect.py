@@ -29,6 +29,7 @@ from ._cover import (
     settle,
     sharpness,
     with_calm,
+    with_disc,
     with_ringing,
 )
 from ._follow import wobbles
@@ -179,9 +180,13 @@ class Effect:
         covered &= inner
         if isinstance(ref, Travelling) and covered.any():
             itself, beyond = changes(look, covered, self._scale)
+            goes_evenly = float(evidence.get("goes evenly, px", 0)) >= EVEN_WAY
+            if goes_evenly and beyond < PASSES:
+                covered = with_disc(look, covered)
+                itself, beyond = changes(look, covered, self._scale)
             evidence |= {"changes itself, levels": itself, "changes beyond it, levels": beyond}
             evidence["size, px"] = float(max(extent(covered)[2:]))
-            if float(evidence.get("goes evenly, px", 0)) >= EVEN_WAY and CALM * beyond < itself < beyond:
+            if goes_evenly and CALM * beyond < itself < beyond:
                 most = itself + SHINES * (beyond - itself)
                 covered = with_calm(look, covered, most, reach)
             elif beyond >= PASSES:

@@ -128,7 +128,7 @@ def passes_evenly(e: dict[str, float]) -> bool:
     """
     return (
         e.get("goes evenly, px", 0.0) >= EVEN_WAY
-        and e["edge sharpness"] >= EVEN_SHARP
+        and e["edge sharpness"] >= (SURE_SHARP if e.get("few corners", 0.0) > 0 else EVEN_SHARP)
         and e["edge pixels"] >= PLAIN_EDGES
         and e.get("changes beyond it, levels", 0.0) >= PASSES
         and e["changes itself, levels"] <= SHINES_MOST * e["changes beyond it, levels"]
