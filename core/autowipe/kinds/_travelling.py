@@ -14,7 +14,7 @@ from ._showing import SAMPLES, Showing, Sighting, cut_out, register, slopes
 from ._ways import even_way, smooth, time_on_way
 
 FITTED_PX = 60_000  # of a crop at the size at which it is fitted: a larger one tells its place as well when smaller
-EVENLY = 0.5  # analysis px by which what goes straight on and evenly is told to be elsewhere
+EVENLY = 0.75  # analysis px by which what goes evenly is elsewhere, which may be drawn to whole px
 
 
 class Travelling(Showing):

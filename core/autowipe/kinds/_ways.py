@@ -67,9 +67,9 @@ def even_way(path: np.ndarray, off: float) -> float:
     longest, first = 0.0, 0
     for last in range(2, len(path) + 1):
         if last < len(path):
-            share = np.linspace(0, 1, last - first + 1)[:, None]
-            straight = path[first] + share * (path[last] - path[first])
-            if np.hypot(*(straight - path[first : last + 1]).T).max() <= off:
+            piece = path[first : last + 1] - path[first : last + 1].mean(0)
+            time = np.arange(len(piece)) - (len(piece) - 1) / 2
+            if np.hypot(*(piece - np.outer(time, time @ piece) / (time @ time)).T).max() <= off:
                 continue
         if last - first >= LEAST_EVEN:
             longest = max(longest, float(np.hypot(*(path[last - 1] - path[first]))))

@@ -20,6 +20,7 @@ from . import Small
 from ._follow import Follower, Place, sway, wobbles
 from ._lines import MISSES, MOSTLY, OWN_SHARE, PAD, REST, RESTING, SMALLEST, Followed, TravelFinder
 from ._tracks import Travel, similarity
+from ._travels import changes
 
 LIKE = 0.6  # correlation with its picture from which a word is still there
 LESS = 0.8  # of its usual likeness, with which it is not there either
@@ -116,7 +117,8 @@ class _Word(Followed):
         own, way = self.own_way()
         if own < max(OWN_WAY, OWN_SHARE * way):
             return None
-        if not self.keeps and not wobbles(*sway(frames, places, self.follower.reach)):
+        has_swayed = wobbles(*sway(frames, places, self.follower.reach))
+        if not self.keeps and not has_swayed:
             return None
         turns = np.array([place.turn for place in places])
         middles = np.array([place.middle for place in places])
@@ -128,7 +130,8 @@ class _Word(Followed):
             np.stack([np.interp(every, frames, part) for part in parts], 1).astype(np.float32)
             for parts in ((way.real, way.imag), (np.abs(turns), np.degrees(np.unwrap(np.angle(turns)))))
         )
-        return Travel(box, int(frames[0]), int(frames[-1]) + 1, path, len(frames), poses, sure, True)
+        travel = Travel(box, int(frames[0]), int(frames[-1]) + 1, path, len(frames), poses, sure, True)
+        return travel if has_swayed or changes(travel) else None  # what stays upright is followed better by its edges
 
     @property
     def keeps(self) -> bool:
