@@ -43,7 +43,7 @@ ALIKE = 0.45  # correlation of the edges of two appearances from which they are 
 PARTS, PART_ALIKE = 4, 0.3  # the same in each of so many parts along it: two words may share most of their letters
 ALIKE_POWER = 4.0  # times the squared edges of one that the other's have there, at most, to show something as well
 EVEN_WAY = 60.0  # analysis px that what is drawn goes straight on and evenly, filmed things to 20
-SHINES = 0.35  # of the way from how much what is translucent changes to how much the scene does, to be of the former
+OF_ITSELF = 0.35  # of the way from how much what is translucent changes to how much the scene does, to be of the former
 FAR = 1.5  # times its size that something goes evenly, for the scene to change as much wherever it passes beneath
 PASSES = 10.0  # levels by which what lies around what travels changes: the scene passes beneath
 SHINES = 0.15  # share of its surroundings' change by which what shines through changes: opaque marks 0.02 to 0.1
@@ -189,7 +189,7 @@ class Effect:
             evidence["size, px"] = float(max(extent(covered)[2:]))
             goes_far = float(evidence.get("goes evenly, px", 0)) * self._scale >= FAR * max(extent(covered)[2:])
             if goes_evenly and goes_far and CALM * beyond < itself < beyond:
-                most = itself + SHINES * (beyond - itself)
+                most = itself + OF_ITSELF * (beyond - itself)
                 covered = with_calm(look, covered, most, reach)
             elif beyond >= PASSES:
                 covered = with_calm(look, covered, CALM * beyond)
