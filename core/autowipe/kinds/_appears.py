@@ -26,6 +26,7 @@ GROWTH = 1.9  # times by which it may grow from one frame to the next
 CHANGED = 8  # levels by which what is covered changes as it comes or goes
 MUCH, CASTS = 0.3, 0.15  # of its strokes' change, that is surely its own; of its height, that its shadow reaches
 ITS_OWN = 0.25  # share of it that is found in the frame without it, from which that shows its next appearance
+END_PARTS, THERE, AWAY = 4, 0.7, 0.25  # parts along it, and their strengths: one is there as usual, one is not at all
 SMALLEST = 0.12  # scale below which nothing is left of it
 
 Shift = tuple[float, float]  # px by which an appearance is further on in its crops than the reference is in its own
@@ -56,6 +57,7 @@ class Appearance:
     changes: list[np.ndarray] = field(default_factory=list)  # (H, W) uint8: of any channel as it came and went
     scenes: list[np.ndarray] = field(default_factory=list)  # (H, W) bool: what shows without it too, moved or not
     parts: list[_part.Part] = field(default_factory=list)  # frames of it that do not show all of it
+    uneven: int = 0  # frames at its ends that show one part of it as usual, and another one not at all
 
     @property
     def full(self) -> FrameRange:
@@ -102,6 +104,18 @@ class Template:
                 if likeness > best.likeness + 0.05:
                     best = Moment(frame, likeness, strength * min(scale, 1.0), scale)
         return best
+
+    def is_uneven(self, luma: np.ndarray, shift: tuple[float, float]) -> bool:
+        """Whether one part of it is there in a frame (H, W) uint8, and another one not at all."""
+        slope, lines = self._at(1.0, shift)
+        ys, xs = np.nonzero(lines)
+        own, seen = slope[:, ys, xs], slopes(luma)[:, ys, xs]
+        along = np.argsort(xs if np.ptp(xs) >= np.ptp(ys) else ys, kind="stable")
+        shares = [
+            float((own[:, part] * seen[:, part]).sum() / max(1e-6, (own[:, part] ** 2).sum()))
+            for part in np.array_split(along, END_PARTS)
+        ]
+        return max(shares) >= THERE and min(shares) <= AWAY
 
     def _at(self, scale: float, shift: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
         key = (scale, shift)
@@ -155,6 +169,8 @@ def appearance(
         return found
     if all(abs(scale - 1) < 0.05 for scale in found.scales.values()):
         _add_parts(found, template, lumas, showing, shift, by)
+        ends = set(found.range) - set(range(found.full.start + found.fade_in, found.full.stop - found.fade_out))
+        found.uneven = sum(template.is_uneven(lumas[t], by) for t in ends if t in lumas)
     start, stop = found.full.start, found.full.stop
     for name, outer, inner in (
         ("came", found.range.start - 1, start + found.fade_in),
