@@ -26,7 +26,8 @@ GROWTH = 1.9  # times by which it may grow from one frame to the next
 CHANGED = 8  # levels by which what is covered changes as it comes or goes
 MUCH, CASTS = 0.3, 0.15  # of its strokes' change, that is surely its own; of its height, that its shadow reaches
 ITS_OWN = 0.25  # share of it that is found in the frame without it, from which that shows its next appearance
-END_PARTS, THERE, AWAY = 4, 0.7, 0.25  # parts along it, and their strengths: one is there as usual, one is not at all
+END_PARTS = 4  # along it, across and down
+THERE, AWAY = 0.7, 0.25  # strengths of two of them: one is there as usual, the other is not
 SMALLEST = 0.12  # scale below which nothing is left of it
 
 Shift = tuple[float, float]  # px by which an appearance is further on in its crops than the reference is in its own
@@ -57,6 +58,7 @@ class Appearance:
     changes: list[np.ndarray] = field(default_factory=list)  # (H, W) uint8: of any channel as it came and went
     scenes: list[np.ndarray] = field(default_factory=list)  # (H, W) bool: what shows without it too, moved or not
     parts: list[_part.Part] = field(default_factory=list)  # frames of it that do not show all of it
+    usual: float = 1.0  # strength of the template while it is there
     uneven: int = 0  # frames at its ends that show one part of it as usual, and another one not at all
 
     @property
@@ -108,14 +110,15 @@ class Template:
     def is_uneven(self, luma: np.ndarray, shift: tuple[float, float]) -> bool:
         """Whether one part of it is there in a frame (H, W) uint8, and another one not at all."""
         slope, lines = self._at(1.0, shift)
-        ys, xs = np.nonzero(lines)
-        own, seen = slope[:, ys, xs], slopes(luma)[:, ys, xs]
-        along = np.argsort(xs if np.ptp(xs) >= np.ptp(ys) else ys, kind="stable")
-        shares = [
-            float((own[:, part] * seen[:, part]).sum() / max(1e-6, (own[:, part] ** 2).sum()))
-            for part in np.array_split(along, END_PARTS)
-        ]
-        return max(shares) >= THERE and min(shares) <= AWAY
+        at = np.nonzero(lines)
+        own, seen = slope[:, *at], slopes(luma)[:, *at]
+        both, power = (own * seen).sum(0), (own**2).sum(0)
+        for places in at:
+            parts = np.array_split(np.argsort(places, kind="stable"), END_PARTS)
+            shares = [float(both[part].sum() / max(1e-6, power[part].sum())) for part in parts]
+            if max(shares) >= THERE and min(shares) <= AWAY:
+                return True
+        return False
 
     def _at(self, scale: float, shift: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
         key = (scale, shift)
@@ -194,7 +197,8 @@ def judge(showing: Showing, shift: tuple[float, float], moments: dict[int, Momen
     """One decision on when an appearance begins and ends, from the moments around its ends."""
     core = range(showing.start, showing.stop)
     usual = [m.strength for t, m in moments.items() if t in core and is_there(m)]
-    full = FULL * float(np.median(usual)) if usual else FULL
+    strength = float(np.median(usual)) if usual else 1.0
+    full = FULL * strength
     scales = {t: m.scale for t, m in moments.items() if t in core and is_there(m)}
     ends = []
     for way, inner, outmost in ((-1, core.start, core.stop - 1), (1, core.stop - 1, core.start)):
@@ -221,7 +225,8 @@ def judge(showing: Showing, shift: tuple[float, float], moments: dict[int, Momen
     corners = {t: (x + shift[0], y + shift[1]) for t in whole for x, y in [showing.corner(t)]}
     poses = {t: showing.pose(t) for t in whole} if showing.sighting.poses is not None else {}
     scales |= {t: scales.get(t, 1.0) * size for t, (size, _) in poses.items()}
-    return Appearance(whole, fade_in, fade_out, corners, scales, {t: turn for t, (_, turn) in poses.items()})
+    turns = {t: turn for t, (_, turn) in poses.items()}
+    return Appearance(whole, fade_in, fade_out, corners, scales, turns, usual=strength)
 
 
 def _add_parts(
