@@ -110,10 +110,10 @@ class Template:
     def is_uneven(self, luma: np.ndarray, shift: tuple[float, float]) -> bool:
         """Whether one part of it is there in a frame (H, W) uint8, and another one not at all."""
         slope, lines = self._at(1.0, shift)
-        at = np.nonzero(lines)
-        own, seen = slope[:, *at], slopes(luma)[:, *at]
+        rows, columns = np.nonzero(lines)
+        own, seen = slope[:, rows, columns], slopes(luma)[:, rows, columns]
         both, power = (own * seen).sum(0), (own**2).sum(0)
-        for places in at:
+        for places in (rows, columns):
             parts = np.array_split(np.argsort(places, kind="stable"), END_PARTS)
             shares = [float(both[part].sum() / max(1e-6, power[part].sum())) for part in parts]
             if max(shares) >= THERE and min(shares) <= AWAY:

@@ -2,7 +2,8 @@
 
 First look: groups of edges with a common fate (`_stays`). Second look, at native size: what each of them is, whether
 it is drawn over the picture rather than part of it, and the frames in which it grows in or fades (`_effect`). What
-comes, goes or moves shows at other times what is behind it, so it is never un-blended: that is borrowed exactly.
+comes, goes or moves shows at other times what is behind it, which is borrowed; where the picture shines through, what
+is un-blended tells as well.
 """
 
 from __future__ import annotations
