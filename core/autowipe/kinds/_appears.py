@@ -172,7 +172,7 @@ def appearance(
         return found
     if all(abs(scale - 1) < 0.05 for scale in found.scales.values()):
         _add_parts(found, template, lumas, showing, shift, by)
-        ends = set(found.range) - set(range(found.full.start + found.fade_in, found.full.stop - found.fade_out))
+        ends = set(found.full) - set(range(found.full.start + found.fade_in, found.full.stop - found.fade_out))
         found.uneven = sum(template.is_uneven(lumas[t], by) for t in ends if t in lumas)
     start, stop = found.full.start, found.full.stop
     for name, outer, inner in (
