@@ -584,7 +584,6 @@ HARDLY: dict[str, float | str] = {
         ({"edge sharpness": 0.68}, False),  # a head that comes into view
         ({"edge sharpness": 0.68, "pops": 9.0}, True),
         ({"uneven frames": 3.0, "pops": 9.0}, False),  # uncovered by a hand
-        ({"usual strength": 0.4, "pops": 9.0}, False),
         ({"changes around, levels": 2.0}, False),
         ({"changes around, levels": 2.0, "pops": 9.0}, True),
     ],

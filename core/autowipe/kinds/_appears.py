@@ -27,7 +27,7 @@ CHANGED = 8  # levels by which what is covered changes as it comes or goes
 MUCH, CASTS = 0.3, 0.15  # of its strokes' change, that is surely its own; of its height, that its shadow reaches
 ITS_OWN = 0.25  # share of it that is found in the frame without it, from which that shows its next appearance
 END_PARTS = 4  # along it, across and down
-THERE, AWAY = 0.7, 0.25  # strengths of two of them: one is there as usual, the other is not
+THERE, AWAY = 0.7, 0.25  # of the usual strength, of two of them: one is there, the other is not
 SMALLEST = 0.12  # scale below which nothing is left of it
 
 Shift = tuple[float, float]  # px by which an appearance is further on in its crops than the reference is in its own
@@ -58,7 +58,6 @@ class Appearance:
     changes: list[np.ndarray] = field(default_factory=list)  # (H, W) uint8: of any channel as it came and went
     scenes: list[np.ndarray] = field(default_factory=list)  # (H, W) bool: what shows without it too, moved or not
     parts: list[_part.Part] = field(default_factory=list)  # frames of it that do not show all of it
-    usual: float = 1.0  # strength of the template while it is there
     uneven: int = 0  # frames at its ends that show one part of it as usual, and another one not at all
 
     @property
@@ -107,8 +106,8 @@ class Template:
                     best = Moment(frame, likeness, strength * min(scale, 1.0), scale)
         return best
 
-    def is_uneven(self, luma: np.ndarray, shift: tuple[float, float]) -> bool:
-        """Whether one part of it is there in a frame (H, W) uint8, and another one not at all."""
+    def is_uneven(self, luma: np.ndarray, shift: tuple[float, float], usual: float) -> bool:
+        """Whether one part of it is there in a frame (H, W) uint8, and another one not at all; `usual`: its strength."""
         slope, lines = self._at(1.0, shift)
         rows, columns = np.nonzero(lines)
         own, seen = slope[:, rows, columns], slopes(luma)[:, rows, columns]
@@ -116,7 +115,7 @@ class Template:
         for places in (rows, columns):
             parts = np.array_split(np.argsort(places, kind="stable"), END_PARTS)
             shares = [float(both[part].sum() / max(1e-6, power[part].sum())) for part in parts]
-            if max(shares) >= THERE and min(shares) <= AWAY:
+            if max(shares) >= THERE * usual and min(shares) <= AWAY * usual:
                 return True
         return False
 
@@ -173,7 +172,9 @@ def appearance(
     if all(abs(scale - 1) < 0.05 for scale in found.scales.values()):
         _add_parts(found, template, lumas, showing, shift, by)
         ends = set(found.full) - set(range(found.full.start + found.fade_in, found.full.stop - found.fade_out))
-        found.uneven = sum(template.is_uneven(lumas[t], by) for t in ends if t in lumas)
+        full = [moment.strength for t, moment in moments.items() if t in found.full and t not in ends]
+        usual = float(np.median(full)) if full else 1.0
+        found.uneven = sum(template.is_uneven(lumas[t], by, usual) for t in ends if t in lumas)
     start, stop = found.full.start, found.full.stop
     for name, outer, inner in (
         ("came", found.range.start - 1, start + found.fade_in),
@@ -197,8 +198,7 @@ def judge(showing: Showing, shift: tuple[float, float], moments: dict[int, Momen
     """One decision on when an appearance begins and ends, from the moments around its ends."""
     core = range(showing.start, showing.stop)
     usual = [m.strength for t, m in moments.items() if t in core and is_there(m)]
-    strength = float(np.median(usual)) if usual else 1.0
-    full = FULL * strength
+    full = FULL * float(np.median(usual)) if usual else FULL
     scales = {t: m.scale for t, m in moments.items() if t in core and is_there(m)}
     ends = []
     for way, inner, outmost in ((-1, core.start, core.stop - 1), (1, core.stop - 1, core.start)):
@@ -225,8 +225,7 @@ def judge(showing: Showing, shift: tuple[float, float], moments: dict[int, Momen
     corners = {t: (x + shift[0], y + shift[1]) for t in whole for x, y in [showing.corner(t)]}
     poses = {t: showing.pose(t) for t in whole} if showing.sighting.poses is not None else {}
     scales |= {t: scales.get(t, 1.0) * size for t, (size, _) in poses.items()}
-    turns = {t: turn for t, (_, turn) in poses.items()}
-    return Appearance(whole, fade_in, fade_out, corners, scales, turns, usual=strength)
+    return Appearance(whole, fade_in, fade_out, corners, scales, {t: turn for t, (_, turn) in poses.items()})
 
 
 def _add_parts(

@@ -160,7 +160,6 @@ class Effect:
         cuts = {shot.start for shot in self._shots}
         appearances = [appearance(showing, shift, template, near, plate, cuts) for showing, _, shift in alike]
         evidence["uneven frames"] = float(max(a.uneven for a in appearances))
-        evidence["usual strength"] = min(a.usual for a in appearances)
         evidence |= {"appearances": float(len(alike)), "pops": max(max(a.came, a.went) for a in appearances)}
         if isinstance(ref, Travelling):
             evidence["few corners"] = float(ref.sighting.is_plain)

@@ -30,10 +30,9 @@ TURNED_KEPT = 0.3  # share of the change around it by which what turns changes i
 TURNED_SHARP = 0.7  # of what turns or grows: marks 0.73 to 0.81, a printed page that is moved about 0.55
 ONE_WAY = 0.6  # concentration of directions: letters 0.05 to 0.4, furniture 0.55 to 1
 PLAINLY_POPS = 5.0  # what pops up less than so, may be what is uncovered or comes into view
-HARDLY_SHARP = 0.75  # how sharp it must be then: heads that come into view have .67, letters on blocks .73
+HARDLY_SHARP = 0.77  # how sharp it must be then: heads that come into view have .67, letters on blocks .73
 HARDLY_STILL = 4.0  # levels by which the scene around it must change then: before a still scene overlays pop up plainly
 UNCOVERED = 7.5  # times that it must pop up for each frame that has one part of it and not another, as if uncovered
-WHOLE = 0.6  # strength with which all of a mark is there in the mean: marks .8 to 1, pieces of a scene from .4
 POPS = 2.5  # times that the picture changes more where it comes or goes than around: marks 2.3 to 39, the scene to 3
 LEAST_EDGES, PLAIN_EDGES = 50.0, 150.0  # analysis px: to be anything; to need no reading
 READ = 0.6  # how sure the recogniser is that a small find is text
@@ -74,9 +73,10 @@ def is_overlay(settled: Settled) -> bool:
         sharp = HARDLY_SHARP
         if e["changes around, levels"] < HARDLY_STILL:
             return False
-    if e["edge sharpness"] < sharp or e["edge lock"] < locked or e.get("usual strength", 1.0) < WHOLE:
+    if e["edge sharpness"] < sharp or e["edge lock"] < locked:
         return False
-    if e.get("pops", 0.0) < UNCOVERED * e.get("uneven frames", 0.0):
+    uneven = e.get("uneven frames", 0.0)
+    if e.get("pops", 0.0) < UNCOVERED * (min(1.0, uneven) if again else uneven):
         return False
     return again or e["edge pixels"] >= PLAIN_EDGES or read(settled.picture)[1] >= READ
 
