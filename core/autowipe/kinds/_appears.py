@@ -107,7 +107,7 @@ class Template:
         return best
 
     def is_uneven(self, luma: np.ndarray, shift: tuple[float, float], usual: float) -> bool:
-        """Whether one part of it is there in a frame (H, W) uint8, and another one not at all; `usual`: its strength."""
+        """Whether one part of it is there in a frame (H, W) uint8, and another is not at all; `usual`: its strength."""
         slope, lines = self._at(1.0, shift)
         rows, columns = np.nonzero(lines)
         own, seen = slope[:, rows, columns], slopes(luma)[:, rows, columns]
