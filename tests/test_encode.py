@@ -15,7 +15,7 @@ import av
 import media
 import numpy as np
 import pytest
-from autowipe import planes
+from autowipe import encoders, planes
 from autowipe.decode import ClipInfo, open_clip
 from autowipe.encode import VideoWriter, copy_untouched, open_output
 from autowipe.encoders import Wish, choose
@@ -225,6 +225,10 @@ def test_another_family_is_taken_only_where_the_own_one_would_lose(
     assert [code for code, _ in warnings] == ([] if becomes == before.codec else ["codec-changed"])
 
 
+HAS_DEEP_VP9 = "yuv420p10le" in [found.name for found in av.Codec("libvpx-vp9", "w").video_formats or ()]
+
+
+@pytest.mark.skipif(HAS_DEEP_VP9, reason="this build of FFmpeg writes deep VP9")
 @pytest.mark.parametrize(("pix_fmt", "suffix", "name"), [
     ("yuv420p10le", "webm", "libsvtav1"), ("yuv444p12le", "mkv", "libx265"), ("yuv444p12le", "webm", "libvpx-vp9"),
 ])  # fmt: skip
@@ -240,6 +244,31 @@ def test_deep_vp9_which_no_encoder_here_writes_keeps_its_bits_where_the_file_can
 
     assert encoder.name == name
     assert [code for code, _ in notices] == ["pixel-format" if name == "libvpx-vp9" else "codec-changed"]
+
+
+def test_another_family_is_taken_only_where_its_encoder_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "in.mkv"
+    media.write_clip(source, codec="libx264rgb", pix_fmt="rgb24", frames=3)
+    has = encoders._has_encoder
+    monkeypatch.setattr(encoders, "_has_encoder", lambda name: name != "libx265" and has(name))
+
+    with open_clip(source) as clip:
+        encoder, notices = choose(Wish(clip.info, tmp_path / "out.mkv", "auto", "normal", False, Hdr()))
+
+    assert encoder.name == "libx264"
+    assert [code for code, _ in notices] == ["pixel-format"]
+
+
+def test_another_family_is_not_taken_where_the_file_cannot_hold_the_own_one(tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    media.write_clip(source, codec="libx264", frames=3)
+
+    with pytest.raises(JobError, match="libx264") as caught:
+        rewrite(source, tmp_path / "out.webm")
+
+    assert ".mp4" in caught.value.hint
 
 
 def test_hevc_leaves_alpha_out_and_says_so(tmp_path: Path) -> None:

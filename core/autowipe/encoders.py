@@ -168,11 +168,14 @@ def _name_for(wish: Wish, notices: list[Notice]) -> str:
 def _undiminished(wish: Wish, family: str, notices: list[Notice]) -> str:
     """The family's encoder, or one of another family where only that holds all bits and colours of the source."""
     source = wish.like.layout
-    for name in (family, *ALIKE) if family in LADDERS else ():
+    for name in filter(_has_encoder, (family, *ALIKE) if family in LADDERS else ()):
         encoder = _candidates(wish, name)[0]
-        if not losses(source, layout_of(encoder.pix_fmt, source.width, source.height)) and _opens(wish, encoder):
-            if name != family:
-                notices.append(("codec-changed", f"{family} holds no {source.pix_fmt}: the output is {name}"))
+        if losses(source, layout_of(encoder.pix_fmt, source.width, source.height)):
+            continue
+        if name == family:
+            return family
+        if _opens(wish, encoder):
+            notices.append(("codec-changed", f"{family} holds no {source.pix_fmt}: the output is {name}"))
             return name
     return family
 
