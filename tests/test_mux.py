@@ -11,7 +11,7 @@ import media
 import numpy as np
 import pytest
 from autowipe.decode import ClipInfo, open_clip
-from autowipe.encode import open_output
+from autowipe.encode import copy_untouched, open_output
 from autowipe.matroska import put_aspect
 from autowipe.mux import shift_timecode
 from autowipe.timing import FrameRange
@@ -202,27 +202,46 @@ def test_sound_that_begins_before_the_picture_moves_nothing(tmp_path: Path, suff
     assert max(abs(a - b) for (a, _), (b, _) in zip(made, first, strict=True)) < Fraction(1, 900)
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_sound_that_an_edit_list_passes_over_is_not_heard_elsewhere(tmp_path: Path, suffix: str) -> None:
-    whole, source, output = rich_clip(tmp_path / "whole.mp4"), tmp_path / "in.mp4", tmp_path / f"out.{suffix}"
-    second = Fraction(1)
-    with av.open(str(whole)) as given, av.open(str(source), "w") as made:
+def cut_clip(folder: Path, kind: str) -> Path:
+    """A clip whose edit list passes over the first second of a stream, as a cut without encoding leaves it."""
+    whole, cut = rich_clip(folder / "whole.mp4"), folder / "in.mp4"
+    with av.open(str(whole)) as given, av.open(str(cut), "w") as made:
         pair = (given.streams.video[0], given.streams.audio[0])
         streams = {stream.index: made.add_stream_from_template(stream, opaque=True) for stream in pair}
-        for packet in given.demux(pair):  # all sound one second earlier, as a cut at a later picture leaves it
+        for packet in given.demux(pair):
             if packet.size:
-                early = round(second / packet.time_base) if packet.stream.type == "audio" else 0
+                early = round(1 / packet.time_base) if packet.stream.type == kind else 0
                 packet.pts, packet.dts = packet.pts - early, packet.dts - early
                 packet.stream = streams[packet.stream.index]
                 made.mux(packet)
+    return cut
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_sound_that_an_edit_list_passes_over_is_not_heard_elsewhere(tmp_path: Path, suffix: str) -> None:
+    source, output = cut_clip(tmp_path, "audio"), tmp_path / f"out.{suffix}"
 
     before, after, _ = rewrite(source, output)
 
     assert times(after) == times(before)
     (given_sound,), (made_sound,) = packets(source, "audio"), packets(output, "audio")
-    assert given_sound[0][0] <= -second
+    assert given_sound[0][0] <= -1
     heard = given_sound if suffix == "mp4" else [packet for packet in given_sound if packet[0] > Fraction(-1, 8)]
     assert [body for _, body in made_sound] == [body for _, body in heard]
+
+
+def test_pictures_that_an_edit_list_passes_over_stay_or_the_clip_is_encoded(tmp_path: Path) -> None:
+    source = cut_clip(tmp_path, "video")
+    with open_clip(source) as clip:
+        pictures = [frame.av.to_ndarray() for frame in clip.frames()]
+
+        assert copy_untouched(tmp_path / "out.mov", clip.info, clip.info.whole)
+        assert not copy_untouched(tmp_path / "out.mkv", clip.info, clip.info.whole)
+
+    assert not (tmp_path / "out.mkv").exists()
+    with open_clip(tmp_path / "out.mov") as made:
+        copied = [frame.av.to_ndarray() for frame in made.frames()]
+    assert len(copied) == len(pictures) and all(map(np.array_equal, copied, pictures))
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])

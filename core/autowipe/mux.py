@@ -90,10 +90,15 @@ def join(
 
 
 def remux(path: Path, like: ClipInfo) -> bool:
-    """The same packets of all streams in another kind of file; False where it cannot hold the picture."""
+    """The same packets of all streams in another kind of file; False where it cannot hold the picture.
+
+    Nor can it without an edit list where one passes over pictures: others may be made from these, so they must stay.
+    """
     muxer = muxer_of(path)
     with open_source(like) as given:
         picture = given.streams[like.stream]
+        if muxer not in EDITS and any(entry.is_discard for entry in picture.index_entries):
+            return False
         if not can_hold(muxer, lambda out: like_stream(out, picture)):
             return False
         others = others_for(like, muxer, lambda out: like_stream(out, picture))
