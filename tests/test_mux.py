@@ -386,8 +386,8 @@ def test_sample_aspect_is_kept(tmp_path: Path, codec: str, suffix: str, aspect: 
     assert (before.sample_aspect, after.sample_aspect) == (aspect, aspect)
 
 
-# Of 96x64 px these are shown 128 px wide, 48 px high, and in no whole number of either.
-@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(4, 5), Fraction(64, 45)])
+# Of 96x64 px these are shown 128 px wide, 48 px high, in no whole number of either, and far wider than 16 bits tell.
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(4, 5), Fraction(64, 45), Fraction(65535)])
 @pytest.mark.parametrize("codec", ["ffv1", "libx264", "prores"])
 def test_a_sample_aspect_in_matroska_leaves_the_rest_of_the_file_as_it_is(
     tmp_path: Path, codec: str, aspect: Fraction

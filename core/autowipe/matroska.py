@@ -54,17 +54,17 @@ def _video(body: bytes, aspect: Fraction) -> bytes:
     """A Video element's content with the size at which its picture is shown."""
     fields = {part.number: part for part in _elements(body, 0, len(body))}
     width, height = (int.from_bytes(fields[number].of(body), "big") for number in (WIDTH, HEIGHT))
-    unit = b""
+    unit = []
     if (width * aspect).denominator == 1:
         shown = (int(width * aspect), height)
     elif (height / aspect).denominator == 1:
         shown = (width, int(height / aspect))
     else:  # no whole pixels: the ratio itself
-        shape = (width * aspect / height).limit_denominator(0xFFFF)
-        shown, unit = (shape.numerator, shape.denominator), _written(SHOWN_UNIT, AS_RATIO.to_bytes(2, "big"))
+        shown = (width * aspect / height).limit_denominator(0xFFFF).as_integer_ratio()
+        unit = [_number(SHOWN_UNIT, AS_RATIO)]
     kept = [p for p in fields.values() if p.number not in (SHOWN_WIDTH, SHOWN_HEIGHT, SHOWN_UNIT)]
-    new = [_written(SHOWN_WIDTH, shown[0].to_bytes(2, "big")), _written(SHOWN_HEIGHT, shown[1].to_bytes(2, "big"))]
-    return b"".join([*(body[p.start : p.stop] for p in kept), *new, unit])
+    new = [_number(SHOWN_WIDTH, shown[0]), _number(SHOWN_HEIGHT, shown[1]), *unit]
+    return b"".join([*(body[p.start : p.stop] for p in kept), *new])
 
 
 def _filled(data: bytes, track: _Element, video: bytes) -> bytes | None:
@@ -78,6 +78,10 @@ def _filled(data: bytes, track: _Element, video: bytes) -> bytes | None:
     if not 2 <= room < 0x7F:
         return None
     return body + bytes([VOID, 0x80 | (room - 2)]) + bytes(room - 2)
+
+
+def _number(number: int, value: int) -> bytes:
+    return _written(number, value.to_bytes((value.bit_length() + 7) // 8, "big"))
 
 
 def _written(number: int, body: bytes) -> bytes:
