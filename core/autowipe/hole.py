@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .masks import nearest, subsampled
+from .masks import nearest, subsampled, supersampled
 from .match import WINDOW_PX, diffuse
 
 AROUND_PX, ALIGN_PX = 32, 32  # of what is hidden: more of the picture says nothing of it; where spreading halves alike
@@ -139,7 +139,7 @@ def points(picture: np.ndarray, x: np.ndarray, y: np.ndarray, how: int) -> np.nd
 def _rimmed(hidden: np.ndarray, shifts: Sequence[tuple[int, int]]) -> np.ndarray:
     """What may not be borrowed: only what has its chroma and its neighbours, which the interpolation takes in, seen."""
     most = max(s[0] for s in shifts), max(s[1] for s in shifts)
-    whole = subsampled(hidden, most).repeat(1 << most[1], 0).repeat(1 << most[0], 1)[: len(hidden), : hidden.shape[1]]
+    whole = supersampled(subsampled(hidden, most), most, hidden.shape)
     return cv2.dilate(whole.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
 
 

@@ -21,6 +21,7 @@ from .composite import composite
 from .decode import Clip, open_clip
 from .errors import AutoWipeError, JobError
 from .job import Box
+from .masks import supersampled
 from .matte import Mattes
 from .plan import Plan
 from .planfile import read_plan
@@ -182,8 +183,7 @@ class PlanPlates:
             at[py - by : py - by + ph, px - bx : px - bx + pw] = mask & (new != old)
             if plane.shift_x or plane.shift_y:  # between two chroma samples both count
                 at = cv2.dilate(at, np.ones((3, 3), np.uint8))
-            full = at.repeat(1 << plane.shift_y, 0).repeat(1 << plane.shift_x, 1)
-            changed |= full[: box[3], : box[2]] != 0
+            changed |= supersampled(at, plane.shift, changed.shape) != 0
         near = cv2.dilate(labels, np.ones((9, 9), np.uint8))
         labels = np.where(labels == UNTOUCHED, np.maximum(near, UNBLENDED), labels) * changed
         return Finished(box, planes.crop(views, layout, box), labels.astype(np.uint8))
