@@ -9,7 +9,7 @@ import stat
 import struct
 from dataclasses import dataclass
 
-from .errors import MediaError
+from .errors import MediaError, said
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def locate(path: str) -> Place:
             raise _is_folder(path) from err
         raise MediaError(f"{path} may not be read", code="permission", hint="Ask for the right to read it.") from err
     except OSError as err:
-        raise MediaError(f"{path} cannot be read: {err.strerror}", hint="Copy it elsewhere.") from err
+        raise MediaError(f"{path} cannot be read: {said(err)}", hint="Copy it elsewhere.") from err
     if is_empty:
         raise MediaError(f"{path} is empty", code="empty", hint="Copy or render it again.")
     return Place(path, (path,), "file:" + path)

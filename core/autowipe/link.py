@@ -34,7 +34,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import EngineLinkError
+from .errors import EngineLinkError, said
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def link_folder() -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         about = folder.lstat()
     except OSError as err:
-        raise EngineLinkError(f"the folder {folder} cannot be made: {err.strerror}", hint="Check its rights.") from err
+        raise EngineLinkError(f"the folder {folder} cannot be made: {said(err)}", hint="Check its rights.") from err
     if sys.platform != "win32" and (
         not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077
     ):

@@ -21,7 +21,7 @@ import av
 from . import ledger
 from .decode import ClipInfo
 from .encoders import Notice, muxer_of
-from .errors import MediaError
+from .errors import MediaError, said
 from .hdr import Hdr, put_into_mov
 from .matroska import put_aspect
 from .segments import Encoder, Piece, disk_fault, sync_folder
@@ -352,7 +352,7 @@ def _appearing(path: Path) -> Iterator[Path]:
         if isinstance(err, OSError) and err.errno and err.errno < 200:
             raise disk_fault(err, path) from err
         raise MediaError(
-            f"{path} cannot be put together: {err.strerror or err}",
+            f"{path} cannot be put together: {said(err)}",
             code="mux",
             hint="Choose another kind of file, such as .mkv.",
         ) from err

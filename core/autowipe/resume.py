@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from .errors import JobError, MediaError
+from .errors import JobError, MediaError, said
 from .job import Job
 
 STATE = 1  # version of what lies in the folder
@@ -36,7 +36,7 @@ class WorkFolder:
             ) from err
         except OSError as err:
             raise MediaError(
-                f"no working folder can be made beside {target}: {err.strerror or err}",
+                f"no working folder can be made beside {target}: {said(err)}",
                 code="output-folder",
                 hint="Check that the folder exists, that it may be written to and that there is space left.",
             ) from err

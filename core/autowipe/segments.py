@@ -23,7 +23,7 @@ from typing import IO, Any
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from .errors import AutoWipeError, MediaError
+from .errors import AutoWipeError, MediaError, said
 
 _INDEX_VERSION = 1
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -242,7 +242,7 @@ class Segments:
     def _failed(self, err: av.error.FFmpegError) -> MediaError:
         frame = self._stop + len(self._pts) - 1
         return MediaError(
-            f"the encoder {self.encoder.name} failed at frame {frame}: {err.strerror or err}",
+            f"the encoder {self.encoder.name} failed at frame {frame}: {said(err)}",
             code="encoder",
             hint="Choose another codec with --codec, or leave out --encoder hardware.",
         )
@@ -278,7 +278,7 @@ def disk_fault(err: OSError, path: Path) -> MediaError:
         return MediaError(
             f"the folder {path.parent} does not exist", code="no-folder", hint="Make it, or choose another name."
         )
-    return MediaError(f"{path} cannot be written: {err.strerror or err}", code="write", hint="Choose another place.")
+    return MediaError(f"{path} cannot be written: {said(err)}", code="write", hint="Choose another place.")
 
 
 def check_writable(path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..errors import JobError, MediaError
+from ..errors import JobError, MediaError, said
 from ..job import Job
 from ..segments import sync_folder
 from .gather import Item
@@ -59,7 +59,7 @@ class Queue:
             ) from err
         except OSError as err:
             raise MediaError(
-                f"{output} cannot be written to: {err.strerror or err}", code="output-folder", hint="Choose another."
+                f"{output} cannot be written to: {said(err)}", code="output-folder", hint="Choose another."
             ) from err
 
     def __enter__(self) -> Queue:
@@ -136,9 +136,9 @@ def found_result(place: Path, tag: str, made: str) -> dict[str, Any] | None:
         return None
     for file in place.glob(f"messages-*{tag}.jsonl"):
         attempt = file.stem.removeprefix("messages-")
-        said = last_message(place, attempt) if attempt.removesuffix(tag).isdigit() else None
-        if said is not None and said["type"] == "result":
-            return said
+        last = last_message(place, attempt) if attempt.removesuffix(tag).isdigit() else None
+        if last is not None and last["type"] == "result":
+            return last
     return None
 
 
