@@ -182,12 +182,8 @@ def _check(job: Job) -> None:
         "srt",
     ):
         value = getattr(job, name)
-        if value is not None and not (isinstance(value, str) and os.path.isabs(value) and "\0" not in value):
-            raise JobError(f"{name} is an absolute path, not {value!r}", hint="Write the full path.")
-        if value is not None and not _is_text(value):
-            raise JobError(
-                f"{name} has a name that is no text: {value!r}", hint="Rename it: its letters are of an old encoding."
-            )
+        if value is not None:
+            _check_path(name, value, hint="Write the full path.")
     for name in ("resume", "overwrite"):
         if not isinstance(getattr(job, name), bool):
             raise JobError(f"{name} is true or false, not {getattr(job, name)!r}")
@@ -197,19 +193,20 @@ def _check(job: Job) -> None:
     _check_files(job)
 
 
-def _is_text(path: str) -> bool:
-    """Whether a path can be written down; Python keeps bytes of a name that are no UTF-8 as lone surrogates."""
+def _check_path(name: str, path: Any, *, hint: str) -> None:
+    if not (isinstance(path, str) and os.path.isabs(path) and "\0" not in path):
+        raise JobError(f"{name}: {path!r} is not an absolute path", hint=hint)
     try:
         path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    except UnicodeEncodeError as err:  # Python keeps bytes of a name that are no UTF-8 as lone surrogates
+        raise JobError(
+            f"{name}: {path!r} is a name that is no text", hint="Rename it: its letters are of an old encoding."
+        ) from err
 
 
 def _check_area(name: str, area: Any) -> None:
     if isinstance(area, str):
-        if not os.path.isabs(area) or not _is_text(area):
-            raise JobError(f"{name}: {area!r} is not an absolute path", hint="Write x,y,w,h or a full path.")
+        _check_path(name, area, hint="Write x,y,w,h or a full path.")
     elif not (isinstance(area, tuple) and len(area) == 4 and all(type(v) is int for v in area)):
         raise JobError(f"{name}: {area!r} is not a box", hint="A box is x,y,width,height in px.")
     elif area[2] <= 0 or area[3] <= 0:
