@@ -280,6 +280,24 @@ def test_hevc_leaves_alpha_out_and_says_so(tmp_path: Path) -> None:
     assert [code for code, _ in warnings] == ["pixel-format"] and "alpha is left out" in warnings[0][1]
 
 
+@pytest.mark.parametrize(("pix_fmt", "name"), [("rgb24", "libx265"), ("yuv420p", "hevc_nvenc")])
+def test_hardware_that_takes_rgb_but_would_not_keep_it_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pix_fmt: str, name: str
+) -> None:
+    source, formats = tmp_path / "in.mkv", encoders._formats
+    media.write_clip(source, codec="libx264rgb" if pix_fmt == "rgb24" else "libx264", pix_fmt=pix_fmt, frames=3)
+    monkeypatch.setattr(encoders, "_has_encoder", lambda name: name.endswith("nvenc"))
+    monkeypatch.setattr(
+        encoders, "_formats", lambda name, like: ["yuv420p", "bgr0"] if "nvenc" in name else formats(name, like)
+    )
+    monkeypatch.setattr(encoders, "_try", lambda encoder, muxer: None)
+
+    with open_clip(source) as clip:
+        encoder, _ = choose(Wish(clip.info, tmp_path / "out.mkv", "hevc", "normal", True, Hdr()))
+
+    assert encoder.name == name
+
+
 def test_a_picture_so_small_that_it_crashes_x265_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "in.mkv"
     media.write_clip(source, frames=3, size=(48, 32))

@@ -339,11 +339,14 @@ def _conversions(like: ClipInfo, encoder: Encoder) -> list[Notice]:
 
 
 def _hardware(wish: Wish, name: str) -> Encoder | None:
-    """The machine's encoder for the family of `name` that really opens, or None."""
+    """The machine's encoder for the family of `name` that really opens, or None.
+
+    Those that take RGB make 4:2:0 of it, by a matrix of their own.
+    """
     family = {"libx264": "h264", "libx265": "hevc", "libsvtav1": "av1"}.get(name)
-    if family is None or wish.muxer is None:
-        return None
     layout = wish.like.layout
+    if family is None or wish.muxer is None or layout.is_rgb:
+        return None
     base = _candidates(wish, name)[0]
     shared = {key: value for key, value in base.options if key in ("flags", "chroma_sample_location", "g")}
     for maker in HARDWARE:

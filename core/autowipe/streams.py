@@ -108,6 +108,10 @@ def fresh(tags: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if not STALE_TAGS.fullmatch(key)}
 
 
+def is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
 def _is_made_anew(stream: Any, has_chapters: bool) -> bool:
     """A timecode track, or a MOV's track of chapter names: the muxer writes these from what it is told."""
     if stream.type != "data":
@@ -120,10 +124,6 @@ def _codec_of(stream: Any) -> str:
         return str(stream.codec_context.codec.canonical_name)
     # PyAV does not name a sound or text that it has no decoder for, such as teletext.
     return stream.name or "unknown" if stream.type in ("data", "attachment") else "unknown"
-
-
-def is_cover(stream: Any) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def _cover(source: Any, index: int) -> bytes:
