@@ -370,7 +370,7 @@ def _probe(place: Place) -> Clip:
             time_base = 1 / rate
         frames = _promised(place, container, stream, packets, rate, is_variable)
         layout = planes.layout_of(picture.format.name, picture.width, picture.height)
-        fields = field_code_of(getattr(context, "field_order", 0), picture.interlaced_frame, container.format.name)
+        fields = field_code_of(context.field_order, picture.interlaced_frame, container.format.name)
         seconds = float(len(packets.pts) / rate)
         info = ClipInfo(
             path=place.path,
