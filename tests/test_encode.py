@@ -451,9 +451,9 @@ def test_a_clip_with_nothing_to_wipe_comes_back_byte_for_byte(tmp_path: Path) ->
     source = tmp_path / "in.mp4"
     media.write_clip(source, codec="libx264")
     with open_clip(source) as clip:
-        assert copy_untouched(tmp_path / "out.mp4", clip.info, clip.info.whole)
-        assert copy_untouched(tmp_path / "out.mkv", clip.info, clip.info.whole)
-        assert not copy_untouched(tmp_path / "part.mp4", clip.info, FrameRange(3, 9))
+        assert copy_untouched(tmp_path / "out.mp4", clip.info, clip.info.whole) == []
+        assert copy_untouched(tmp_path / "out.mkv", clip.info, clip.info.whole) == []
+        assert copy_untouched(tmp_path / "part.mp4", clip.info, FrameRange(3, 9)) is None
 
     assert (tmp_path / "out.mp4").read_bytes() == source.read_bytes()
     assert same(samples(tmp_path / "out.mkv")[1], samples(source)[1])
@@ -676,7 +676,7 @@ def test_untouched_pictures_are_copied_byte_for_byte(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
 
     with open_clip(tmp_path / "s_##.png") as clip:
-        assert copy_untouched(tmp_path / "out" / "s_##.png", clip.info, FrameRange(1, 3))
+        assert copy_untouched(tmp_path / "out" / "s_##.png", clip.info, FrameRange(1, 3)) == []
 
     for path in sorted((tmp_path / "out").iterdir()):
         assert path.read_bytes() == (tmp_path / path.name).read_bytes()

@@ -186,6 +186,22 @@ def test_a_clip_without_overlays_comes_back_as_it_was(clean, tmp_path):
     assert (tmp_path / "same.mp4").read_bytes() == clean.path.read_bytes()
 
 
+def test_what_an_unchanged_clip_loses_in_another_kind_of_file_is_told(tmp_path):
+    with av.open(str(tmp_path / "in.mkv"), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        out.add_attachment("notes.txt", "text/plain", b"notes")
+        for packet in [*stream.encode(av.VideoFrame(96, 64, "yuv420p")), *stream.encode()]:
+            out.mux(packet)
+    cv2.imwrite(str(tmp_path / "none.png"), np.zeros((64, 96), np.uint8))
+
+    ran = run("wipe", tmp_path / "in.mkv", "-o", tmp_path / "o.mp4", "--matte-in", tmp_path / "none.png", "--json")
+
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert "unchanged" in messages(ran)[-1]["text"]
+    assert [told["code"] for told in messages(ran) if told["type"] == "warning"] == ["stream-dropped"]
+
+
 def test_perceive_stops_after_the_plan_and_search_area_and_kinds_narrow_it(burnt, tmp_path):
     plan = tmp_path / "only.json"
 

@@ -236,8 +236,8 @@ def test_pictures_that_an_edit_list_passes_over_stay_or_the_clip_is_encoded(tmp_
     with open_clip(source) as clip:
         pictures = [frame.av.to_ndarray() for frame in clip.frames()]
 
-        assert copy_untouched(tmp_path / "out.mov", clip.info, clip.info.whole)
-        assert not copy_untouched(tmp_path / "out.mkv", clip.info, clip.info.whole)
+        assert copy_untouched(tmp_path / "out.mov", clip.info, clip.info.whole) == []
+        assert copy_untouched(tmp_path / "out.mkv", clip.info, clip.info.whole) is None
 
     assert not (tmp_path / "out.mkv").exists()
     with open_clip(tmp_path / "out.mov") as made:
@@ -385,6 +385,29 @@ def test_sample_aspect_is_kept(tmp_path: Path, codec: str, suffix: str, aspect: 
     before, after, _ = rewrite(source, tmp_path / f"out.{suffix}", codec=codec)
 
     assert (before.sample_aspect, after.sample_aspect) == (aspect, aspect)
+
+
+def test_a_copy_in_another_kind_of_file_keeps_the_sample_aspect(tmp_path: Path) -> None:
+    def squeeze(stream: Any) -> None:
+        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
+
+    media.write_clip(tmp_path / "in.mov", codec="prores", pix_fmt="yuv422p10le", prepare=squeeze, frames=3)
+
+    with open_clip(tmp_path / "in.mov") as clip:
+        assert copy_untouched(tmp_path / "out.mkv", clip.info, clip.info.whole) == []
+
+    with open_clip(tmp_path / "out.mkv") as made:
+        assert clip.info.sample_aspect == made.info.sample_aspect == Fraction(16, 11)
+
+
+def test_a_copy_in_another_kind_of_file_tells_what_it_leaves_out(tmp_path: Path) -> None:
+    source = rich_clip(tmp_path / "in.mkv", subtitles="subrip")
+    with open_clip(source) as clip:
+        lost = copy_untouched(tmp_path / "out.mp4", clip.info, clip.info.whole)
+
+    assert lost is not None
+    assert [code for code, _ in lost] == ["stream-dropped", "stream-dropped"]
+    assert "subtitle" in lost[0][1] and "attachment" in lost[1][1]
 
 
 # Of 96x64 px these are shown 128 px wide, 48 px high, in no whole number of either, and far wider than 16 bits tell.

@@ -195,24 +195,24 @@ class VideoWriter:
         self._segments.close()
 
 
-def copy_untouched(path: str | Path, like: ClipInfo, source_range: FrameRange) -> bool:
-    """Gives the clip back as it was, nothing encoded. False where that cannot be done: then encode it.
+def copy_untouched(path: str | Path, like: ClipInfo, source_range: FrameRange) -> list[Notice] | None:
+    """Gives the clip back as it was, nothing encoded. None where that cannot be done: then encode it.
 
-    The same kind of file is copied byte for byte, another kind gets the same packets.
+    The same kind of file is copied byte for byte, another kind gets the same packets: told is what it cannot keep.
     """
     path = Path(path)
     check_place(path, like)
     if like.is_image_sequence:
         if path.suffix.lower() != Path(like.path).suffix.lower():
-            return False
+            return None
         images.copy(images.names(path, like, source_range), like, source_range)
-        return True
+        return []
     if source_range != like.whole or like.held != like.frames:
-        return False
+        return None
     if path.suffix.lower() == Path(like.path).suffix.lower():
         mux.copy_file(Path(like.path), path)
-        return True
-    return not images.is_pictures(path) and mux.remux(path, like)
+        return []
+    return None if images.is_pictures(path) else mux.remux(path, like)
 
 
 def check_place(path: Path, like: ClipInfo) -> None:

@@ -84,13 +84,11 @@ def join(
             _interleave(out, _video_packets(pieces, video, time_base), rest)
         if source is not None and source.hdr and muxer in ("mp4", "mov"):
             put_into_mov(part, source.hdr)
-        aspect = encoder.sample_aspect
-        if muxer == "matroska" and aspect not in (None, 1) and not put_aspect(part, aspect):
-            log.warning("%s has no room for its sample aspect ratio %s", path, aspect)
+        _keep_aspect(part, muxer, encoder.sample_aspect)
 
 
-def remux(path: Path, like: ClipInfo) -> bool:
-    """The same packets of all streams in another kind of file; False where it cannot hold the picture.
+def remux(path: Path, like: ClipInfo) -> list[Notice] | None:
+    """The same packets of all streams in another kind of file: what it loses, or None where it cannot hold the picture.
 
     Nor can it without an edit list where one passes over pictures: others may be made from these, so they must stay.
     """
@@ -98,20 +96,27 @@ def remux(path: Path, like: ClipInfo) -> bool:
     with open_source(like) as given:
         picture = given.streams[like.stream]
         if muxer not in EDITS and any(entry.is_discard for entry in picture.index_entries):
-            return False
+            return None
         if not can_hold(muxer, lambda out: like_stream(out, picture)):
-            return False
+            return None
         others = others_for(like, muxer, lambda out: like_stream(out, picture))
-        with _appearing(path) as part, _writing(part, muxer, like.time_base, given) as out:
-            video = like_stream(out, picture)
-            source = Source(like, like.whole, others, Hdr())
-            _copy_clip_tags(source, out, video)
-            _copy_tags(source, given, out, video)
-            streams = {like.stream: video} | add_others(given, out, others)
-            out.start_encoding()
-            for packet in _other_packets(source, given, streams, muxer):
-                out.mux(packet)
-    return True
+        with _appearing(path) as part:
+            with _writing(part, muxer, like.time_base, given) as out:
+                video = like_stream(out, picture)
+                source = Source(like, like.whole, others, Hdr())
+                _copy_clip_tags(source, out, video)
+                _copy_tags(source, given, out, video)
+                streams = {like.stream: video} | add_others(given, out, others)
+                out.start_encoding()
+                for packet in _other_packets(source, given, streams, muxer):
+                    out.mux(packet)
+            _keep_aspect(part, muxer, like.sample_aspect)
+    return others.notices + timing_notices(like, muxer) + aspect_notices(like, muxer)
+
+
+def _keep_aspect(part: Path, muxer: str, aspect: Fraction | None) -> None:
+    if muxer == "matroska" and aspect and aspect != 1 and not put_aspect(part, aspect):
+        log.warning("%s has no room for the sample aspect ratio %s", part, aspect)
 
 
 def copy_file(source: Path, path: Path) -> None:

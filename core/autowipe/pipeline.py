@@ -285,7 +285,10 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
     info, whole = clip.info, plan.range
     run.enter("wipe")
     can_copy = not job.part and job.codec == "auto" and not mattes.visible(whole)
-    is_copy = can_copy and copy_untouched(job.output, info, whole)
+    lost = copy_untouched(job.output, info, whole) if can_copy else None
+    is_copy = lost is not None
+    for code, text in out.warnings if lost is None else lost:
+        run.warn(code, text)
     if is_copy:
         if side.wants_frames:
             for frame in clip.frames(whole):
@@ -294,8 +297,6 @@ def carry_out(job: Job, plan: Plan, mattes: Mattes, clip: Clip, out: Output, sid
         files = side.finish(run.warnings, run.seconds())
         run.progress("wipe", len(whole), len(whole))
     else:
-        for code, text in out.warnings:
-            run.warn(code, text)
         first = min(out.next_frame, side.next_frame)
         every, here = windows_of(plan, mattes, info), job.part or whole
         ends = parts.segment_ends(every, info.rate)
