@@ -149,11 +149,18 @@ def test_the_rate_is_exact(tmp_path, name, rate):
         assert clip.info.rate == Fraction(rate) and not clip.info.is_variable_rate
 
 
-def test_a_frame_left_out_leaves_the_rate_as_it_is(tmp_path):
-    path = media.write_clip(tmp_path / "a.avi", codec="ffv1", frames=25, pts=[0, *range(2, 26)])
+@pytest.mark.parametrize("gap", [1, 13, 24])
+@pytest.mark.parametrize(("name", "codec"), [("a.avi", "ffv1"), ("a.mov", "prores")])
+def test_a_frame_left_out_leaves_the_rate_as_it_is(tmp_path, name, codec, gap):
+    pts = [k for k in range(26) if k != gap]
+    pix_fmt = "yuv422p10le" if codec == "prores" else "yuv420p"
+    options = {"video_track_timescale": "25"} if name == "a.mov" else None
+    path = media.write_clip(
+        tmp_path / name, codec=codec, pix_fmt=pix_fmt, frames=25, pts=pts, container_options=options
+    )
 
     with open_clip(path) as clip:
-        assert clip.info.rate == 25 and clip.info.pts.tolist() == [0, *range(2, 26)]
+        assert clip.info.rate == 25 and clip.info.pts.tolist() == pts
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.mov"])

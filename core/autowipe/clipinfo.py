@@ -104,14 +104,15 @@ def rate_of(times: Sequence[int], time_base: Fraction, said: Sequence[Fraction])
         return (said or [Fraction(SEQUENCE_RATE)])[0], False
     mean = (pts[-1] - pts[0]) / (len(pts) - 1)
     strays = np.abs(pts - pts[0] - mean * np.arange(len(pts))).max()
+    usual = float(np.median(np.diff(pts)))
     # A tick from rounding pts, as in Matroska. Where a frame lasts one tick, nothing is rounded: some are left out.
-    slack = 1.01 if np.median(np.diff(pts)) > 1 else 0.5
-    is_variable = bool(strays > slack + 0.01 * mean)
-    step = float(np.median(np.diff(pts))) if is_variable else mean
+    rounding = 1.01 if usual > 1 else 0.0
+    is_variable = bool(strays > rounding + 0.01 * mean)
+    step = usual if is_variable else mean
     if step <= 0:
         return (said or [Fraction(SEQUENCE_RATE)])[0], True
     measured = 1 / (step * float(time_base))
-    slack = 1e-6 + 1.01 / step / (1 if is_variable else len(pts) - 1)
+    slack = 1e-6 + rounding / step / (1 if is_variable else len(pts) - 1)
     nearest = min(_RATES, key=lambda rate: abs(rate / measured - 1))
     likely = [near for rate in said for near in (*_RATES, rate) if abs(near / rate - 1) < 2e-4]
     for rate in (*likely, nearest):
