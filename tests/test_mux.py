@@ -387,6 +387,25 @@ def test_sample_aspect_is_kept(tmp_path: Path, codec: str, suffix: str, aspect: 
     assert (before.sample_aspect, after.sample_aspect) == (aspect, aspect)
 
 
+@pytest.mark.parametrize(
+    ("name", "pts", "said"),
+    [
+        ("in.avi", [0, 1, 3, 4, 5], ""),  # a frame is left out
+        ("in.mkv", [0, 40, 90, 121, 200], "vary in length"),
+        ("in.mkv", [400, 440, 480, 520, 560], "begins at 0"),
+    ],
+)
+def test_times_that_avi_cannot_keep_are_told(tmp_path: Path, name: str, pts: list[int], said: str) -> None:
+    source = tmp_path / name
+    media.write_clip(source, frames=5, pts=pts, time_base=Fraction(1, 25 if name == "in.avi" else 1000))
+
+    before, after, warnings = rewrite(source, tmp_path / "out.avi")
+
+    assert [code for code, _ in warnings] == (["timing"] if said else [])
+    assert all(said in text for _, text in warnings)
+    assert said or times(after) == times(before)
+
+
 def test_a_copy_in_another_kind_of_file_keeps_the_sample_aspect(tmp_path: Path) -> None:
     def squeeze(stream: Any) -> None:
         stream.codec_context.sample_aspect_ratio = Fraction(16, 11)

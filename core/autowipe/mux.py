@@ -173,7 +173,8 @@ def aspect_notices(like: ClipInfo, muxer: str) -> list[Notice]:
 
 def timing_notices(like: ClipInfo, muxer: str) -> list[Notice]:
     """What a container cannot keep of the clip's time stamps."""
-    if muxer in ("avi", "mxf") and like.is_variable_rate:
+    keeps_gaps = muxer == "avi" and like.time_base * like.rate == 1  # frames that are left out, and nothing else
+    if muxer in ("avi", "mxf") and like.is_variable_rate and not keeps_gaps:
         return [("timing", f"a file of the kind {muxer} has one constant rate; the clip's frames vary in length")]
     if muxer in STARTS_AT_0 and like.pts[0] and like.container != muxer:
         return [("timing", f"a file of the kind {muxer} begins at 0, not where the clip begins")]
