@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from autowipe.maps import Unblend, write_matte, write_unblend
+from autowipe.maps import MOVING_NOISE, NOISE, Unblend, write_matte, write_unblend
 from autowipe.masks import subsampled
 from autowipe.matte import Mattes
 from autowipe.plan import Event, Overlay
@@ -144,6 +144,30 @@ def test_what_moves_by_parts_of_a_pixel_hides_no_chroma_without_luma(tmp_path):
         hidden = [part == 0 for part in drawn.at(frame, (0, 0, 96, 64)).unblend.transmission]
         assert hidden[0].any()
         assert np.array_equal(hidden[1], subsampled(hidden[0], (1, 1)))
+
+
+def test_what_moves_has_more_noise_than_the_same_at_rest_in_the_same_place(tmp_path):
+    write_unblend(
+        tmp_path / "u.npz", Unblend(*([np.full(s, 0.5, np.float32) for s in LAYOUT.shapes((20, 20, 24, 12))],) * 2)
+    )
+    keys = ((0, 0, 0), (4, 0, 0), (8, 8, 8), (12, 0, 0), (16, 0, 0))
+    drawn = mattes(overlay("a", (20, 20, 24, 12), unblend="u.npz", trajectory=keys), folder=tmp_path)
+
+    noise = {t: drawn.at(t, (0, 0, 96, 64)).unblend.noise for t in (2, 6, 8, 10, 14)}
+
+    assert noise == {2: NOISE, 6: MOVING_NOISE, 8: MOVING_NOISE, 10: MOVING_NOISE, 14: NOISE}
+
+
+def test_a_part_of_maps_lies_where_it_lay_and_keeps_all_that_is_known():
+    shapes = LAYOUT.shapes((20, 20, 24, 12))
+    arrays = [[np.random.default_rng(k).random(s, np.float32) for s in shapes] for k in range(3)]
+
+    part = Unblend(*arrays, MOVING_NOISE).part(LAYOUT, (20, 20, 24, 12), (24, 22, 8, 6))
+
+    assert part.noise == MOVING_NOISE
+    for own, whole in zip((part.transmission, part.contribution, part.doubt), arrays, strict=True):
+        assert np.array_equal(own[0], whole[0][2:8, 4:12])
+        assert all(np.array_equal(own[k], whole[k][1:4, 2:6]) for k in (1, 2))
 
 
 def test_a_chroma_sample_is_covered_when_any_of_its_pixels_is():

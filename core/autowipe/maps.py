@@ -43,7 +43,7 @@ class Unblend:
                 out.append(np.ascontiguousarray(array[top - y : top - y + high, left - x : left - x + wide]))
             return out
 
-        return Unblend(cut(self.transmission), cut(self.contribution), self.doubt and cut(self.doubt))
+        return Unblend(cut(self.transmission), cut(self.contribution), self.doubt and cut(self.doubt), self.noise)
 
 
 def write_matte(path: Path, matte: np.ndarray) -> None:
