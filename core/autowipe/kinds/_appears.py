@@ -283,7 +283,7 @@ def comes_along(part: np.ndarray, appearances: list[Appearance]) -> bool:
 
 def _is_calm(change: np.ndarray, near: np.ndarray) -> bool:
     """Whether next to nothing but the overlay, which is `near`, changed; (H, W) uint8 and bool."""
-    away = ~(cv2.dilate(near.astype(np.uint8), disc(4)) > 0)
+    away = ~grown(near, 4)
     return bool(away.any() and np.quantile(change[away], 0.9) <= CHANGED / 2)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..job import Box
 from ..planes import Layout, to_levels
 from ..timing import FrameRange
+from ._cover import SKIRT_PX
 
 SAMPLES = 24  # frames in which every px is looked at
 PLAIN, MOSTLY = 8.0, 0.5  # levels off its row's colour, and share of the frames, of a px beside the text
@@ -26,7 +27,6 @@ STAYS = 6.0  # levels by which a row's colour wavers
 SEEN = 0.5  # share of its rows, from which it is there
 GAP = 2  # frames in which something may hide it
 BLACK, GREY = 26.0, 6.0  # levels of luma and chroma, of what is but the edge of a letterboxed picture
-SKIRT_PX = 2  # of the codec's ringing
 
 
 @dataclass

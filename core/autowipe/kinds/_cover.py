@@ -159,7 +159,7 @@ def with_calm(look: Look, covered: np.ndarray, most: float, reach: int = 0) -> n
     The outline of a thing that passes over a scene has this on its other side, so parts of it may be no lines.
     """
     calm = cv2.morphologyEx((look.spread < most).astype(np.uint8), cv2.MORPH_OPEN, disc(max(2, reach))) > 0
-    return covered | connected(calm, cv2.dilate(covered.astype(np.uint8), disc(reach)) > 0)
+    return covered | connected(calm, grown(covered, reach))
 
 
 def with_disc(look: Look, covered: np.ndarray) -> np.ndarray:

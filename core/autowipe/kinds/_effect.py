@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ..job import Box
 from ..maps import Unblend
-from ..masks import connected, disc, extent
+from ..masks import connected, extent, grown
 from ..planes import Layout
 from ..timing import FrameRange
 from . import _part
@@ -156,7 +155,7 @@ class Effect:
         if not self._may_be_drawn(evidence, isinstance(ref, Travelling)):
             return None
         template = Template.shrunk(look.slope, lines, ref.views.shape)
-        near = cv2.dilate(lines.astype(np.uint8), disc(3)) > 0
+        near = grown(lines, 3)
         cuts = {shot.start for shot in self._shots}
         appearances = [appearance(showing, shift, template, near, plate, cuts) for showing, _, shift in alike]
         evidence["uneven frames"] = float(max(a.uneven for a in appearances))
@@ -245,7 +244,7 @@ def _shines_through(look: Look, covered: np.ndarray, scale: float) -> bool:
 
 def _spread_around(look: Look, lines: np.ndarray, scale: float) -> float:
     """How much the picture close around the lines (H, W) changes, levels: next to nothing where they are printed."""
-    near, far = (cv2.dilate(lines.astype(np.uint8), disc(round(px * scale))) > 0 for px in AROUND_PX)
+    near, far = (grown(lines, round(px * scale)) for px in AROUND_PX)
     return float(np.median(look.spread[far & ~near])) if (far & ~near).any() else 0.0
 
 

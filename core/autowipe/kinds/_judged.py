@@ -14,11 +14,8 @@ from ._travels import LEAST_WAY
 SHARP, AGAIN_SHARP = 0.67, 0.6  # drawn: marks 0.7 to 0.98, the scene's 0.3 to 0.65; of what comes back elsewhere
 LOCKED, AGAIN_LOCKED = 0.85, 0.75
 SURE_SHARP, SURE_LOCKED = 0.75, 0.92  # of what travels, to need no reading
-CARRIED_SHARP, CARRIED_LOCKED, SURE_READ = (
-    0.55,
-    0.5,
-    0.8,
-)  # the background passes beneath, which shakes the edges of translucent marks
+CARRIED_SHARP, CARRIED_LOCKED = 0.55, 0.5  # the background passes beneath, which shakes what is translucent
+SURE_READ = 0.8  # how sure it is of what travels or passes that it is text
 SOFT_SHARP = 0.45  # of soft shadows
 EVEN_LOCKED, EVEN_SHARP = 0.4, 0.6  # of what goes straight on and evenly, translucent or not
 SHINES_MOST = 0.8  # share of the change around it by which what is translucent changes itself

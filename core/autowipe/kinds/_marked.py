@@ -18,6 +18,7 @@ from ..planes import Layout, to_levels
 from ..textpatterns import Corners
 from ..timing import FrameRange
 from . import FoundEvent
+from ._cover import SKIRT_PX
 
 BLOCK = 0.25  # of a line's height: side of the blocks whose means are watched
 SUDDEN, USUAL, FADING = 10.0, 2.0, 0.9  # levels, and times the largest of late, by which a block jumps; a frame
@@ -31,7 +32,6 @@ CHANGED = 10.0  # levels of change that count, and up to which a box stays as it
 JOIN = 0.25  # of a line's height: gaps that letters leave in a box
 BEHIND = 0.6  # of a line's height, that a box takes
 FILLS = 0.75  # share of the rectangle that a box is
-SKIRT_PX = 2  # of the codec's ringing
 
 Planes = list[np.ndarray]
 End = tuple[Planes, Planes | None]  # a frame, and the one beyond it, which does not show the same
