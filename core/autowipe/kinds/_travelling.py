@@ -29,6 +29,7 @@ class Travelling(Showing):
         self._settled = range(self.start, self.stop)
         self._step = 1 if len(self._settled) < 2 * SAMPLES else self._step
         self._found: dict[int, tuple[float, float]] = {}
+        self._told: tuple[np.ndarray, np.ndarray] | None = None  # its way and that cleaned of jitter, till it goes on
         self._field = np.zeros((2, 0, 0), np.float32)
         self._fitted = 0
         self._fit_by = None if layout.is_rgb else 1  # planes
@@ -43,7 +44,7 @@ class Travelling(Showing):
             return self._found[frame]
         x, y = super().place(frame)
         if self._found and frame > self.start:
-            last = max(self._found)
+            last = next(reversed(self._found))  # frames come in order
             before = super().place(last)
             x, y = x + self._found[last][0] - before[0], y + self._found[last][1] - before[1]
         return x, y
@@ -76,7 +77,7 @@ class Travelling(Showing):
             self._field = np.zeros_like(field)
         x, y = self._settled_at(frame, (near[0] + dx * self._reduced, near[1] + dy * self._reduced))
         dx, dy = (x - near[0]) / self._reduced, (y - near[1]) / self._reduced
-        self._found[frame] = (x, y)
+        self._found[frame], self._told = (x, y), None
         field = _shifted(field, dx, dy)
         self._fitted += 1
         self._field += (field - self._field) / min(self._fitted, 2 * SAMPLES)
@@ -105,31 +106,32 @@ class Travelling(Showing):
         return cv2.warpAffine(own, np.array([[step, 0, x], [0, step, y]]), size, flags=how)
 
     def _way(self) -> tuple[np.ndarray, np.ndarray]:
-        """(T,) frames, one after the other, and (T, 2) px: where it was found to be in each."""
-        frames = np.array(sorted(self._found), int)
-        every = np.arange(frames[0], frames[-1] + 1) if len(frames) else frames
-        spots = np.array([self._found[t] for t in frames]).reshape(-1, 2)
-        return every, np.stack([np.interp(every, frames, spots[:, k]) if len(every) else every for k in (0, 1)], 1)
+        """(T, 2) px: where it was found to be in each frame from the first to the last, and that cleaned of jitter."""
+        if self._told is None:
+            frames, spots = np.array(list(self._found)), np.array(list(self._found.values()))
+            every = np.arange(frames[0], frames[-1] + 1)
+            way = np.stack([np.interp(every, frames, spots[:, k]) for k in (0, 1)], 1)
+            self._told = way, smooth(way)
+        return self._told
 
     def pace(self) -> tuple[float, float]:
         """Analysis px that it goes straight on and evenly, and share of its time in which it is on its way."""
-        way = self._way()[1] / self._scale
+        way = self._way()[0] / self._scale if self._found else np.zeros((0, 2))
         return even_way(way, EVENLY), time_on_way(way)
 
     def corner(self, frame: int) -> tuple[float, float]:
-        frames, way = self._way()
-        if not len(frames):
+        if not self._found:
             return self.place(frame)
-        way = smooth(way)
-        if frames[0] <= frame <= frames[-1]:
-            x, y = way[frame - frames[0]]
+        way, first, last = self._way()[1], next(iter(self._found)), next(reversed(self._found))
+        if first <= frame <= last:
+            x, y = way[frame - first]
             return float(x), float(y)
-        ahead = min(8, len(frames) - 1)
+        ahead = min(8, len(way) - 1)
         if not ahead:
             return float(way[0, 0]), float(way[0, 1])
-        one, other, origin = (0, ahead, 0) if frame < frames[0] else (-1 - ahead, -1, -1)
+        one, other, origin = (0, ahead, 0) if frame < first else (-1 - ahead, -1, -1)
         speed = (way[other] - way[one]) / ahead
-        x, y = way[origin] + speed * (frame - frames[origin])
+        x, y = way[origin] + speed * (frame - (first, last)[origin])
         return float(x), float(y)
 
 
