@@ -19,6 +19,7 @@ from ..timing import FrameRange
 from . import Found, FoundEvent
 from ._bar import BarFinder
 from ._effect import Effect, Settled
+from ._judged import SURE_READ
 from ._lanes import Lane, cut
 from ._showing import Sighting
 from ._travelling import Travelling
@@ -35,7 +36,6 @@ LITTLE = 0.35  # of the most that shows at once
 TEXT_ROW = 0.2  # of the fullest row of a text, that others of it have
 ONE_WAY = 0.6  # concentration of the directions of edges
 EVIDENCE = ("edge sharpness", "edge lock", "one direction")
-SURE_READ = 0.8  # how sure it is of a page that it is text
 
 
 class Passing(Travelling):
@@ -98,8 +98,8 @@ class Band:
         self.place = _place(lane.box, layout, scale)
         strip: dict[int, list[tuple[float, float]]] = {}
         pieces = [Passing(piece, lane, layout, scale, rate, strip) for piece in cut(lane)]
-        self.effects = [Effect([piece], layout, scale, shots) for piece in pieces]
-        self._left = len(self.effects)
+        self.effects = [Effect([piece], layout, scale, shots) for piece in pieces]  # of which more may come
+        self._count = len(self.effects)
         self._settled: list[Settled] = []
         passes, around = FrameRange(lane.start, lane.stop).meet(whole), round(AROUND_S * rate)
         self.watched = FrameRange(max(0, passes.start - around), passes.stop + around).meet(whole)
@@ -112,14 +112,14 @@ class Band:
         if self._bar is not None and frame in self.watched:
             self._bar.add(frame, crop, place)
 
-    def add(self, settled: list[Settled]) -> None:
-        """Takes in what an effect of its own has shown."""
+    def add(self, effect: Effect, settled: list[Settled]) -> None:
+        """Takes in what an effect of its own has shown, of which no more than that is kept."""
         self._settled += settled
-        self._left -= 1
+        self.effects.remove(effect)
 
     def is_over(self, frame: int) -> bool:
         """Whether nothing of it comes after a frame."""
-        return not self._left and frame + 1 >= self.watched.stop
+        return not self.effects and frame + 1 >= self.watched.stop
 
     @property
     def is_hopeless(self) -> bool:
@@ -128,7 +128,7 @@ class Band:
         fails = [
             sum(values) for values in zip(*((s < SHARP, k < SURE[1], w > ONE_WAY) for s, k, w in seen), strict=True)
         ]
-        return max(fails, default=0) > (1 - DRAWN) * len(self.effects)
+        return max(fails, default=0) > (1 - DRAWN) * self._count
 
     @cached_property
     def _drawn(self) -> list[Settled]:
@@ -140,14 +140,14 @@ class Band:
         """(2,) source px that the strip has gone by each frame, from 0 in the first: as most of its pieces go."""
         told = np.diff(self._lane.path, axis=0, prepend=self._lane.path[:1]) * self._scale
         told[0] = told[1]
+        steps: dict[int, list[np.ndarray]] = {}
+        for corners in (one.appearances[0].corners for one in self._drawn):
+            for t in (t for t in corners if t - 1 in corners):
+                steps.setdefault(t, []).append(np.subtract(corners[t], corners[t - 1]))
         out = {start: np.zeros(2)}
         for t in range(start + 1, stop):
-            steps = [
-                np.subtract(corners[t], corners[t - 1])
-                for corners in (one.appearances[0].corners for one in self._drawn)
-                if t in corners and t - 1 in corners
-            ]
-            step = np.median(steps, axis=0) if steps else told[np.clip(t - self._lane.start, 0, len(told) - 1)]
+            of_lane = told[np.clip(t - self._lane.start, 0, len(told) - 1)]
+            step = np.median(steps[t], axis=0) if t in steps else of_lane
             out[t] = out[t - 1] + step * np.eye(2)[self._axis]
         return out
 

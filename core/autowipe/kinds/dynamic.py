@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from ..boxes import around
 from ..job import Box
-from ..masks import disc, extent
+from ..masks import extent, grown
 from ..planes import Layout
 from ..textsearch import LOOKS_A_SECOND, look_step
 from ..timing import FrameRange
@@ -157,7 +156,7 @@ class Finder:
             seen = effect.settle()
             band = next((band for band in self._bands if effect in band.effects), None)
             if band is not None:
-                band.add(seen)
+                band.add(effect, seen)
                 continue
             for settled in seen:
                 find = to_found(settled, self._layout, self._whole) if is_overlay(settled) else None
@@ -181,7 +180,7 @@ def _near(own: np.ndarray) -> np.ndarray:
     """(h, w) bool: what may belong to a thing that lies so, (h, w) 0..1."""
     seen = own > 0
     high = seen.sum() / max(1, seen.any(0).sum())
-    return cv2.dilate(seen.astype(np.uint8), disc(max(3, round(NEAR * high)))) > 0
+    return grown(seen, max(3, round(NEAR * high)))
 
 
 def choose(stays: list[Stay], shots: tuple[FrameRange, ...], whole: FrameRange, rate: float) -> list[Stay]:
