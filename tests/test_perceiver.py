@@ -13,13 +13,16 @@ import pytest
 import synth
 from autowipe import weightfiles
 from autowipe.kinds import Small
-from autowipe.kinds._told import _is_drawn
+from autowipe.kinds._told import _is_drawn, enclosing
+from autowipe.maps import Unblend
 from autowipe.perception import Perception
+from autowipe.planes import layout_of
 from autowipe.sight import MAPS, Sight, stretches
 from autowipe.timing import FrameRange
 from autowipe.train import loop, material, shards
 from autowipe.train.perceiver import Task
 from autowipe.train.recipe import Recipe
+from autowipe.unblend import BlendMaps
 from finding import perceive
 
 RECIPE = Recipe(steps=60, rate=3e-3, warm_up=5, log_every=10, check_every=60, save_every=60, threads=1)
@@ -140,6 +143,24 @@ def test_what_the_network_takes_for_a_mark_but_was_never_drawn_is_none(locked_of
     found = perceive("logo", locked_off.path, lambda: told(scene))
 
     assert not any(find.box[0] < 120 for find in found)
+
+
+def test_of_a_glass_box_what_it_encloses_is_kept_and_nothing_beside_it() -> None:
+    layout = layout_of("yuv420p", 120, 60)
+    box, text, beside = (np.zeros((60, 120), bool) for _ in range(3))
+    box[10:40, 10:80], text[20:30, 30:60], beside[10:40, 80:110] = True, True, True
+    shapes = layout.shapes((0, 0, 120, 60))
+    seen = Unblend(*([np.full(shape, value, np.float32) for shape in shapes] for value in (0.4, 30)))
+    maps = BlendMaps(seen, text | beside, box | beside, 2.0, 0.45, ())
+
+    glass = enclosing(maps, box | beside, layout)
+
+    assert glass is not None and glass.unblend is not None
+    assert np.array_equal(glass.covered, box)
+    assert np.array_equal(glass.opaque, text)
+    assert (glass.unblend.transmission[0][~box] == 1).all()
+    assert (glass.unblend.transmission[1][5:20, 5:40] == np.float32(0.4)).all()
+    assert enclosing(maps, beside, layout) is None  # the network took something else for a mark
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,18 @@ goes on beneath it (`shaped`), or where it has the sharp edges of something draw
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
 from ..job import Box
-from ..masks import disc
+from ..masks import disc, filled, subsampled
 from ..planes import Layout
 from ..timing import FrameRange
+from ..unblend import BlendMaps
 from . import Found, FoundEvent
-from ._cover import Look, Samples, blend, find_cover, one_way, peaks, settle, with_ringing
+from ._cover import TRUSTED_FIT, Look, Samples, blend, find_cover, one_way, peaks, settle, with_ringing
 from ._mark import MARGIN, resampled, with_margin
 
 TOLD = 0.5  # probability from which a px is part of a mark
@@ -37,6 +40,8 @@ MOST_NOISE = 1.5  # levels at a mark's edges: marks have 0 to 1.3 in any scene, 
 NOISELESS = 0.25  # levels, below which it is calm whatever the scene is
 DRAWN = 0.7  # from which an edge is taken for one of the mark's own
 LEAST_SCENE = 20  # px of the scene's edges that tell their sharpness
+GLASS = 0.4  # quality of a fit that is trusted where it shows a glass box
+MOSTLY_TOLD, KEPT = 0.6, 0.5  # of a glass box, that the network took for a mark; of that, that a glass box is at least
 LEAST_EDGES = 0.03  # edge px, in picture widths
 
 
@@ -75,14 +80,14 @@ class ToldMark:
         lines, covered = find_cover(look, drawn, max(3, round(0.012 * width)), self._scale)
         # edges of the scene that run into the mark stay as well as it does
         room = cv2.dilate(told.astype(np.uint8), disc(max(1, round(ROOM * width)))) > 0
-        covered, unblend, figures = settle(
-            lines & room if maps.unblend is None else drawn & told,
-            covered & room | told,
-            self._samples.crops,
-            self._picture,
-            self.box,
-            maps if maps.unblend is not None else None,
-        )
+        lines, covered, trusted = lines & room, covered & room | told, TRUSTED_FIT
+        if maps.unblend is not None:
+            lines = drawn & told
+        else:
+            maps = blend(covered, self._samples.crops, self._picture, self.box)
+            if (glass := enclosing(maps, told, self._picture)) is not None:
+                maps, lines, covered, trusted = glass, lines & glass.covered, glass.covered, GLASS
+        covered, unblend, figures = settle(lines, covered, self._samples.crops, self._picture, self.box, maps, trusted)
         confidence = float(np.clip(0.5 + evidence["network, of its pixels"] - SURE, 0.5, 0.7))
         whole = [FoundEvent(self._whole)]
         return Found("logo", self.box, whole, confidence, with_ringing(covered), unblend, {**evidence, **figures})
@@ -104,6 +109,29 @@ def _strong(look: Look, ridges: np.ndarray) -> np.ndarray:
     if not ridges.any():
         return ridges
     return np.asarray(ridges & (look.edge >= STRONG * np.quantile(look.edge[ridges], 0.95)))
+
+
+def enclosing(maps: BlendMaps, told: np.ndarray, layout: Layout) -> BlendMaps | None:
+    """The maps of a glass box with all that it encloses, without what else the network took for a part of it; None
+    where what was fitted is no such box.
+
+    `told`: (H, W) bool, what the network takes for the mark.
+    """
+    if maps.unblend is None or maps.quality < GLASS:
+        return None
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((maps.covered & ~maps.opaque).astype(np.uint8))
+    if count < 2:
+        return None
+    box = filled(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
+    if (box & told).sum() < MOSTLY_TOLD * max(box.sum(), KEPT * told.sum()):
+        return None
+    through, added = [], []
+    for plane, a, b in zip(layout.colour, maps.unblend.transmission, maps.unblend.contribution, strict=True):
+        inside = subsampled(box, plane.shift)
+        through.append(np.where(inside, a, np.float32(1)))
+        added.append(np.where(inside, b, np.float32(0)))
+    unblend = replace(maps.unblend, transmission=through, contribution=added)
+    return replace(maps, unblend=unblend, opaque=maps.opaque & box, covered=maps.covered & box)
 
 
 def told_marks(told: np.ndarray, layout: Layout, whole: FrameRange) -> list[ToldMark]:
