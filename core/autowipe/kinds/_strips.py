@@ -28,6 +28,7 @@ from ._ways import keys_of
 FOLLOWED = 12  # frames from which a piece is surely followed by its own picture
 LEAST_PIECES = 3
 DRAWN = 0.34  # share of the pieces that are surely drawn; of a scroll others lie between lines
+THICK = 0.25  # of the picture's height: no ticker is as high, but what is read is text however high it is
 OWN_PIECE = 0.8  # of these figures, that a piece of such a strip has
 SHARP, LOCKED = 0.55, 0.7  # of drawn pieces: most 0.77 and 0.87 up; of the scene 0.3 to 0.6, and to 0.65
 SURE = (0.75, 0.5)  # so sharp is nothing of the scene: before what is as bright the lock of letters is lost
@@ -167,6 +168,9 @@ class Band:
         if max(sure for _, sure in said.values()) < SURE_READ:
             return []
         texts = {p: text for p, (text, _) in said.items()}
+        is_thick = self._axis == 0 and self.place[3] > THICK * self._layout.height
+        if is_thick and not any(texts.values()):  # shelves and hedges that pass look like lines, too
+            return []
         order = sorted(pages, key=lambda p: -p * np.sign(self._lane.path[-1][self._axis]))
         bar = None if self._bar is None else self._bar.find(_rows(pages, self.place))
         if bar is not None:
