@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from autowipe.maps import MOVING_NOISE, NOISE, Unblend, write_matte, write_unblend
+from autowipe.maps import CODED_NOISE, NOISE, Unblend, write_matte, write_unblend
 from autowipe.masks import subsampled
 from autowipe.matte import Mattes
 from autowipe.plan import Event, Overlay
@@ -155,16 +155,16 @@ def test_what_moves_has_more_noise_than_the_same_at_rest_in_the_same_place(tmp_p
 
     noise = {t: drawn.at(t, (0, 0, 96, 64)).unblend.noise for t in (2, 6, 8, 10, 14)}
 
-    assert noise == {2: NOISE, 6: MOVING_NOISE, 8: MOVING_NOISE, 10: MOVING_NOISE, 14: NOISE}
+    assert noise == {2: NOISE, 6: CODED_NOISE, 8: CODED_NOISE, 10: CODED_NOISE, 14: NOISE}
 
 
 def test_a_part_of_maps_lies_where_it_lay_and_keeps_all_that_is_known():
     shapes = LAYOUT.shapes((20, 20, 24, 12))
     arrays = [[np.random.default_rng(k).random(s, np.float32) for s in shapes] for k in range(3)]
 
-    part = Unblend(*arrays, MOVING_NOISE).part(LAYOUT, (20, 20, 24, 12), (24, 22, 8, 6))
+    part = Unblend(*arrays, CODED_NOISE).part(LAYOUT, (20, 20, 24, 12), (24, 22, 8, 6))
 
-    assert part.noise == MOVING_NOISE
+    assert part.noise == CODED_NOISE
     for own, whole in zip((part.transmission, part.contribution, part.doubt), arrays, strict=True):
         assert np.array_equal(own[0], whole[0][2:8, 4:12])
         assert all(np.array_equal(own[k], whole[k][1:4, 2:6]) for k in (1, 2))

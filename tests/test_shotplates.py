@@ -227,7 +227,7 @@ def test_processes_that_ask_at_the_same_time_get_what_one_gets(tmp_path: Path, m
 
 
 def test_mattes_may_be_asked_for_by_any_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matte, "KEPT", 1)  # so that what one thread needs is what another lets go
+    monkeypatch.setattr(matte, "MOST_HELD", 0)  # so that what one thread needs is what another lets go
     info = info_of(layout_of("yuv420p", *SIZE), 400)
     events = tuple(Event(FrameRange(t, t + 1), box=(2 * (t % 40), 20, 40, 30)) for t in range(400))
     mattes = Mattes((Overlay("a", "dynamic", (0, 20, 40, 30), events),), tmp_path, info.layout, AreaMask((), info, ""))

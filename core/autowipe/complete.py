@@ -188,6 +188,7 @@ def _invent(
         _fill(scene, crops, key, missing[key], (places[key], beyond[key], invented[key]), better)
         seen[key] = True
         keys.append(key)
+        invented.clear()  # before there are new ones: they are large
         invented = _both_ways(scene, seen, motion, keys)
         hole = scene.holes[key]
         assert hole is not None

@@ -9,13 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from . import planes
 from .errors import JobError, said
 from .job import Box
 from .planes import Layout
 
 # Levels: what H.264 at crf 20 leaves on seen samples, and where an overlay moves, so that they are coded anew in every
 # frame. The files do not hold it: it is of the frame in which an overlay is.
-NOISE, MOVING_NOISE = 1.7, 4.0
+NOISE, CODED_NOISE = 1.7, 4.0
 
 
 @dataclass
@@ -37,11 +38,7 @@ class Unblend:
         """What lies over `box`, aligned as `own` is, which these maps are over and which holds it."""
 
         def cut(arrays: list[np.ndarray]) -> list[np.ndarray]:
-            out = []
-            for array, plane in zip(arrays, layout.colour, strict=True):
-                (x, y, *_), (left, top, wide, high) = layout.plane_box(own, plane), layout.plane_box(box, plane)
-                out.append(np.ascontiguousarray(array[top - y : top - y + high, left - x : left - x + wide]))
-            return out
+            return [np.ascontiguousarray(part) for part in planes.cut(arrays, layout, own, box)]
 
         return Unblend(cut(self.transmission), cut(self.contribution), self.doubt and cut(self.doubt), self.noise)
 

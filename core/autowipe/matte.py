@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from .areas import AreaMask
 from .boxes import joined, meet
 from .job import Box
-from .maps import MOVING_NOISE, NOISE, Unblend, read_matte, read_unblend
+from .maps import CODED_NOISE, NOISE, Unblend, read_matte, read_unblend
 from .masks import subsampled, supersampled
 from .plan import Event, Overlay
 from .planes import Layout
@@ -23,7 +23,7 @@ from .timing import FrameRange
 
 VISIBLE = 0.02  # matte from which a sample belongs to an overlay; below is rounding of its 8-bit file
 RINGING = 3.0  # px around what is covered
-KEPT = 24  # events whose maps are held in memory; a subtitle's are wanted for its seconds only
+MOST_HELD = 16 << 20  # bytes of maps as read, and as drawn: a subtitle's are wanted for its seconds only
 
 
 class Pose(NamedTuple):
@@ -50,6 +50,31 @@ class Cover:
 NOTHING = Cover(None, None, False)
 
 
+_Maps = tuple[np.ndarray, Unblend | None]  # the matte, (H, W) float32 0..1; None where all is opaque
+
+
+class _Held:
+    """The maps that were wanted last, as many as fit, and the very last ones always."""
+
+    def __init__(self) -> None:
+        self._all: OrderedDict[Any, _Maps] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: Any, make: Callable[[], _Maps]) -> _Maps:
+        if key not in self._all:
+            self._all[key] = made = make()
+            self._bytes += _size(*made)
+            while self._bytes > MOST_HELD and len(self._all) > 1:
+                self._bytes -= _size(*self._all.popitem(last=False)[1])
+        self._all.move_to_end(key)
+        return self._all[key]
+
+
+def _size(matte: np.ndarray, maps: Unblend | None) -> int:
+    arrays = [] if maps is None else [*maps.transmission, *maps.contribution, *(maps.doubt or ())]
+    return sum(array.nbytes for array in (matte, *arrays))
+
+
 class Mattes:
     """Draws the mattes of a plan's active overlays, for the frames of one clip. Any thread may ask."""
 
@@ -57,14 +82,13 @@ class Mattes:
         """`folder`: where the plan's map files are. Raises JobError when one of them does not fit."""
         self._layout, self._folder, self._hold_outs = layout, folder, hold_outs
         self._items = [(overlay, event) for overlay in overlays for event in overlay.events]
-        self._loaded: OrderedDict[int, tuple[np.ndarray, Unblend | None]] = OrderedDict()
-        self._drawn: OrderedDict[tuple, Cover] = OrderedDict()
+        self._loaded, self._drawn = _Held(), _Held()
         self._drawing = threading.Lock()
 
     def check(self) -> None:
         """Reads every map once, so that a wrong one is told before any work."""
         for item in range(len(self._items)):
-            self._load(item)
+            self._maps(item)
 
     def visible(self, frames: FrameRange) -> list[int]:
         """Numbers of the events that show in a range."""
@@ -96,18 +120,13 @@ class Mattes:
             return NOTHING
         key = (box, tuple(here), moves)
         with self._drawing:
-            if key not in self._drawn:
-                self._drawn[key] = self._draw(*key)
-                while len(self._drawn) > KEPT:
-                    self._drawn.popitem(last=False)
-            cover = self._drawn[key]
-            matte = cover.matte
-            if not self._hold_outs.is_empty and matte is not None:
+            matte, maps = self._drawn.get(key, lambda: self._draw(*key))
+            if not self._hold_outs.is_empty:
                 x, y, w, h = box
                 matte = np.where(self._hold_outs.at(frame)[y : y + h, x : x + w], np.float32(0), matte)
-        if matte is None or not (matte > VISIBLE).any():
+        if not (matte > VISIBLE).any():
             return NOTHING
-        return Cover(matte, cover.unblend, is_fading)
+        return Cover(matte, maps, is_fading)
 
     def place(self, overlay: Overlay, event: Event, frame: int) -> Box:
         """The px box of an overlay's event in one frame, cut to the picture."""
@@ -131,29 +150,26 @@ class Mattes:
         right, bottom = max(p[0] + p[2] for p in places), max(p[1] + p[3] for p in places)
         return (left, top, right - left, bottom - top)
 
-    def _load(self, item: int) -> tuple[np.ndarray, Unblend | None]:
-        if item not in self._loaded:
-            overlay, event = self._items[item]
-            box = self._box(item)
-            own = event.matte is not None or event.box is not None
-            matte_file = event.matte if own else overlay.matte
-            unblend_file = event.unblend or (None if own else overlay.unblend)
-            matte = read_matte(self._folder / matte_file, box) if matte_file else np.ones((box[3], box[2]), np.float32)
-            maps = read_unblend(self._folder / unblend_file, self._layout.shapes(box)) if unblend_file else None
-            self._loaded[item] = (matte, maps)
-            while len(self._loaded) > KEPT:
-                self._loaded.popitem(last=False)
-        self._loaded.move_to_end(item)
-        return self._loaded[item]
+    def _maps(self, item: int) -> _Maps:
+        return self._loaded.get(item, lambda: self._load(item))
 
-    def _draw(self, box: Box, here: Sequence[tuple[int, Pose]], moves: bool) -> Cover:
+    def _load(self, item: int) -> _Maps:
+        overlay, event = self._items[item]
+        box = self._box(item)
+        own = event.matte is not None or event.box is not None
+        matte_file = event.matte if own else overlay.matte
+        unblend_file = event.unblend or (None if own else overlay.unblend)
+        matte = read_matte(self._folder / matte_file, box) if matte_file else np.ones((box[3], box[2]), np.float32)
+        return matte, read_unblend(self._folder / unblend_file, self._layout.shapes(box)) if unblend_file else None
+
+    def _draw(self, box: Box, here: Sequence[tuple[int, Pose]], moves: bool) -> _Maps:
         matte = np.zeros((box[3], box[2]), np.float32)
-        loaded = [(self._box(i), pose, *self._load(i)) for i, pose in here]
+        loaded = [(self._box(i), pose, *self._maps(i)) for i, pose in here]
         maps = None
         if any(item[3] is not None for item in loaded):
             shapes = self._layout.shapes(box)
             zeros = [np.zeros(s, np.float32) for s in shapes]
-            doubt, noise = [part.copy() for part in zeros], MOVING_NOISE if moves else NOISE
+            doubt, noise = [part.copy() for part in zeros], CODED_NOISE if moves else NOISE
             maps = Unblend([np.ones(s, np.float32) for s in shapes], zeros, doubt, noise)
         for own, pose, part, unblend in loaded:
             moved = _paste(part, _onto(own, pose, box), matte.shape, 0.0)
@@ -163,7 +179,7 @@ class Mattes:
             np.maximum(matte, moved, out=matte)
             if maps is not None:
                 self._draw_maps(maps, box, own, pose, moved, unblend)
-        return Cover(matte, maps, False)
+        return matte, maps
 
     def _draw_maps(
         self, maps: Unblend, box: Box, own: Box, pose: Pose, matte: np.ndarray, unblend: Unblend | None

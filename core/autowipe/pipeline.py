@@ -45,6 +45,7 @@ from .windows import ahead, plates_of, ring_of, windows_of
 
 log = logging.getLogger(__name__)
 
+TIDY = 12  # frames that are written, after which free memory is given back: 5 ms
 SMALL_WIDTH = 640  # px of the analysis picture: smaller loses thin strokes, larger costs more than decoding
 
 
@@ -370,9 +371,10 @@ def _wipe(
             if frame.index >= out.next_frame:
                 out.write(frame, changed=bool(here))
             run.progress("wipe", frame.index + 1 - whole.start, len(whole))
+            if frame.index % TIDY == 0:
+                heap.give_back()
             if frame.index + 1 == window.core.stop:
                 break
-        heap.give_back()
         if window.core.stop in ends:
             out.cut()
             side.cut(window.core.stop)

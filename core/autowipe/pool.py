@@ -42,13 +42,17 @@ class Pool:
             completer.process.end(at_once=error is not None)
 
     def complete(self, crops: Crops, core: FrameRange, **options: Any) -> Iterator[Plate]:
-        """As complete.complete, without `better`: waits for a process that is free, which begins at once."""
+        """As complete.complete, without `better`: waits for a process that is free, which begins at once.
+
+        The crops are not held here: they are large, and the process has its own.
+        """
         completer = self._free.get()
+        completer.begin(crops, core, options)
         made: queue.SimpleQueue[Plate | BaseException | None] = queue.SimpleQueue()
 
         def tend() -> None:
             try:
-                for plate in completer.complete(replace(crops, beyond=None), crops.beyond, core, options):
+                for plate in completer.plates():
                     made.put(plate)
                 made.put(None)
             except BaseException as err:  # raised where the plates are taken
@@ -74,12 +78,14 @@ class _Completer:
         self._services: dict[str, Callable[..., Any]] = {"better": better}
         self.process = Process(serve, services=self._services)
 
-    def complete(
-        self, crops: Crops, beyond: Beyond | None, core: FrameRange, options: dict[str, Any]
-    ) -> Iterator[Plate]:
+    def begin(self, crops: Crops, core: FrameRange, options: dict[str, Any]) -> None:
+        beyond = crops.beyond
         if beyond is not None:
             self._services["find"] = beyond.find
-        self.process.send((crops, beyond and beyond.step, core, options))
+        self.process.send((replace(crops, beyond=None), beyond and beyond.step, core, options))
+
+    def plates(self) -> Iterator[Plate]:
+        """Those of what was begun."""
         masks: list[Any] = []
         while (plate := self.process.receive()) is not None:
             masks = plate.masks = plate.masks or masks

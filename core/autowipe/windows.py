@@ -57,6 +57,15 @@ def plates_of(
     def completed(crops: Crops, core: FrameRange) -> Iterator[Plate]:
         return complete(crops, core, quality=quality, completers=completers, as_perceived=as_perceived)
 
+    def begun(crops: Crops, window: Window, core: FrameRange) -> Iterable[Plate]:
+        if clip.info.field_order != "progressive":
+            top, bottom = (completed(field, core) for field in _fields(crops))
+            return _weave(top, bottom, crops)
+        if beyond is not None:
+            find = partial(beyond.find, window.span, crops.box)
+            crops.beyond = Beyond(beyond.step(window.core.start), find)
+        return completed(crops, core)
+
     reader = _CropReader(every, mattes, clip)
     lead: Iterator[Plate] = iter(())
     for number, window in enumerate(every):
@@ -65,16 +74,7 @@ def plates_of(
             tail.start if window is before else window.core.start,
             tail.start if is_last and not is_apart else tail.stop,
         )
-        made: list[Iterable[Plate]] = []
-        for crops in reader.read(number):
-            if clip.info.field_order == "progressive":
-                if beyond is not None:
-                    find = partial(beyond.find, window.span, crops.box)
-                    crops.beyond = Beyond(beyond.step(window.core.start), find)
-                made.append(completed(crops, core))
-            else:
-                top, bottom = (completed(field, core) for field in _fields(crops))
-                made.append(_weave(top, bottom, crops))
+        made = [begun(crops, window, core) for crops in reader.read(number)]
         plates = parted(heapq.merge(*made, key=lambda plate: plate.frame), window, tails)
         if window is before:
             lead = plates
@@ -118,14 +118,14 @@ class _CropReader:
             self._keep(frame, number)
             self._next = frame.index + 1
         held, camera = self._held.pop(number), self._cameras.pop(number)
-        for k, box in enumerate(self._regions[number]):
+        for box in self._regions[number]:
             frames = [index for index, _ in held]
             covers = [self._mattes.at(index, box) for index in frames]
             yield Crops(
                 self._info.layout,
                 box,
                 frames,
-                [regions[k] for _, regions in held],
+                [regions.pop(0) for _, regions in held],  # who takes them has them for himself
                 [cover.matte for cover in covers],
                 [cover.unblend for cover in covers],
                 [cover.is_fading for cover in covers],

@@ -77,6 +77,7 @@ class Template:
 
     def __post_init__(self) -> None:
         self._sizes: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+        self._ends: dict[tuple, list[list[np.ndarray]]] = {}  # its lines down and across, in END_PARTS parts each
 
     @classmethod
     def shrunk(cls, slope: np.ndarray, lines: np.ndarray, shape: tuple[int, int]) -> Template:
@@ -109,11 +110,13 @@ class Template:
     def is_uneven(self, luma: np.ndarray, shift: tuple[float, float], usual: float) -> bool:
         """Whether one part of it is there in a frame (H, W) uint8, and another is not at all; `usual`: its strength."""
         slope, lines = self._at(1.0, shift)
-        rows, columns = np.nonzero(lines)
-        own, seen = slope[:, rows, columns], slopes(luma)[:, rows, columns]
+        own, seen = slope[:, lines], slopes(luma)[:, lines]
         both, power = (own * seen).sum(0), (own**2).sum(0)
-        for places in (rows, columns):
-            parts = np.array_split(np.argsort(places, kind="stable"), END_PARTS)
+        if shift not in self._ends:
+            self._ends[shift] = [
+                np.array_split(np.argsort(places, kind="stable"), END_PARTS) for places in np.nonzero(lines)
+            ]
+        for parts in self._ends[shift]:
             shares = [float(both[part].sum() / max(1e-6, power[part].sum())) for part in parts]
             if max(shares) >= THERE * usual and min(shares) <= AWAY * usual:
                 return True

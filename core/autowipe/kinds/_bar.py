@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ..job import Box
-from ..planes import Layout, to_levels
+from ..planes import Layout, cut, to_levels
 from ..timing import FrameRange
 from ._cover import SKIRT_PX
 
@@ -51,12 +51,7 @@ class BarFinder:
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         """`crop`: planes over a `place` that holds its own."""
-        part = []
-        for view, plane in zip(crop, self._layout.colour, strict=True):
-            px, py, _, _ = self._layout.plane_box(place, plane)
-            x, y, w, h = self._layout.plane_box(self._place, plane)
-            part.append(view[y - py : y - py + h, x - px : x - px + w])
-        levels = to_levels(part, self._layout)
+        levels = to_levels(cut(crop, self._layout, place, self._place), self._layout)
         rows = [np.median(plane[:, ::2], axis=1) for plane in levels]
         high = self._place[3]
         colours = [np.repeat(row, -(-high // len(row)))[:high] for row in rows]

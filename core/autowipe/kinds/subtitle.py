@@ -14,7 +14,7 @@ from ..job import Box
 from ..maps import Unblend
 from ..masks import extent
 from ..opacity import MOST_TRANSMISSION
-from ..planes import Layout, to_levels
+from ..planes import Layout, cut, to_levels
 from ..strokes import EventLook, Panel, find_strokes
 from ..text import read_text
 from ..textlines import Line, LineFinder
@@ -198,13 +198,7 @@ class Finder:
 
     def _cut(self, event: _Event, crop: list[np.ndarray]) -> list[np.ndarray]:
         """The event's window out of its place's crop."""
-        place = self._places[event.place]
-        out = []
-        for view, plane in zip(crop, self._layout.colour, strict=False):
-            px, py, _, _ = self._layout.plane_box(place, plane)
-            x, y, w, h = self._layout.plane_box(event.box, plane)
-            out.append(view[y - py : y - py + h, x - px : x - px + w])
-        return out
+        return cut(crop, self._layout, self._places[event.place], event.box)
 
     def _settle(self, event: _Event, after: list[np.ndarray] | None) -> None:
         """All of the event was seen: finds its matte and reads it; nothing else of it is kept."""
