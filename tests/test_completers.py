@@ -129,6 +129,19 @@ def test_samples_are_taken_at_their_source() -> None:
     assert np.isnan(value[2])
 
 
+@pytest.mark.parametrize(("size", "most"), [(60, 1 / 1024), (1000, 1 / 64), (4096, 1 / 16)])
+def test_packed_places_stay_where_they_are_and_whole_pixels_exactly(size: int, most: float) -> None:
+    x = np.linspace(-0.9, size - 0.1, 500, dtype=np.float32)
+    whole = np.arange(500, dtype=np.float32) % size
+    places = borrow.Places(np.arange(500, dtype=np.int16), x, whole)
+
+    packed = borrow.Packed(places, (size // 2, size)).unpacked()
+
+    assert packed.x.dtype == packed.y.dtype == np.float32
+    assert np.abs(packed.x - x).max() <= most
+    assert np.array_equal(packed.y, whole) and np.array_equal(packed.frame, places.frame)
+
+
 def test_chroma_is_taken_where_its_luma_is_seen() -> None:
     chroma = np.stack([texture(20, 30), texture(20, 30) + 50])
     hidden = np.zeros((40, 60), bool)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from .completers import borrow, network, plate
-from .completers.borrow import NOWHERE, Places
+from .completers.borrow import NOWHERE, Packed, Places
 from .completers.fill import fill
 from .flow import Motion, follow
 from .grain import Grain, measured
@@ -72,13 +72,13 @@ def complete(
 
 def _places(
     scene: Scene, crops: Crops, keyframes: int, better: Better, *, borrows: bool
-) -> tuple[list[list[Places]], list[list[Places]], list[list[Places]], Grain | None]:
+) -> tuple[list[list[Packed]], list[list[Packed]], list[list[Packed]], Grain | None]:
     """Of each frame the places to take its hidden pixels from: where they are seen, in the window and then beyond it,
     and where they are invented; and the grain for what is.
 
     Each before and after. Where two surfaces move differently, the motion of each tells where a pixel is seen.
     """
-    none: list[list[Places]] = [[] for _ in crops.frames]
+    none: list[list[Packed]] = [[] for _ in crops.frames]
     if not any(hole is not None for hole in scene.holes):
         return none, none, none, None
     if not borrows and not keyframes:
@@ -102,20 +102,32 @@ def _places(
     return seen, beyond, _invent(scene, crops, motion, seen, beyond, missing, keyframes, better), grain
 
 
-def _both_ways(scene: Scene, seen: np.ndarray, motion: Motion, invented: Sequence[int] = ()) -> list[list[Places]]:
+def _both_ways(scene: Scene, seen: np.ndarray, motion: Motion, invented: Sequence[int] = ()) -> list[list[Packed]]:
     """For each frame its places in earlier frames, and in later ones."""
 
     def carry(onwards: bool) -> list[Places | None]:
         volume, holes = scene.volumes[0], scene.holes
         return borrow.carry(volume, scene.steep, seen, holes, motion, onwards=onwards, invented=invented)
 
-    both = zip(carry(False), carry(True), strict=True)
-    return [[places for places in frame if places is not None] for frame in both]
+    return _packed(carry, scene.shape)
 
 
-def _beyond(scene: Scene, crops: Crops, motion: Motion, seen: list[list[Places]]) -> list[list[Places]]:
+def _packed(carry: Callable[[bool], list[Places | None]], shape: tuple[int, int]) -> list[list[Packed]]:
+    """For each frame what is carried to it from before, and from after."""
+    out: list[list[Packed]] = []
+    for onwards in (False, True):
+        found = carry(onwards)
+        out = out or [[] for _ in found]
+        for frame in reversed(out):
+            places = found.pop()
+            if places is not None:
+                frame.append(Packed(places, shape))
+    return out
+
+
+def _beyond(scene: Scene, crops: Crops, motion: Motion, seen: list[list[Packed]]) -> list[list[Packed]]:
     """For each frame the places beyond the window of what is never seen in it."""
-    none: list[list[Places]] = [[] for _ in seen]
+    none: list[list[Packed]] = [[] for _ in seen]
     if crops.beyond is None:
         return none
     missing = _missing(scene, seen)
@@ -145,8 +157,7 @@ def _beyond(scene: Scene, crops: Crops, motion: Motion, seen: list[list[Places]]
         lumas = scene.volumes[0]
         return plate.carry(known, lumas, scene.steep, scene.seen, scene.holes, motion, scene.far, onwards=onwards)
 
-    both = zip(carry(False), carry(True), strict=True)
-    return [[places for places in frame if places is not None] for frame in both]
+    return _packed(carry, scene.far.seen.shape[1:])
 
 
 def _are_many(missing: int, hidden: int) -> bool:
@@ -154,7 +165,7 @@ def _are_many(missing: int, hidden: int) -> bool:
     return missing >= max(FEWEST_MISSING, LEAST_MISSING * hidden)
 
 
-def _missing(scene: Scene, *places: list[list[Places]]) -> list[np.ndarray]:
+def _missing(scene: Scene, *places: list[list[Packed]]) -> list[np.ndarray]:
     """Of each frame, (H, W) bool, what nothing is known of and none of `places` leads to."""
     nothing = np.zeros(scene.shape, bool)
     return [
@@ -167,18 +178,18 @@ def _invent(
     scene: Scene,
     crops: Crops,
     motion: Motion,
-    places: list[list[Places]],
-    beyond: list[list[Places]],
+    places: list[list[Packed]],
+    beyond: list[list[Packed]],
     missing: list[np.ndarray],
     keyframes: int,
     better: Better,
-) -> list[list[Places]]:
+) -> list[list[Packed]]:
     """Fills what was never seen in a few keyframes, which the others then borrow from: a filling that moves along.
 
     `missing`: of each frame, (H, W) bool, what none of `places` and `beyond` leads to.
     """
     missing, seen = list(missing), scene.seen.copy()
-    invented: list[list[Places]] = [[] for _ in places]
+    invented: list[list[Packed]] = [[] for _ in places]
     keys: list[int] = []
     for _ in range(keyframes):
         left = np.array([m.sum() for m in missing])
@@ -192,14 +203,14 @@ def _invent(
         invented = _both_ways(scene, seen, motion, keys)
         hole = scene.holes[key]
         assert hole is not None
-        invented[key] = [Places(np.full(len(hole.x), key, np.int16), hole.x, hole.y)] * 2
+        invented[key] = [Packed(Places(np.full(len(hole.x), key, np.int16), hole.x, hole.y), scene.shape)] * 2
         for t, hole in enumerate(scene.holes):
             if hole is not None and missing[t].any():
                 missing[t] = _nowhere(missing[t], hole, invented[t])
     return invented
 
 
-def _nowhere(mask: np.ndarray, hole: Hole, places: Sequence[Places]) -> np.ndarray:
+def _nowhere(mask: np.ndarray, hole: Hole, places: Sequence[Packed]) -> np.ndarray:
     """(H, W) bool: of `mask`, part of what is hidden, that which has a place in none of `places`."""
     lost = hole.spots
     if places:
@@ -221,7 +232,7 @@ def _fill(
     crops: Crops,
     t: int,
     missing: np.ndarray,
-    places: tuple[list[Places], list[Places], list[Places]],
+    places: tuple[list[Packed], list[Packed], list[Packed]],
     better: Better,
 ) -> None:
     """Completes a frame in the scene itself: borrows what it can, keeps what was invented before, fills `missing`."""
@@ -257,7 +268,7 @@ def _fill(
 
 def _only_there(
     offers: list[Candidate],
-    places: tuple[list[Places], list[Places], list[Places]],
+    places: tuple[list[Packed], list[Packed], list[Packed]],
     masks: tuple[np.ndarray, np.ndarray],
     shift: tuple[int, int],
     part: Part,
@@ -278,7 +289,7 @@ def _only(offers: Sequence[Candidate], mask: np.ndarray, shift: tuple[int, int],
 
 
 def _offers(
-    scene: Scene, crops: Crops, t: int, seen: list[Places], beyond: list[Places], invented: list[Places]
+    scene: Scene, crops: Crops, t: int, seen: list[Packed], beyond: list[Packed], invented: list[Packed]
 ) -> Iterator[tuple[int, Part, list[Candidate]]]:
     """For each plane its hidden samples in a frame, and all ways to complete them.
 
@@ -286,15 +297,16 @@ def _offers(
     """
     hole, maps = scene.holes[t], None if crops.fading[t] else crops.unblends[t]
     assert hole is not None
+    own, others = ([one.unpacked() for one in places] for places in ((*seen, *invented), beyond))
     for shift, planes in scene.kin().items():
         part, volumes = hole.parts[shift], [scene.volumes[i] for i in planes]
         pictures = [volume[t] for volume in volumes]
-        taken = [borrow.take(volumes, one, part) for one in (*seen, *invented)]
-        rings = [borrow.ring(volumes, one, hole, part, scene.seen) for one in (*seen, *invented)]
+        taken = [borrow.take(volumes, one, part) for one in own]
+        rings = [borrow.ring(volumes, one, hole, part, scene.seen) for one in own]
         if beyond and scene.far is not None:
             far = [scene.far.volumes[i] for i in planes]
-            taken[len(seen) : len(seen)] = [borrow.take(far, one, part) for one in beyond]
-            rings[len(seen) : len(seen)] = [borrow.ring(far, one, hole, part, scene.far.seen) for one in beyond]
+            taken[len(seen) : len(seen)] = [borrow.take(far, one, part) for one in others]
+            rings[len(seen) : len(seen)] = [borrow.ring(far, one, hole, part, scene.far.seen) for one in others]
         around = [one for picture in pictures for one in [np.take(picture, part.ring)] * len(taken)]
         matched = match(_by_plane(taken), around, _by_plane(rings), part)
         for k, (i, picture) in enumerate(zip(planes, pictures, strict=True)):
@@ -324,9 +336,9 @@ def _match(
     scene: Scene,
     crops: Crops,
     t: int,
-    seen: list[Places],
-    beyond: list[Places],
-    invented: list[Places],
+    seen: list[Packed],
+    beyond: list[Packed],
+    invented: list[Packed],
     grain: Grain | None,
 ) -> Plate:
     """The plate of a frame: of what each way offers, as much as its expected error allows."""

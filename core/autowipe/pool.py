@@ -94,6 +94,7 @@ class _Completer:
 
 def serve(line: Line) -> None:
     """What one of the processes does."""
+    heap.keep()
     while True:
         crops, step, core, options = line.recv()
         crops.beyond = None if step is None else Beyond(step, lambda frame, wanted: ask("find", frame, wanted))
@@ -105,7 +106,6 @@ def serve(line: Line) -> None:
             line.send(replace(sent, masks=[]) if same else sent)  # the same ones need not go over every time
         line.send(None)
         del crops, plate, sent
-        heap.give_back()
 
 
 def _trimmed(plate: Plate, layout: Layout) -> Plate:

@@ -17,6 +17,7 @@ from ..flow import Motion
 from ..hole import CELL, Hole, Part, points
 
 NOWHERE = -1
+MOST_STEPS = 65535  # over the picture, in which packed places are told
 NARROW, WIDE = 1.0, 4.0  # cells: windows of the fit; the wide one speaks where the narrow one holds no texture
 WIDE_SHARE = 0.05
 STIFF = 0.05  # levels squared a pixel: texture weaker than this moves nothing
@@ -35,6 +36,25 @@ class Places:
     frame: np.ndarray  # (N,) int16, index in the window; NOWHERE where the point is not seen
     x: np.ndarray  # (N,) float32 px there
     y: np.ndarray  # (N,) float32
+
+
+class Packed:
+    """Places at 6 bytes a spot instead of 10: a window holds those of all its frames, and little takes more memory.
+
+    In a region of 1,000 px they are rounded to 1/32 px; whole pixels stay what they are.
+    """
+
+    def __init__(self, places: Places, shape: tuple[int, int]) -> None:
+        """`shape`: of the picture in which they lie, or at most 1 px beside it."""
+        self.frame = places.frame
+        self._steps = np.float32(2 ** int(np.log2(MOST_STEPS / (max(shape) + 1))))  # a px
+        self._x, self._y = (
+            np.rint((at + 1) * self._steps).clip(0, MOST_STEPS).astype(np.uint16) for at in (places.x, places.y)
+        )
+
+    def unpacked(self) -> Places:
+        x, y = (at / self._steps - 1 for at in (self._x, self._y))
+        return Places(self.frame, x, y)
 
 
 def nowhere(hole: Hole) -> Places:
