@@ -93,8 +93,8 @@ TURNED = {"keeps its picture": 1.0, "sways": 0.0, "changes around, levels": 18.0
         ({"on its way, share": 0.1}, False),  # a toy that a hand moves on, and lets stand
         ({"changes itself, levels": 4.0, "changes beyond it, levels": 2.0}, False),  # a window, the house goes along
         ({"changes around, levels": 12.0, "edge lock": 0.6, "changes beyond it, levels": 15.0}, False),  # a car
-        (TURNED | {"changes itself, levels": 3.5}, True),
-        (TURNED | {"changes itself, levels": 12.0}, False),  # a page, in another light as it turns
+        (TURNED | {"changes where flat, levels": 3.5}, True),
+        (TURNED | {"changes where flat, levels": 12.0}, False),  # a page, in another light as it turns
         (TURNED | {"changes around, levels": 5.0}, False),  # or in the same
     ],
 )

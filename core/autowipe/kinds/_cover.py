@@ -32,6 +32,7 @@ MISSED = 0.05  # share of the lines beyond the fit's cover from which the fit ha
 MOSTLY = 0.8  # hidden share from which a mark is as good as opaque
 RIM_PX = 6  # of what is looked at, by which the scene is told
 CALM = 0.2  # share of its surroundings' change by which what passes over these and is opaque changes at most
+FLAT_PART = 4  # one in so many px, those on the least edges
 AROUND_PX = (2, 6)  # analysis px from a thing, between which its surroundings are looked at
 
 
@@ -149,6 +150,13 @@ def changes(look: Look, covered: np.ndarray, scale: float) -> tuple[float, float
     if not inner.any() or not (far & ~near).any():
         return 0.0, 0.0
     return float(np.median(look.spread[inner])), float(np.median(look.spread[far & ~near]))
+
+
+def flat_changes(look: Look, covered: np.ndarray) -> float:
+    """Levels by which the flattest part of what is covered (H, W) changes: what is turned upright keeps no edges."""
+    slopes, spread = look.edge[covered], look.spread[covered]
+    count = len(slopes) // FLAT_PART
+    return float(np.median(spread[np.argpartition(slopes, count)[:count]])) if count else 0.0
 
 
 def with_calm(look: Look, covered: np.ndarray, most: float, reach: int = 0) -> np.ndarray:

@@ -22,6 +22,7 @@ from ._cover import (
     LookSum,
     changes,
     find_cover,
+    flat_changes,
     graphic_edges,
     moves,
     one_way,
@@ -187,6 +188,8 @@ class Effect:
                 itself, beyond = changes(look, covered, self._scale)
             evidence |= {"changes itself, levels": itself, "changes beyond it, levels": beyond}
             evidence["size, px"] = float(max(extent(covered)[2:]))
+            if isinstance(ref, Turning):
+                evidence["changes where flat, levels"] = flat_changes(look, covered)
             goes_far = float(evidence.get("goes evenly, px", 0)) * self._scale >= FAR * max(extent(covered)[2:])
             if goes_evenly and goes_far and CALM * beyond < itself < beyond:
                 most = itself + OF_ITSELF * (beyond - itself)

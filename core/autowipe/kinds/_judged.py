@@ -150,7 +150,7 @@ def keeps_its_picture(e: dict[str, float]) -> bool:
         and e["edge lock"] >= AGAIN_LOCKED
         and e["edge pixels"] >= PLAIN_EDGES
         and e["changes around, levels"] >= PASSES
-        and e.get("changes itself, levels", 0.0) <= TURNED_KEPT * e.get("changes beyond it, levels", 0.0)
+        and e.get("changes where flat, levels", 0.0) <= TURNED_KEPT * e.get("changes beyond it, levels", 0.0)
     )
 
 
