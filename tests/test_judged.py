@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from autowipe.kinds._appears import Appearance
+from autowipe.kinds._cover import Look, flat_changes
 from autowipe.kinds._effect import Settled
 from autowipe.kinds._judged import is_overlay
 from autowipe.timing import FrameRange
@@ -104,3 +105,16 @@ def test_what_is_moved_in_the_scene_is_no_overlay(changed: dict[str, float], is_
     seen = Settled((60, 40, 30, 20), np.ones((20, 30), np.float32), {}, appearances, MOVED | changed, picture)
 
     assert is_overlay(seen) == is_one
+
+
+def test_edges_that_soften_as_something_is_turned_upright_do_not_speak_against_it():
+    edge, spread = np.full((20, 30), 40.0, np.float32), np.full((20, 30), 15.0, np.float32)
+    covered = np.zeros((20, 30), bool)
+    covered[4:16, 5:25] = True
+    edge[6:14, 10:20], spread[6:14, 10:20] = 1.0, 2.0  # the flat middle of it
+    edge[:3], spread[:3] = 0.0, 60.0  # the scene
+    zeros = np.zeros((20, 30), np.float32)
+    look = Look(np.dstack([zeros] * 3), spread, np.stack([zeros] * 2), edge, zeros, 8)
+
+    assert flat_changes(look, covered) == 2.0
+    assert flat_changes(look, np.zeros_like(covered)) == 0.0
