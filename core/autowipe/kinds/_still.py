@@ -19,7 +19,9 @@ from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
 from ._cover import Look, Samples, find_cover, one_way, peaks, settle, with_ringing
+from ._plate import beneath
 
+MARGIN = 0.06  # of the picture's height: surroundings in which the plate that a mark stands on is looked for
 BAND = 0.3  # of the picture's height, at the top and at the bottom: where marks are put
 CONTRAST = 25.0  # levels over which edges are judged
 DRAWN = 0.7  # share of the contrast crossed within 2 px from which an edge may be drawn
@@ -82,7 +84,7 @@ class StillBand:
     def _found(self, look: Look, seeds: np.ndarray, marks: list[Group], usual: float, noise: float) -> Found:
         """The find whose drawn edges are `seeds` (H, W) bool over the band."""
         left, top, right, bottom = corners(extent(seeds, self.box[:2]))
-        margin = max(12, round(0.03 * self._picture.height))
+        margin = max(12, round(MARGIN * self._picture.height))
         left, top = max(self.box[0], left - margin), max(self.box[1], top - margin)
         right = min(right - 1 + margin, self.box[0] + self.box[2])
         bottom = min(bottom - 1 + margin, self.box[1] + self.box[3])
@@ -99,8 +101,12 @@ class StillBand:
             look.count,
         )
         lines, covered = find_cover(inner, seeds[part], max(3, round(0.012 * self._picture.width)), 1.0)
+        plate = beneath(inner, seeds[part])
         crops = [self._cut(crop, (x, y, w, h)) for crop in self._samples.crops]
-        covered, unblend, figures = settle(lines, covered, crops, self._picture, box)
+        if plate is None:
+            covered, unblend, figures = settle(lines, covered, crops, self._picture, box)
+        else:
+            covered, unblend, figures = covered | plate, None, {"hidden share": 1.0}
         sharp = min(g.sharp for g in marks)
         evidence: dict[str, float | str] = {
             "edge sharpness": sharp,
