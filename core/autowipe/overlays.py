@@ -53,7 +53,7 @@ def resolve(found: list[Found], whole: FrameRange, rate: float) -> list[Found]:
         if here and _is_timed_text(logo, here, stays):
             continue
         kept.append(logo)
-        lettering += [id(event) for _, event in here]
+        lettering += [id(event) for line, event in here if _share_in(line, event, logo) >= COVERED]
     for find in found:
         if find.kind == "subtitle":
             find.events = [event for event in find.events if id(event) not in lettering]
@@ -288,6 +288,11 @@ def _together(event: FoundEvent, logo: Found) -> int:
 
 def _overlap_of(logo: Found, line: Found, event: FoundEvent) -> float:
     return _same_area(event.box or line.box, _matte(line, event), logo.box, logo.matte)
+
+
+def _share_in(line: Found, event: FoundEvent, logo: Found) -> float:
+    """Share of a line that lies in a logo's neighbourhood: of a clock in a still shot a logo may be but a part."""
+    return _shares(event.box or line.box, _matte(line, event), logo.box, logo.matte)[0]
 
 
 def _area(box: Box, matte: np.ndarray | None) -> float:

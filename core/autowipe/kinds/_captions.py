@@ -15,6 +15,7 @@ STEADY, BY_ITSELF = 0.8, 0.7  # correlation of its strokes over time; of what pl
 SAME_FRAMES = 2  # lines that come and go within so many frames of each other are one event
 MOST_SLANT = 6.0  # degrees: burnt-in lines lie flat or stand upright
 SURE_SLANT = 3.5
+TICKS, SURELY_SEEN = 3, 0.85  # times that a part of a line changed, to be a counter; how sure the detector is of that
 LONG, LINE = 1.8, 4.0  # length over height from which a text is a line, not a sign; and more than a few letters
 
 
@@ -56,7 +57,7 @@ def _evidence(line: Line, cuts: list[int]) -> float:
     """How much speaks for a burnt-in line; 1 is enough."""
     if not _could_be(line):
         return 0.0
-    if any(line.start + 2 < cut < line.stop - 2 for cut in cuts):
+    if any(line.start + 2 < cut < line.stop - 2 for cut in cuts) or counts(line):
         return 1.0
     flat = line.score >= 0.75 and line.slant <= SURE_SLANT
     width, height = line.box[2] - line.box[0], line.box[3] - line.box[1]
@@ -67,6 +68,11 @@ def _evidence(line: Line, cuts: list[int]) -> float:
         return 1.0
     lasting = line.still >= max(12, 0.4 * (line.stop - line.start))
     return 1.0 if flat and long and lasting and line.steady >= 0.9 and line.score >= 0.85 else 0.0
+
+
+def counts(line: Line) -> bool:
+    """Whether a line's letters change by themselves, as digits of a clock do."""
+    return line.ticks >= TICKS and line.score >= SURELY_SEEN and line.slant <= SURE_SLANT
 
 
 def same_style(line: Line, other: Line) -> bool:

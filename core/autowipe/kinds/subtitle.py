@@ -12,7 +12,7 @@ import numpy as np
 from ..boxes import around, corners, joined, meet
 from ..job import Box
 from ..maps import Unblend
-from ..masks import extent
+from ..masks import extent, grown
 from ..opacity import MOST_TRANSMISSION
 from ..planes import Layout, cut, to_levels
 from ..strokes import EventLook, Panel, find_strokes
@@ -22,7 +22,7 @@ from ..textpatterns import Corners
 from ..timing import FrameRange
 from ..unblend import edge_doubt
 from . import Found, FoundEvent, Look, Small
-from ._captions import choose, group_lines, is_text, same_style
+from ._captions import choose, counts, group_lines, is_text, same_style
 from ._growth import Growth, changed, covering, popped_up
 from ._marked import Marks, Phase, in_phases
 
@@ -33,6 +33,7 @@ LEAST_TRANSMISSION = 0.12  # of a box behind the text, to be un-blended: below, 
 SLOW = 6  # frames from which a fade begins and ends below what can be told from noise
 WIDE = 6  # times its letters' height, that what is looked at reaches beyond a text's ends
 FADES = 3  # frames from which the first ones of a fade show too little of a text to be told by
+CHANGES, SKIRT_PX = 8.0, 3  # levels over time of what changes on a line that counts; px around that, ringing included
 GROWS = 5  # frames before an event in which its text may grow in
 
 
@@ -63,6 +64,11 @@ class _Event:
     @property
     def popped(self) -> bool:
         return any(line.pop_in or line.pop_out for line in self.lines)
+
+    @property
+    def counts(self) -> bool:
+        """Whether nothing but its changing digits tells that it is drawn."""
+        return not self.popped and any(counts(line) for line in self.lines)
 
     @property
     def fade_in(self) -> int:
@@ -229,9 +235,12 @@ class Finder:
         if strokes.reach < LEAST_REACH:  # surely text, but its strokes do not show
             for x0, y0, x1, y1 in look.lines:
                 event.matte[max(0, y0) : y1, max(0, x0) : x1] = 255
+        if event.counts:
+            event.matte[_changing(look)] = 255
         event.contrast = strokes.contrast
         event.text, event.read = self._read(look)
-        if not is_text(event.text, event.read, event.contrast, event.boxes):
+        is_read = is_text(event.text, event.read, event.contrast, event.boxes)
+        if not is_read or (event.counts and not any(c.isdigit() for c in event.text)):
             event.matte[:] = 0
             return
         if strokes.panel is not None and strokes.panel.transmission >= LEAST_TRANSMISSION:
@@ -347,6 +356,15 @@ class Finder:
 def _differ(one: np.ndarray, two: np.ndarray) -> float:
     """Mean difference in levels of 8 bits."""
     return float(cv2.absdiff(one, two).mean()) / (1 if one.dtype == np.uint8 else 4)
+
+
+def _changing(look: EventLook) -> np.ndarray:
+    """(h, w) bool: what changes over time on its lines, with what is next to it: of digits the mean shows little."""
+    out = np.zeros(look.spread.shape, bool)
+    for x0, y0, x1, y1 in look.lines:
+        part = np.s_[max(0, y0) : y1, max(0, x0) : x1]
+        out[part] = look.spread[part] > CHANGES
+    return grown(out, SKIRT_PX)
 
 
 def _styles(events: list[_Event]) -> list[list[_Event]]:
