@@ -168,6 +168,26 @@ def test_a_clock_in_a_still_scene_is_told_by_its_digits():
         assert whole[drawn].mean() > 0.97
 
 
+def test_a_countdown_is_covered_with_the_plate_that_stays():
+    plate = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.circle(plate, (320, 180), 30, 255, -1)
+    noise, grey, frames = np.random.default_rng(1), np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8), []
+    for t in range(FRAMES):
+        luma = np.where(plate > 0, np.uint8(30), scene()[:, :WIDTH])
+        cv2.putText(luma, str(8 - t // 16), (307, 193), cv2.FONT_HERSHEY_DUPLEX, 1.2, 235, 3, cv2.LINE_AA)
+        luma = np.rint(luma + noise.normal(0, 1.0, luma.shape)).clip(0, 255).astype(np.uint8)
+        frames.append([luma, grey, grey.copy()])
+
+    (found,) = find(frames)
+
+    for t in range(FRAMES):
+        whole = np.zeros((HEIGHT, WIDTH), bool)
+        for event in (event for event in found.events if t in event.range):
+            x, y, w, h = event.box
+            whole[y : y + h, x : x + w] |= event.matte > 0.5
+        assert whole[plate > 0].mean() > 0.98 and whole.sum() < 1.4 * (plate > 0).sum()
+
+
 def test_a_sign_that_something_passes_by_is_no_clock():
     def passes(luma: np.ndarray, t: int) -> np.ndarray:
         luma[250:, 100 + 9 * t : 130 + 9 * t] = 60

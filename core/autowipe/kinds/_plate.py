@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from ..masks import connected, depth_in, disc, extent, filled, grown
-from ._cover import SEAMLESS, SKIRT_PX, Look
+from ._cover import SEAMLESS, SKIRT_PX
 
 ROOM = 0.6  # of a symbol's larger side, around it, that a plate may take: symbols take half of theirs
 MOST_ROOM = 0.1  # of the picture's height
@@ -68,7 +69,17 @@ def room(size: tuple[int, int], height: int) -> int:
     return round(min(ROOM * max(size), MOST_ROOM * height)) if max(size) <= COMPACT * min(size) else 0
 
 
-def beneath(look: Look, lines: np.ndarray) -> np.ndarray | None:
+class Seen(Protocol):
+    """What something looks like over time: (H, W, 3) and (H, W) float32 levels."""
+
+    @property
+    def mean(self) -> np.ndarray: ...
+
+    @property
+    def spread(self) -> np.ndarray: ...
+
+
+def beneath(look: Seen, lines: np.ndarray) -> np.ndarray | None:
     """(H, W) bool: the plate that lines lie on which always stand, told by how sharply it ends; None where none is."""
     plate = find_plate(look, lines, math.inf)  # all is steady there but what gleams
     if plate is None or plate.covered.sum() > MOST_AREA * math.prod(extent(lines)[2:]):
@@ -79,7 +90,7 @@ def beneath(look: Look, lines: np.ndarray) -> np.ndarray | None:
     return grown(plate.covered, 1) if near >= ALIKE / 2 and near >= DRAWN * far else None
 
 
-def find_plate(look: Look, lines: np.ndarray, steady: float = STEADY) -> Plate | None:
+def find_plate(look: Seen, lines: np.ndarray, steady: float = STEADY) -> Plate | None:
     """The area without an edge that holds the lines (H, W) bool, and ends within the box.
 
     `steady`: levels by which it changes over time at most.

@@ -25,6 +25,7 @@ from . import Found, FoundEvent, Look, Small
 from ._captions import choose, counts, group_lines, is_text, same_style
 from ._growth import Growth, changed, covering, popped_up
 from ._marked import Marks, Phase, in_phases
+from ._plate import beneath
 
 AFTER = 2  # frames after an event in which it is looked at once more
 SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
@@ -34,6 +35,7 @@ SLOW = 6  # frames from which a fade begins and ends below what can be told from
 WIDE = 6  # times its letters' height, that what is looked at reaches beyond a text's ends
 FADES = 3  # frames from which the first ones of a fade show too little of a text to be told by
 CHANGES, SKIRT_PX = 8.0, 3  # levels over time of what changes on a line that counts; px around that, ringing included
+NUMBER = "0123456789:.,-/ "  # what counts: beneath it there may be a plate that stays when it changes
 GROWS = 5  # frames before an event in which its text may grow in
 
 
@@ -243,6 +245,12 @@ class Finder:
         if not is_read or (event.counts and not any(c.isdigit() for c in event.text)):
             event.matte[:] = 0
             return
+        if (
+            strokes.panel is None
+            and event.text.strip(NUMBER) == ""
+            and (plate := beneath(look, event.matte > 0)) is not None
+        ):
+            event.matte[plate] = 255
         if strokes.panel is not None and strokes.panel.transmission >= LEAST_TRANSMISSION:
             pair = (gathered.last, after) if strokes.panel.late else (gathered.first, gathered.before)
             event.unblend = self._panel_maps(strokes.panel, *pair)
