@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
+from .masks import grown
 from .textpatterns import Corners
 
 CHANGED, SOME = 40, 0.12  # levels, and share of a column's px, that change with a letter
 MOST_SHARE = 0.35  # of a line's length that changes
 QUIET = 2  # frames before and after in which none does
 REST = 3.0  # levels by which the rest of it, and what is around it, changes at most
+
+SPREAD, SKIRT_PX = 8.0, 3  # levels over time of what changes; px around that, the codec's ringing included
 
 
 class Ticker:
@@ -43,3 +48,15 @@ class Ticker:
         self._coming = columns if is_tick else np.zeros(0, bool)
         self._quiet = 0
         return self._count
+
+
+def changing(spread: np.ndarray, lines: Sequence[Corners]) -> np.ndarray:
+    """(h, w) bool: what changes on lines, with what is next to it: of digits that take turns a mean shows little.
+
+    `spread`: (h, w) float32 levels, deviation over time.
+    """
+    out = np.zeros(spread.shape, bool)
+    for x0, y0, x1, y1 in lines:
+        part = np.s_[max(0, y0) : y1, max(0, x0) : x1]
+        out[part] = spread[part] > SPREAD
+    return grown(out, SKIRT_PX)

@@ -12,13 +12,14 @@ import numpy as np
 from ..boxes import around, corners, joined, meet
 from ..job import Box
 from ..maps import Unblend
-from ..masks import extent, grown
+from ..masks import extent
 from ..opacity import MOST_TRANSMISSION
 from ..planes import Layout, cut, to_levels
 from ..strokes import EventLook, Panel, find_strokes
 from ..text import read_text
 from ..textlines import Line, LineFinder
 from ..textpatterns import Corners
+from ..textticks import changing
 from ..timing import FrameRange
 from ..unblend import edge_doubt
 from . import Found, FoundEvent, Look, Small
@@ -34,7 +35,6 @@ LEAST_TRANSMISSION = 0.12  # of a box behind the text, to be un-blended: below, 
 SLOW = 6  # frames from which a fade begins and ends below what can be told from noise
 WIDE = 6  # times its letters' height, that what is looked at reaches beyond a text's ends
 FADES = 3  # frames from which the first ones of a fade show too little of a text to be told by
-CHANGES, SKIRT_PX = 8.0, 3  # levels over time of what changes on a line that counts; px around that, ringing included
 NUMBER = "0123456789:.,-/ "  # what counts: beneath it there may be a plate that stays when it changes
 GROWS = 5  # frames before an event in which its text may grow in
 
@@ -228,6 +228,7 @@ class Finder:
             after=self._picture(after) if after else None,
             count=gathered.count,
             lines=event.spots,
+            bare=(self._is_bare(event, event.range.start - 1), self._is_bare(event, event.range.stop)),
         )
         strokes = find_strokes(look)
         if strokes.reach < LEAST_REACH and not event.popped:
@@ -238,7 +239,7 @@ class Finder:
             for x0, y0, x1, y1 in look.lines:
                 event.matte[max(0, y0) : y1, max(0, x0) : x1] = 255
         if event.counts:
-            event.matte[_changing(look)] = 255
+            event.matte[changing(look.spread, event.spots)] = 255
         event.contrast = strokes.contrast
         event.text, event.read = self._read(look)
         is_read = is_text(event.text, event.read, event.contrast, event.boxes)
@@ -257,6 +258,11 @@ class Finder:
         ends = (gathered.first, gathered.before), (gathered.last, after)
         event.phases = gathered.marks.phases(event.range, event.matte, ends)
         self._tighten(event)
+
+    def _is_bare(self, event: _Event, frame: int) -> bool:
+        """Whether no other text is where an event's is, in a frame beside it."""
+        others = [other for other in self._events if other is not event and frame in other.range]
+        return not any(meet(one, box) for other in others for one in other.boxes for box in event.boxes)
 
     def _panel_maps(
         self, panel: Panel, inside: list[np.ndarray] | None, outside: list[np.ndarray] | None
@@ -364,15 +370,6 @@ class Finder:
 def _differ(one: np.ndarray, two: np.ndarray) -> float:
     """Mean difference in levels of 8 bits."""
     return float(cv2.absdiff(one, two).mean()) / (1 if one.dtype == np.uint8 else 4)
-
-
-def _changing(look: EventLook) -> np.ndarray:
-    """(h, w) bool: what changes over time on its lines, with what is next to it: of digits the mean shows little."""
-    out = np.zeros(look.spread.shape, bool)
-    for x0, y0, x1, y1 in look.lines:
-        part = np.s_[max(0, y0) : y1, max(0, x0) : x1]
-        out[part] = look.spread[part] > CHANGES
-    return grown(out, SKIRT_PX)
 
 
 def _styles(events: list[_Event]) -> list[list[_Event]]:
