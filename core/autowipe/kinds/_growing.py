@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..job import Box
@@ -19,8 +21,24 @@ STEADY = 8.0  # levels by which its colour wavers
 MOST_HIGH = 0.03  # of the picture's height
 STANDS_OUT, PLAINLY = 12, 0.7  # levels from what lies beyond its long edge, and share of its length
 BESIDE_PX = 2  # analysis px beyond it, where that is
+TRACK = 5  # levels by which what a bar runs in differs from what lies beyond it, all the same way
+EVENTS = 40  # parts of the range, in each of which it is covered as far as it comes
 SURE = 0.9  # confidence: nothing in a scene grows so
 SKIRT_PX = 2  # of the codec's ringing
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Where it will be in the end, source px, and how it grows."""
+
+    box: Box
+    pace: float  # px a frame
+    start: float  # where it ends in frame 0
+    has_track: bool  # what it runs in is drawn as well
+
+    def end(self, frame: int) -> float:
+        """Where it ends in a frame, source px."""
+        return self.start + self.pace * frame
 
 
 class GrowingBars:
@@ -32,6 +50,7 @@ class GrowingBars:
         self._ends: list[np.ndarray] = []  # of each row: where the colour that it begins with ends
         self._colours: list[np.ndarray] = []  # (rows, 3)
         self._plain: list[np.ndarray] = []  # of each row: share of that length that differs from the row beyond
+        self._tracks: list[np.ndarray] = []  # of each row: the same of what is right of it, which may be all one way
         self._shape = (0, 0)
         self._scale = 1.0
 
@@ -49,6 +68,9 @@ class GrowingBars:
         beyond = _picture(small, np.clip(rows + inward, 0, self._shape[0] - 1))
         within = np.arange(part.shape[1])[None] < ends[:, None]
         differs = (_most(part - beyond) > STANDS_OUT) & within
+        step = (part - beyond)[..., 0]
+        rest = [((step > TRACK) & ~within).sum(1), ((step < -TRACK) & ~within).sum(1)]
+        self._tracks.append((np.max(rest, axis=0) / np.maximum((~within).sum(1), 1)).astype(np.float16))
         self._frames.append(small.frame)
         self._ends.append(ends.astype(np.int16))
         self._colours.append(first.astype(np.float16))
@@ -60,22 +82,30 @@ class GrowingBars:
         return np.r_[np.arange(band), np.arange(high - band, high)]
 
     def finds(self, layout: Layout, whole: FrameRange) -> list[Found]:
-        """The bars as finds, each over all of the range: of its first frames it is too short to be told."""
+        """The bars as finds: from the first frame on, of which they are too short to be told."""
         found = []
-        for box in map(layout.align, self.boxes()):
-            matte = np.ones((box[3], box[2]), np.float32)
-            found.append(Found("dynamic", box, [FoundEvent(whole)], SURE, matte, None, {"bar, px": float(box[3])}))
+        for bar in self.bars():
+            box, events = layout.align(bar.box), []
+            step = max(1, len(whole) // EVENTS)
+            for start in range(whole.start, whole.stop, step):
+                span = FrameRange(start, min(start + step, whole.stop))
+                wide = bar.box[2] if bar.has_track else min(bar.box[2], round(bar.end(span.stop)) + SKIRT_PX)
+                if wide > 0:
+                    own = layout.align((0, box[1], wide, box[3]))
+                    events.append(FoundEvent(span, box=own, matte=np.ones((own[3], own[2]), np.float32)))
+            found.append(Found("dynamic", box, events, SURE, None, None, {"bar, px": float(box[3])}))
         return found
 
-    def boxes(self) -> list[Box]:
-        """Where bars are, source px, over all of the picture's width: there they will be, or their track is."""
+    def bars(self) -> list[Bar]:
         if len(self._frames) < LEAST_SAMPLES:
             return []
         rows, width = self._rows(), self._shape[1]
         times = np.array(self._frames, np.float64)
-        ends, colours, plain = (np.array(part, np.float64) for part in (self._ends, self._colours, self._plain))
-        good = [self._grows(times, ends[:, k], colours[:, k], width) for k in range(len(rows))]
-        out = []
+        lists = self._ends, self._colours, self._plain, self._tracks
+        ends, colours, plain, tracks = (np.array(part, np.float64) for part in lists)
+        paces = [self._grows(times, ends[:, k], colours[:, k], width) for k in range(len(rows))]
+        good = [pace is not None for pace in paces]
+        out: list[Bar] = []
         for group in np.split(np.arange(len(rows)), np.flatnonzero((np.diff(rows) > 1) | (np.diff(good) != 0)) + 1):
             if not good[group[0]] or len(group) > max(2, MOST_HIGH * self._shape[0]):
                 continue
@@ -86,26 +116,31 @@ class GrowingBars:
                 skirt = SKIRT_PX + round(self._scale)
                 low, high = round(top) - skirt, round(bottom) + skirt
                 low, high = max(0, low), min(round(self._shape[0] * self._scale), high)
-                out.append((0, low, round(width * self._scale), high - low))
+                box = (0, low, round(width * self._scale), high - low)
+                pace, start = (np.array(paces[inner]) * self._scale).tolist()
+                has_track = bool(np.median(tracks[:, inner]) >= PLAINLY)
+                out.append(Bar(box, pace, start, has_track))
         return out
 
-    def _grows(self, times: np.ndarray, ends: np.ndarray, colours: np.ndarray, width: int) -> bool:
-        """Whether a row is of such a bar, all the while."""
+    def _grows(
+        self, times: np.ndarray, ends: np.ndarray, colours: np.ndarray, width: int
+    ) -> tuple[float, float] | None:
+        """Px a frame by which a row's bar grows, and where it ends in frame 0; None where it is not of one."""
         seen = (ends >= LEAST_FILLED * width) & (ends < width)
         if seen.sum() < LEAST_SAMPLES or np.ptp(ends[seen]) < LEAST_GROWTH * width:
-            return False
+            return None
         pace, start = np.polyfit(times[seen], ends[seen], 1)
         for _ in range(2):
             near = np.abs(pace * times + start - ends) <= 2 * OFF_PX
             if (near & seen).sum() < LEAST_SAMPLES:
-                return False
+                return None
             pace, start = np.polyfit(times[near & seen], ends[near & seen], 1)
         expected = pace * times + start
         told = (expected >= LEAST_FILLED * width) & (expected < width)
         if pace <= 0 or not told.any() or (np.abs(expected - ends)[told] <= OFF_PX).mean() < MOSTLY:
-            return False
+            return None
         off = np.abs(colours[told] - np.median(colours[told], axis=0)).max(1)
-        return bool(np.quantile(off, 0.9) <= STEADY)
+        return (float(pace), float(start)) if np.quantile(off, 0.9) <= STEADY else None
 
 
 def _picture(small: Small, rows: np.ndarray) -> np.ndarray:
