@@ -62,14 +62,15 @@ def letters(alpha: float) -> list[synth.Burnt]:
     return [synth.Burnt(drawn, CORNER, *STANDS)]
 
 
-def covered(path: Path, folder: Path) -> list[np.ndarray]:
-    """(H, W) bool, frame by frame: what a plan covers that knew of the word alone."""
+def covered(path: Path, folder: Path, *others: Overlay) -> list[np.ndarray]:
+    """(H, W) bool, frame by frame: what a plan covers that knew of the word alone, and of others."""
     x, y, w, h = TEXT
+    x += 60 * bool(others)
     box = (CORNER[0] + x, CORNER[1] + y, w, h)
     write_matte(folder / "matte.png", np.ones((h, w), np.float32))
     overlay = Overlay("subtitle-1", "subtitle", box, (Event(FrameRange(*STANDS)),), matte="matte.png")
     whole = FrameRange(0, COUNT)
-    plan = Plan(Source(str(path), SIZE, Fraction(RATE), COUNT, ""), whole, (whole,), (overlay,))
+    plan = Plan(Source(str(path), SIZE, Fraction(RATE), COUNT, ""), whole, (whole,), (overlay, *others))
     with open_clip(path) as clip:
         plan = backed(plan, folder, "new.", clip)
         mattes = Mattes(plan.active(), folder, clip.info.layout, AreaMask((), clip.info, "hold-out"))
@@ -90,6 +91,22 @@ def test_a_panel_is_covered_as_long_as_any_of_it_shows(comes, alpha, tmp_path):
     beyond = [~synth.grown(mask, 8) for mask in truth.masks[stands]]
     assert not any((cover & part).any() for cover, part in zip(covers[stands], beyond, strict=True))
     assert not any(cover.any() for cover in (*covers[: SHOWN[0] - 3], *covers[SHOWN[1] + 3 :]))
+
+
+def test_a_panel_that_comes_out_of_another_overlay_is_covered(tmp_path):
+    """A bar that becomes longer for a word."""
+    stood = np.ones((HIGH, 60, 4), np.float32)
+    stood[..., :3] = banner(1.0)[:1, 10:11, :3]
+    bar, longer = synth.Burnt(stood, CORNER, 0, COUNT), banner(1.0)
+    longer[:, :6] = longer[:1, 6:7]
+    at = (CORNER[0] + 60, CORNER[1])
+    truth = synth.make(tmp_path / "clip.mp4", [bar, synth.Burnt(longer, at, *STANDS)], count=COUNT, size=SIZE, pan=1.0)
+    badge = Overlay("logo-1", "logo", (*CORNER, 60, HIGH), (Event(FrameRange(0, COUNT)),))
+
+    covers = covered(truth.path, tmp_path, badge)
+
+    seen = [(mask & cover).sum() / mask.sum() for mask, cover in zip(truth.masks, covers, strict=True)]
+    assert min(seen) > 0.97
 
 
 def test_what_stays_without_the_text_is_no_panel_of_it(tmp_path):

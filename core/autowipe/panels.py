@@ -54,6 +54,7 @@ class _Looks:
     window: Box
     inside: list[np.ndarray]  # (H, W, 3) float32 levels
     outside: list[np.ndarray]
+    beside: list[Box]  # in the window, that other overlays take all the while
     arrival: dict[int, np.ndarray]  # by frame, before it
     departure: dict[int, np.ndarray]
 
@@ -105,7 +106,8 @@ def _with_panel(overlay: Overlay, k: int, plan: Plan, folder: Path, name: str, c
         return None
     x, y = looks.window[:2]
     core = extent(matte > 0.5, (box[0] - x, box[1] - y))
-    panel = find_panel(looks.inside, looks.outside, core, (layout.width - x, layout.height - y), (x, y))
+    room = (layout.width - x, layout.height - y)
+    panel = find_panel(looks.inside, looks.outside, core, room, (x, y), looks.beside)
     if panel is None:
         return None
     out = [event]
@@ -175,7 +177,10 @@ def _look(overlay: Overlay, k: int, box: Box, plan: Plan, clip: Clip) -> _Looks 
             outside.append(frames[clean])
             kept = arrival if way > 0 else departure
             kept.update({t: part for t, part in frames.items() if t not in span and t != clean})
-    return _Looks(window, inside, outside, arrival, departure) if outside else None
+    others = [other for other in plan.active() if other.id != overlay.id and not other.trajectory]
+    boxes = [e.box or o.box for o in others for e in o.events if len(e.range.meet(span)) == len(span)]
+    beside = [(bx - window[0], by - window[1], bw, bh) for bx, by, bw, bh in boxes if common((bx, by, bw, bh), window)]
+    return _Looks(window, inside, outside, beside, arrival, departure) if outside else None
 
 
 def _stops(overlay: Overlay, span: FrameRange) -> list[int]:
@@ -198,13 +203,19 @@ def find_panel(
     core: Box,
     room: tuple[int, int],
     corner: tuple[int, int],
+    beside: Sequence[Box] = (),
 ) -> Box | None:
     """The rectangle that an overlay stands on; None where none is seen.
 
     `inside`, `outside`: (H, W, 3) float32, of frames with it and without; `core`: what of it is known, in these;
-    `room`: how far the picture reaches, and `corner`: where in it these begin.
+    `room`: how far the picture reaches, and `corner`: where in it these begin; `beside`: what other overlays take, so
+    that nothing tells where it ends there.
     """
     rows, columns = (_new_steps(inside, outside, axis) for axis in (0, 1))
+    other = np.zeros(rows.shape, bool)
+    for x0, y0, x1, y1 in map(corners, beside):
+        other[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
+    rows[other] = columns[other] = 1
     (x, y), (wide, high) = core[:2], core[2:]
     run = np.ones((1, max(3, round(min(RUN * high, OF_LENGTH * wide)))), np.uint8)
     rows = cv2.morphologyEx(cv2.morphologyEx(rows, cv2.MORPH_CLOSE, run[:, :3]), cv2.MORPH_OPEN, run)
@@ -225,8 +236,8 @@ def find_panel(
     if max(_uneven(within[k]) for k in (WITHIN_PX, -1 - WITHIN_PX)) > UNEVEN:
         return None
     part = np.s_[slice(*down), slice(*across)]
-    changes = (np.abs(inside[end] - outside[end])[part].max(2) >= CHANGED for end in (0, -1))
-    if max(change.mean() for change in changes) < MOSTLY:
+    changes = (np.abs(inside[end] - outside[end])[part].max(2)[~other[part]] >= CHANGED for end in (0, -1))
+    if other[part].all() or max(change.mean() for change in changes) < MOSTLY:
         return None
     return (across[0], down[0], across[1] - across[0], down[1] - down[0])
 
