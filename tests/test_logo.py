@@ -12,6 +12,7 @@ import synth
 from autowipe.kinds import Found
 from autowipe.kinds._cover import Look, find_cover
 from autowipe.kinds._mark import side_by_side
+from autowipe.kinds._plate import beneath
 from autowipe.timing import FrameRange
 from finding import perceive
 from synth import Burnt
@@ -160,3 +161,26 @@ def test_a_wall_that_begins_behind_a_mark_is_not_covered():
 
     assert cover[bar].all()
     assert not cover[:23].any() and not cover[57:].any()
+
+
+@pytest.mark.parametrize("blur", [0.8, 6.0], ids=["drawn", "filmed"])
+def test_the_plate_that_still_letters_stand_on_is_told_by_how_sharply_it_ends(blur):
+    rng = np.random.default_rng(3)
+    plate, letters = np.zeros((80, 160), bool), np.zeros((80, 160), bool)
+    plate[20:60, 25:135] = True
+    letters[32:48, 40:120] = np.arange(80) % 16 < 5
+    wall = cv2.GaussianBlur(rng.uniform(40, 220, (80, 160)).astype(np.float32), (0, 0), 2)
+    soft = cv2.GaussianBlur(plate.astype(np.float32), (0, 0), blur)
+    luma = np.where(letters, np.float32(235), 60 * soft + wall * (1 - soft))
+    mean = np.dstack([luma, 128 - 20 * soft, 128 + 60 * soft]).astype(np.float32)
+    slope = np.stack([cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=1 / 8)])
+    edge = np.hypot(*slope)
+    gleams = np.where(plate, np.float32(20), np.float32(1))  # a light that runs over it now and then
+    look = Look(mean, gleams, slope, edge, np.ones(edge.shape, np.float32), 24)
+
+    found = beneath(look, cv2.dilate(letters.astype(np.uint8), np.ones((3, 3))) > 0)
+
+    if blur > 1:
+        assert found is None
+    else:
+        assert found is not None and found[plate].mean() > 0.98 and not found[~synth.grown(plate, 6)].any()

@@ -158,3 +158,16 @@ def test_what_shines_through_a_box_is_told_of_a_scene_that_has_gone_on() -> None
 
     assert panel is not None
     assert panel.transmission == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_box_is_not_measured_by_a_frame_that_shows_another_text() -> None:
+    box = np.zeros((HEIGHT, WIDTH), np.float32)
+    box[40:110, 80:480] = 0.8
+    seen = look([(box, 60.0), (letters(4), 235.0)])
+    assert seen.before is not None
+    another = letters(8, shift=(14, -6))[..., None]
+    seen.before = seen.before * (1 - another) + np.float32([235, 128, 128]) * another
+    seen = replace(seen, after=None)
+
+    assert find_strokes(seen).panel is not None
+    assert find_strokes(replace(seen, bare=(False, True))).panel is None

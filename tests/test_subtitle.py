@@ -143,6 +143,59 @@ def test_text_that_is_always_there_in_a_still_scene_is_left_alone():
     assert find(list(clip(lambda t: 1.0, pan=0.0))) == []
 
 
+def still_scene_with(words, pass_by=lambda luma, t: luma) -> list[list[np.ndarray]]:
+    """A still scene with `words(t)` over it at frame t, and what passes by before both."""
+    noise, under = np.random.default_rng(1), scene()[:, :WIDTH].astype(np.float32)
+    grey = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    frames = []
+    for t in range(FRAMES):
+        letters, alpha = lettering(words(t))
+        luma = under * (1 - alpha) + letters * alpha + noise.normal(0, 1.0, under.shape)
+        frames.append([np.rint(pass_by(luma, t)).clip(0, 255).astype(np.uint8), grey, grey.copy()])
+    return frames
+
+
+def test_a_clock_in_a_still_scene_is_told_by_its_digits():
+    (found,) = find(still_scene_with(lambda t: f"19:04:{51 + t // 8}"))
+
+    (event,) = found.events
+    assert (event.range.start, event.range.stop) == (0, FRAMES) and "19" in event.text
+    whole = np.zeros((HEIGHT, WIDTH), bool)
+    x, y, w, h = event.box
+    whole[y : y + h, x : x + w] = event.matte > 0.5
+    for t in range(FRAMES):
+        drawn = lettering(f"19:04:{51 + t // 8}")[1] > 0.5
+        assert whole[drawn].mean() > 0.97
+
+
+def test_a_countdown_is_covered_with_the_plate_that_stays():
+    plate = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.circle(plate, (320, 180), 30, 255, -1)
+    noise, grey, frames = np.random.default_rng(1), np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8), []
+    for t in range(FRAMES):
+        luma = np.where(plate > 0, np.uint8(30), scene()[:, :WIDTH])
+        cv2.putText(luma, str(8 - t // 16), (307, 193), cv2.FONT_HERSHEY_DUPLEX, 1.2, 235, 3, cv2.LINE_AA)
+        luma = np.rint(luma + noise.normal(0, 1.0, luma.shape)).clip(0, 255).astype(np.uint8)
+        frames.append([luma, grey, grey.copy()])
+
+    (found,) = find(frames)
+
+    for t in range(FRAMES):
+        whole = np.zeros((HEIGHT, WIDTH), bool)
+        for event in (event for event in found.events if t in event.range):
+            x, y, w, h = event.box
+            whole[y : y + h, x : x + w] |= event.matte > 0.5
+        assert whole[plate > 0].mean() > 0.98 and whole.sum() < 1.4 * (plate > 0).sum()
+
+
+def test_a_sign_that_something_passes_by_is_no_clock():
+    def passes(luma: np.ndarray, t: int) -> np.ndarray:
+        luma[250:, 100 + 9 * t : 130 + 9 * t] = 60
+        return luma
+
+    assert not find(still_scene_with(lambda t: "EXIT 24 B7", passes))
+
+
 def test_a_box_much_longer_than_its_text_is_covered_whole():
     letters, alpha = lettering("at dawn", (70, 330))
     box = np.zeros((HEIGHT, WIDTH), np.float32)

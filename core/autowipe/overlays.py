@@ -13,6 +13,7 @@ from .boxes import common, corners
 from .job import Box
 from .kinds import Found, FoundEvent, appears
 from .maps import write_matte, write_unblend
+from .masks import extent
 from .matte import bounds, pose_of
 from .plan import Event, Overlay
 from .planes import Layout
@@ -53,7 +54,7 @@ def resolve(found: list[Found], whole: FrameRange, rate: float) -> list[Found]:
         if here and _is_timed_text(logo, here, stays):
             continue
         kept.append(logo)
-        lettering += [id(event) for _, event in here]
+        lettering += [id(event) for line, event in here if _share_in(line, event, logo) >= COVERED]
     for find in found:
         if find.kind == "subtitle":
             find.events = [event for event in find.events if id(event) not in lettering]
@@ -288,6 +289,18 @@ def _together(event: FoundEvent, logo: Found) -> int:
 
 def _overlap_of(logo: Found, line: Found, event: FoundEvent) -> float:
     return _same_area(event.box or line.box, _matte(line, event), logo.box, logo.matte)
+
+
+def _share_in(line: Found, event: FoundEvent, logo: Found) -> float:
+    """Share of a line's length that a logo takes, which of a clock in a still shot may be but a part."""
+    own, its = _around(event.box or line.box, _matte(line, event)), _around(logo.box, logo.matte)
+    both, way = common(own, its), 2 if own[2] >= own[3] else 3
+    return 0.0 if both is None else both[way] / own[way]
+
+
+def _around(box: Box, matte: np.ndarray | None) -> Box:
+    """The box around what a matte covers."""
+    return box if matte is None or not (matte > 0.5).any() else extent(matte > 0.5, box[:2])
 
 
 def _area(box: Box, matte: np.ndarray | None) -> float:

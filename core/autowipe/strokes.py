@@ -40,6 +40,7 @@ class EventLook:
     after: np.ndarray | None
     count: int  # frames in `mean`
     lines: list[tuple[int, int, int, int]]  # x0, y0, x1, y1 of the text lines in the window
+    bare: tuple[bool, bool] = (True, True)  # whether `before` and `after` show no other text in its place
 
     @property
     def height(self) -> int:
@@ -100,7 +101,7 @@ def find_strokes(look: EventLook) -> Strokes:
     odds -= np.where(close, 0, np.where(wide, 0.7, 2.0)).astype(np.float32)
     odds = cv2.GaussianBlur(odds, (3, 3), 0.6)
     core = connected((odds > 0.2) & near, (odds > 1.0) & lines, 3)
-    panel = _find_panel(look, steps)
+    panel = _find_panel(look, [step for step in steps if look.bare[step.late]])
     covered = _cast(look, core, change)
     if panel is not None:
         x0, y0, x1, y1 = panel.corners

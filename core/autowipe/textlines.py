@@ -18,6 +18,7 @@ from .kinds import Small
 from .text import TextLine, find_text
 from .textpatterns import Corners, Pattern, Picture, at_one_stroke, compare, edge_of, fading, gradient, pattern_of
 from .textsearch import look_step, standing, windows_of
+from .textticks import Ticker
 
 ALIKE = 0.6  # correlation of stroke edges from which a line is still the same
 GONE = 0.35  # strength of a line's strokes up to which it is gone and the rest is the scene's
@@ -55,6 +56,7 @@ class Line:
     moved: bool = False  # was found again beside its place
     still: int = 0  # frames in which it stayed although its surroundings had moved on
     steady: float = 1.0  # mean correlation of its strokes with those at first sight
+    ticks: int = 0  # times that a part of it, the same again, changed at one stroke while all else stayed
 
     @property
     def height(self) -> int:
@@ -73,6 +75,7 @@ class _Track:
     count: int = 0
     lost: int | None = None  # frame in which it was lost
     tail: list[float] = field(default_factory=list)
+    ticker: Ticker = field(default_factory=Ticker)
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,8 @@ class LineFinder:
         if level > 1.2 and frame - line.start <= self.step:
             self._begin(track, picture, [t.line.box for t in self._tracks])  # it was first seen while it faded in
             return
+        if len(self._ring) > 1:
+            line.ticks = track.ticker.add(self._ring[-2][1][0], picture[0], line.box)
         track.levels.append(level)
         track.total += alike
         track.count += 1

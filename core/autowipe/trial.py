@@ -16,6 +16,7 @@ from .decode import Clip, Frame
 from .ends import lengthened
 from .matte import Mattes
 from .mends import LEFT, RIM, Mends, View, verdict_of
+from .panels import backed
 from .plan import Overlay, Plan
 from .secondlook import CHANCE, Looker, Verdict, spots
 from .timing import FrameRange, Window
@@ -34,7 +35,7 @@ def settled(plan: Plan, folder: Path, maps: str, clip: Clip) -> Plan:
 
     `folder`: where the plan's maps are, and the mended ones go, under names that begin with `maps`.
     """
-    plan = lengthened(plan, folder, clip)
+    plan = backed(lengthened(plan, folder, clip), folder, maps, clip)
     overlays = plan.active()
     every = spots(overlays, LOOKS)
     most = max(2, len(plan.range) // FRAMES_A_LOOK)

@@ -15,6 +15,9 @@ STEADY, BY_ITSELF = 0.8, 0.7  # correlation of its strokes over time; of what pl
 SAME_FRAMES = 2  # lines that come and go within so many frames of each other are one event
 MOST_SLANT = 6.0  # degrees: burnt-in lines lie flat or stand upright
 SURE_SLANT = 3.5
+SHORTEST = 3  # frames of a line
+TURNS = 0.6  # share of either box that is in the other's, of texts that follow each other in one place
+TICKS, SURELY_SEEN = 3, 0.85  # times that a part of a line changed, to be a counter; how sure the detector is of that
 LONG, LINE = 1.8, 4.0  # length over height from which a text is a line, not a sign; and more than a few letters
 
 
@@ -37,6 +40,7 @@ def choose(lines: list[Line], shots: tuple[FrameRange, ...], whole: FrameRange) 
     lines = _without_doubles([line for line in lines if not line.moved and line.slant <= MOST_SLANT])
     cuts = [shot.start for shot in shots[1:]]
     sure = [line for line in lines if _evidence(line, cuts) >= 1]
+    sure += [line for line in lines if line not in sure and any(_takes_turns(line, other) for other in sure)]
     models = [line for line in sure if line.clean]
     alike = [
         line
@@ -49,14 +53,14 @@ def choose(lines: list[Line], shots: tuple[FrameRange, ...], whole: FrameRange) 
 def _could_be(line: Line) -> bool:
     length = line.stop - line.start
     least = BY_ITSELF if line.pop_in and line.pop_out and line.clean else STEADY
-    return line.score >= 0.7 and length >= 3 and (line.steady >= least or length < 6)
+    return line.score >= 0.7 and length >= SHORTEST and (line.steady >= least or length < 6)
 
 
 def _evidence(line: Line, cuts: list[int]) -> float:
     """How much speaks for a burnt-in line; 1 is enough."""
     if not _could_be(line):
         return 0.0
-    if any(line.start + 2 < cut < line.stop - 2 for cut in cuts):
+    if any(line.start + 2 < cut < line.stop - 2 for cut in cuts) or counts(line):
         return 1.0
     flat = line.score >= 0.75 and line.slant <= SURE_SLANT
     width, height = line.box[2] - line.box[0], line.box[3] - line.box[1]
@@ -67,6 +71,19 @@ def _evidence(line: Line, cuts: list[int]) -> float:
         return 1.0
     lasting = line.still >= max(12, 0.4 * (line.stop - line.start))
     return 1.0 if flat and long and lasting and line.steady >= 0.9 and line.score >= 0.85 else 0.0
+
+
+def counts(line: Line) -> bool:
+    """Whether a line's letters change by themselves, as digits of a clock do."""
+    return line.ticks >= TICKS and line.score >= SURELY_SEEN and line.slant <= SURE_SLANT
+
+
+def _takes_turns(line: Line, other: Line) -> bool:
+    """Whether a line gives way to another one in its place at one stroke, or comes so after it, as a digit does."""
+    after, before = abs(other.start - line.stop) <= SAME_FRAMES, abs(line.start - other.stop) <= SAME_FRAMES
+    is_clean = line.clean and ((after and line.pop_out and other.pop_in) or (before and line.pop_in and other.pop_out))
+    is_clean &= line.stop - line.start >= SHORTEST
+    return is_clean and line.score >= SURELY_SEEN and min(_covered(line, other), _covered(other, line)) > TURNS
 
 
 def same_style(line: Line, other: Line) -> bool:

@@ -5,13 +5,15 @@ The survey sees no edge where a disc is as bright as the scene, whatever its col
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 
-from ..masks import connected, disc, filled, grown
-from ._cover import SEAMLESS, SKIRT_PX, Look
+from ..masks import connected, depth_in, disc, extent, filled, grown
+from ._cover import SEAMLESS, SKIRT_PX
 
 ROOM = 0.6  # of a symbol's larger side, around it, that a plate may take: symbols take half of theirs
 MOST_ROOM = 0.1  # of the picture's height
@@ -23,6 +25,8 @@ CUT_PX = 5  # by so much around them the edges of a symbol that nearly reach the
 ALIKE = 24.0  # levels by which the plate's colour differs at most in a frame with it
 INSIDE, BEYOND = 0.8, 0.5  # share of a plate that has its colour, at least, and of what lies around it, at most
 BESIDE = 3  # px around a plate that are looked at
+DRAWN, NEAR_PX, FAR_PX = 0.85, 2, 6  # of the contrast to what lies so far beyond a plate, that is there near it
+MOST_AREA = 5.0  # times the box around what stands on it, that a plate takes
 LEAST_PX = 12  # of it that tell its colour
 SIZES = tuple(float(f) for f in 1.07 ** np.arange(1, -20, -1))  # in which it is looked for
 
@@ -65,15 +69,39 @@ def room(size: tuple[int, int], height: int) -> int:
     return round(min(ROOM * max(size), MOST_ROOM * height)) if max(size) <= COMPACT * min(size) else 0
 
 
-def find_plate(look: Look, lines: np.ndarray) -> Plate | None:
-    """The steady area without an edge that holds the lines (H, W) bool, and ends within the box."""
+class Seen(Protocol):
+    """What something looks like over time: (H, W, 3) and (H, W) float32 levels."""
+
+    @property
+    def mean(self) -> np.ndarray: ...
+
+    @property
+    def spread(self) -> np.ndarray: ...
+
+
+def beneath(look: Seen, lines: np.ndarray) -> np.ndarray | None:
+    """(H, W) bool: the plate that lines lie on which always stand, told by how sharply it ends; None where none is."""
+    plate = find_plate(look, lines, math.inf)  # all is steady there but what gleams
+    if plate is None or plate.covered.sum() > MOST_AREA * math.prod(extent(lines)[2:]):
+        return None
+    off = np.abs(look.mean - plate.colour).max(2)
+    away = depth_in(~plate.covered)
+    near, far = (float(np.median(off[(away >= low) & (away <= low + 1)])) for low in (NEAR_PX, FAR_PX))
+    return grown(plate.covered, 1) if near >= ALIKE / 2 and near >= DRAWN * far else None
+
+
+def find_plate(look: Seen, lines: np.ndarray, steady: float = STEADY) -> Plate | None:
+    """The area without an edge that holds the lines (H, W) bool, and ends within the box.
+
+    `steady`: levels by which it changes over time at most.
+    """
     if not lines.any():
         return None
     mean = look.mean
     seams = np.zeros(lines.shape, np.float32)
     seams[:, 1:] = np.abs(np.diff(mean, axis=1)).max(2)
     seams[1:] = np.maximum(seams[1:], np.abs(np.diff(mean, axis=0)).max(2))
-    even = ((seams < SEAMLESS) & (look.spread <= STEADY)).astype(np.uint8)
+    even = ((seams < SEAMLESS) & (look.spread <= steady)).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(even, connectivity=4)
     left, top, wide, high = stats[:, : cv2.CC_STAT_AREA].T
     ends = (left > 0) & (top > 0) & (left + wide < lines.shape[1]) & (top + high < lines.shape[0])

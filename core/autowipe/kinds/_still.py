@@ -19,7 +19,12 @@ from ..planes import Layout
 from ..timing import FrameRange
 from . import Found, FoundEvent
 from ._cover import Look, Samples, find_cover, one_way, peaks, settle, with_ringing
+from ._plate import beneath
 
+MARGIN, PLATE_MARGIN = (
+    0.03,
+    0.06,
+)  # of the picture's height: surroundings; those in which what it stands on is looked for
 BAND = 0.3  # of the picture's height, at the top and at the bottom: where marks are put
 CONTRAST = 25.0  # levels over which edges are judged
 DRAWN = 0.7  # share of the contrast crossed within 2 px from which an edge may be drawn
@@ -81,26 +86,18 @@ class StillBand:
 
     def _found(self, look: Look, seeds: np.ndarray, marks: list[Group], usual: float, noise: float) -> Found:
         """The find whose drawn edges are `seeds` (H, W) bool over the band."""
-        left, top, right, bottom = corners(extent(seeds, self.box[:2]))
-        margin = max(12, round(0.03 * self._picture.height))
-        left, top = max(self.box[0], left - margin), max(self.box[1], top - margin)
-        right = min(right - 1 + margin, self.box[0] + self.box[2])
-        bottom = min(bottom - 1 + margin, self.box[1] + self.box[3])
-        box = self._picture.align((left, top, right - left, bottom - top))
-        box = (box[0], box[1], box[2], min(box[3], self.box[1] + self.box[3] - box[1]))
-        x, y, w, h = box[0] - self.box[0], box[1] - self.box[1], box[2], box[3]
-        part = np.s_[y : y + h, x : x + w]
-        inner = Look(
-            look.mean[part],
-            look.spread[part],
-            look.slope[:, part[0], part[1]],
-            look.edge[part],
-            look.lock[part],
-            look.count,
-        )
+        box, part, inner = self._around(look, seeds, PLATE_MARGIN)
+        plate = beneath(inner, seeds[part])
+        if plate is None:
+            box, part, inner = self._around(look, seeds, MARGIN)
         lines, covered = find_cover(inner, seeds[part], max(3, round(0.012 * self._picture.width)), 1.0)
-        crops = [self._cut(crop, (x, y, w, h)) for crop in self._samples.crops]
-        covered, unblend, figures = settle(lines, covered, crops, self._picture, box)
+        crops = [
+            self._cut(crop, (box[0] - self.box[0], box[1] - self.box[1], *box[2:])) for crop in self._samples.crops
+        ]
+        if plate is None:
+            covered, unblend, figures = settle(lines, covered, crops, self._picture, box)
+        else:
+            covered, unblend, figures = covered | plate, None, {"hidden share": 1.0}
         sharp = min(g.sharp for g in marks)
         evidence: dict[str, float | str] = {
             "edge sharpness": sharp,
@@ -112,6 +109,23 @@ class StillBand:
         }
         confidence = float(np.clip(0.5 + 1.5 * (sharp - usual - AHEAD), 0.5, 0.8))
         return Found("logo", box, [FoundEvent(self._whole)], confidence, with_ringing(covered), unblend, evidence)
+
+    def _around(self, look: Look, seeds: np.ndarray, share: float) -> tuple[Box, tuple[slice, slice], Look]:
+        """A box in the picture around drawn edges (H, W) bool, that part of the band, and its look.
+
+        `share`: of the picture's height, around them.
+        """
+        left, top, right, bottom = corners(extent(seeds, self.box[:2]))
+        margin = max(12, round(share * self._picture.height))
+        left, top = max(self.box[0], left - margin), max(self.box[1], top - margin)
+        right = min(right - 1 + margin, self.box[0] + self.box[2])
+        bottom = min(bottom - 1 + margin, self.box[1] + self.box[3])
+        box = self._picture.align((left, top, right - left, bottom - top))
+        box = (box[0], box[1], box[2], min(box[3], self.box[1] + self.box[3] - box[1]))
+        x, y, w, h = box[0] - self.box[0], box[1] - self.box[1], box[2], box[3]
+        part = np.s_[y : y + h, x : x + w]
+        maps = look.mean[part], look.spread[part], look.slope[:, part[0], part[1]], look.edge[part], look.lock[part]
+        return box, part, Look(*maps, look.count)
 
     def _cut(self, crop: list[np.ndarray], box: Box) -> list[np.ndarray]:
         """A part of a crop of the band; `box` in px of the band, which lies on the chroma grid as the band does."""

@@ -21,6 +21,7 @@ from ..timing import FrameRange
 from . import Found, FoundEvent, Look, Small
 from ._effect import Appearance, Effect, Settled
 from ._finds import goes_along, join_styles, without_pieces
+from ._growing import GrowingBars
 from ._judged import confidence, is_overlay, may_be_drawn, read
 from ._lanes import LaneFinder
 from ._showing import Showing, Sighting
@@ -54,6 +55,7 @@ class Finder:
         self._stride = max(1, round(rate / STEPS_A_SECOND))
         self._stays, self._tracks, self._lanes = StayFinder(rate / self._step), TrackFinder(), LaneFinder()
         self._words, self._wobbles = (finder(look_step(rate) // self._step) for finder in (WordFinder, WobbleFinder))
+        self._bars, self._grown = GrowingBars(rate), list[Found]()
         self._scale = 1.0
         self._coming: list[Effect] = []  # the next one last
         self._spans: list[FrameRange] = []  # in which there is something to measure
@@ -76,6 +78,7 @@ class Finder:
         if (small.frame - self._whole.start) % self._stride == 0:
             self._tracks.add(small.frame, small.luma)
             self._lanes.add(small.frame, small.luma)
+        self._bars.add(small)
 
     def propose(self, shots: tuple[FrameRange, ...], seen: Look) -> list[Box]:
         self._stays.close()
@@ -83,6 +86,7 @@ class Finder:
         self._lanes.close()
         self._words.close()
         self._wobbles.close()
+        self._grown = self._bars.finds(self._layout, self._whole)
         stays = choose(self._stays.stays, shots, self._whole, self._rate)
         effects = []
         for group in link(stays, round(LINKED_S * self._rate)):
@@ -110,7 +114,7 @@ class Finder:
             band = Band(lane, self._layout, self._whole, self._scale, self._rate, shots)
             self._bands.append(band)
             effects += band.effects
-        del self._stays, self._tracks, self._words, self._wobbles, self._lanes
+        del self._stays, self._tracks, self._words, self._wobbles, self._lanes, self._bars
         if not effects:
             return []
         reach = [one.reach() for effect in effects for one in effect.showings]
@@ -148,7 +152,7 @@ class Finder:
         self._effects = []
         self._close(self._bands)
         found = [find for find in self._found if not any(goes_along(find, band) for band in self._passing)]
-        return join_styles(without_pieces(found)) + self._passing
+        return join_styles(without_pieces(found)) + self._passing + self._grown
 
     def _settle(self, effects: list[Effect]) -> None:
         """Decides on what has been gathered of some effects, of which no more will come."""

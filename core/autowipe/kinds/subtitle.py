@@ -19,12 +19,14 @@ from ..strokes import EventLook, Panel, find_strokes
 from ..text import read_text
 from ..textlines import Line, LineFinder
 from ..textpatterns import Corners
+from ..textticks import changing
 from ..timing import FrameRange
 from ..unblend import edge_doubt
 from . import Found, FoundEvent, Look, Small
-from ._captions import choose, group_lines, is_text, same_style
+from ._captions import choose, counts, group_lines, is_text, same_style
 from ._growth import Growth, changed, covering, popped_up
 from ._marked import Marks, Phase, in_phases
+from ._plate import beneath
 
 AFTER = 2  # frames after an event in which it is looked at once more
 SAME_SHOT = 12.0  # levels: mean difference of two frames of one shot, at most
@@ -33,6 +35,7 @@ LEAST_TRANSMISSION = 0.12  # of a box behind the text, to be un-blended: below, 
 SLOW = 6  # frames from which a fade begins and ends below what can be told from noise
 WIDE = 6  # times its letters' height, that what is looked at reaches beyond a text's ends
 FADES = 3  # frames from which the first ones of a fade show too little of a text to be told by
+NUMBER = "0123456789:.,-/ "  # what counts: beneath it there may be a plate that stays when it changes
 GROWS = 5  # frames before an event in which its text may grow in
 
 
@@ -63,6 +66,11 @@ class _Event:
     @property
     def popped(self) -> bool:
         return any(line.pop_in or line.pop_out for line in self.lines)
+
+    @property
+    def counts(self) -> bool:
+        """Whether nothing but its changing digits tells that it is drawn."""
+        return not self.popped and any(counts(line) for line in self.lines)
 
     @property
     def fade_in(self) -> int:
@@ -220,6 +228,7 @@ class Finder:
             after=self._picture(after) if after else None,
             count=gathered.count,
             lines=event.spots,
+            bare=(self._is_bare(event, event.range.start - 1), self._is_bare(event, event.range.stop)),
         )
         strokes = find_strokes(look)
         if strokes.reach < LEAST_REACH and not event.popped:
@@ -229,17 +238,31 @@ class Finder:
         if strokes.reach < LEAST_REACH:  # surely text, but its strokes do not show
             for x0, y0, x1, y1 in look.lines:
                 event.matte[max(0, y0) : y1, max(0, x0) : x1] = 255
+        if event.counts:
+            event.matte[changing(look.spread, event.spots)] = 255
         event.contrast = strokes.contrast
         event.text, event.read = self._read(look)
-        if not is_text(event.text, event.read, event.contrast, event.boxes):
+        is_read = is_text(event.text, event.read, event.contrast, event.boxes)
+        if not is_read or (event.counts and not any(c.isdigit() for c in event.text)):
             event.matte[:] = 0
             return
+        if (
+            strokes.panel is None
+            and event.text.strip(NUMBER) == ""
+            and (plate := beneath(look, event.matte > 0)) is not None
+        ):
+            event.matte[plate] = 255
         if strokes.panel is not None and strokes.panel.transmission >= LEAST_TRANSMISSION:
             pair = (gathered.last, after) if strokes.panel.late else (gathered.first, gathered.before)
             event.unblend = self._panel_maps(strokes.panel, *pair)
         ends = (gathered.first, gathered.before), (gathered.last, after)
         event.phases = gathered.marks.phases(event.range, event.matte, ends)
         self._tighten(event)
+
+    def _is_bare(self, event: _Event, frame: int) -> bool:
+        """Whether no other text is where an event's is, in a frame beside it."""
+        others = [other for other in self._events if other is not event and frame in other.range]
+        return not any(meet(one, box) for other in others for one in other.boxes for box in event.boxes)
 
     def _panel_maps(
         self, panel: Panel, inside: list[np.ndarray] | None, outside: list[np.ndarray] | None
