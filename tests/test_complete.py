@@ -90,6 +90,21 @@ def test_a_locked_off_shot_gives_back_the_pixels_of_other_frames() -> None:
     assert all(error(plate, clean[plate.frame]) < 1 for plate in plates)
 
 
+def test_of_two_pictures_of_a_place_the_one_nearer_in_time_counts_more() -> None:
+    clean = pan(18, 0)
+    later = scenery(*SIZE, seed=2)[BOX].clip(0, 255).astype(np.uint8)  # it changes while the overlay is there
+    clean[17][0][BOX] = later
+    crops = covered(clean, list(range(1, 17)))
+
+    plates = {plate.frame: plate for plate in complete(crops, FrameRange(0, 18), quality="normal")}
+
+    def differs(t: int, picture: np.ndarray) -> float:
+        return float(np.abs(plates[t].planes[0][BOX].astype(int) - picture).mean())
+
+    assert differs(16, later) < 0.6 * differs(16, clean[0][0][BOX])
+    assert differs(1, clean[0][0][BOX]) < 0.6 * differs(1, later)
+
+
 def test_what_was_never_visible_is_invented_once_and_rests() -> None:
     plates = list(complete(covered(pan(12, 0), list(range(12))), FrameRange(0, 12), quality="normal"))
 

@@ -9,7 +9,7 @@ from autowipe.completers import borrow
 from autowipe.completers.fill import fill
 from autowipe.flow import Motion, follow
 from autowipe.hole import hole_of
-from autowipe.match import Candidate, fuse, match, spread, surest
+from autowipe.match import Candidate, fuse, match, spatial, spread, surest
 
 LUMA = (0, 0)  # log2 of its subsampling
 
@@ -228,6 +228,30 @@ def test_a_match_takes_on_the_light_around_the_hole() -> None:
 
     assert np.abs(matched.value - truth)[1:].max() < 1.5
     assert np.isinf(matched.variance[0]) and np.isfinite(matched.variance[1:]).all()
+
+
+def test_what_is_spread_is_trusted_less_the_deeper_it_lies_however_smooth_its_surroundings_are() -> None:
+    hidden = np.zeros((60, 60), bool)
+    hidden[15:45, 15:45] = True
+    part = hole_of(hidden, [LUMA]).parts[LUMA]
+
+    deviation = np.sqrt(spatial(np.full(hidden.shape, 90, np.float32), part).variance)
+
+    assert deviation[part.depth < 2].max() < 5  # next to what is seen, almost as good as that
+    assert deviation[part.depth > 12].min() > 15
+
+
+def test_what_was_borrowed_from_further_off_in_time_is_trusted_less() -> None:
+    part = hole_of(np.pad(np.ones((1, 1), bool), 9), [LUMA]).parts[LUMA]
+    frames = np.array([borrow.NOWHERE, 9, 12, 26], np.int16)
+
+    ages = [
+        borrow.age(borrow.Places(np.full(9, frame, np.int16), *np.zeros((2, 9), np.float32)), 10, part)
+        for frame in frames
+    ]
+
+    assert [float(age[0]) for age in ages[1:]] == pytest.approx([1, 2**0.5, 4])
+    assert np.isfinite(ages[0]).all()
 
 
 def test_the_better_known_candidate_weighs_more() -> None:

@@ -297,6 +297,10 @@ def _offers(
             rings[len(seen) : len(seen)] = [borrow.ring(far, one, hole, part, scene.far.seen) for one in beyond]
         around = [one for picture in pictures for one in [np.take(picture, part.ring)] * len(taken)]
         matched = match(_by_plane(taken), around, _by_plane(rings), part)
+        for k, one in enumerate(seen):
+            age = borrow.age(one, t, part)
+            for candidate in matched[k :: len(taken)]:
+                candidate.variance = candidate.variance * age
         for k, (i, picture) in enumerate(zip(planes, pictures, strict=True)):
             smooth = picture
             if maps is not None:  # the picture itself holds what was un-blended

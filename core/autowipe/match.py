@@ -20,6 +20,7 @@ REACH_PX = 8.0  # a texture is known no further from the hole's edge
 WINDOW_PX = 25  # of the statistics around a hole
 UNKNOWN = 400.0  # levels squared: expected where nothing tells
 SMOOTHING = 3.0  # spreading errs by more than the variety around: what it misses is edges
+UNSEEN = 1.5  # levels a px from the hole's edge, by which it errs however smooth the picture around is
 TOLERANCE = 2.5  # times a witness's variance: its own bias, at soft edges, is of that size
 WITNESS_PX = 5  # over which a candidate is held against another one
 RIVAL = 0.08  # of all that a motion can be doubted: so much better must a rival of the first one be
@@ -46,7 +47,9 @@ def spatial(picture: np.ndarray, part: Part) -> Candidate:
     )
     total = np.maximum(part.share, TINY)
     variety = np.where(part.share > 0.01, np.maximum(square / total - (mean / total) ** 2, 0), np.float32(UNKNOWN))
-    return Candidate(np.take(here, part.inside), NOISE + SMOOTHING * variety * np.minimum(part.depth / REACH_PX, 1))
+    missed = SMOOTHING * variety * np.minimum(part.depth / REACH_PX, 1)
+    unseen = np.square(UNSEEN * np.minimum(part.depth, WINDOW_PX))
+    return Candidate(np.take(here, part.inside), NOISE + missed + unseen)
 
 
 def match(

@@ -111,6 +111,15 @@ def take(volumes: Sequence[np.ndarray], places: Places, part: Part) -> list[np.n
     return sample(volumes, frame, x, y, cv2.INTER_CUBIC)
 
 
+def age(places: Places, t: int, part: Part) -> np.ndarray:
+    """(M,) float32: the times by which the squared error of what is borrowed for a frame has grown on the way to it.
+
+    Found on burnt-in film: as the root of the frames gone, beyond what the surroundings tell.
+    """
+    gone = np.abs(np.take(places.frame, part.spot) - np.int16(t))
+    return np.sqrt(np.maximum(gone, 1).astype(np.float32))
+
+
 def ring(volumes: Sequence[np.ndarray], places: Places, hole: Hole, part: Part, seen: np.ndarray) -> list[np.ndarray]:
     """The same pictures carried on around the hole, to be held against what is seen there: (R,), NaN where unknown."""
     frame, x, y = beside(places, hole, seen, part.of_band)
