@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -145,6 +146,20 @@ def test_frames_at_the_ends_in_which_a_perceived_overlay_still_shows_are_taken_i
 
     assert [plate.frame for plate in perceived] == list(range(8, 20))
     assert [plate.frame for plate in wished] == list(when)
+
+
+def test_who_walks_by_below_does_not_drag_along_what_rests_behind_an_overlay() -> None:
+    clean = pan(24, 0)
+    man = scenery(36, 44, seed=5).clip(0, 255).astype(np.uint8) // 2
+    for t, planes in enumerate(clean):
+        planes[0][54:90, 20 + 4 * t : 64 + 4 * t] = man
+    crops = covered(clean, list(range(4, 20)))
+
+    def errors(crops: Crops) -> float:
+        plates = complete(crops, FrameRange(0, 24), quality="normal")
+        return float(np.mean([error(plate, clean[plate.frame]) for plate in plates]))
+
+    assert errors(replace(crops, camera=[np.eye(2, 3)] * 23)) < min(4, 0.75 * errors(crops))
 
 
 def test_a_change_of_light_is_carried_into_what_is_borrowed() -> None:

@@ -235,10 +235,13 @@ def test_what_is_spread_is_trusted_less_the_deeper_it_lies_however_smooth_its_su
     hidden[15:45, 15:45] = True
     part = hole_of(hidden, [LUMA]).parts[LUMA]
 
-    deviation = np.sqrt(spatial(np.full(hidden.shape, 90, np.float32), part).variance)
+    picture = np.full(hidden.shape, 90, np.float32)
+    deviation, witnessed = (np.sqrt(spatial(picture, part, alone).variance) for alone in (part.at > 0, part.at < 0))
 
+    inner = (part.depth > 9) & (part.depth < 11)  # deeper, nothing is known of the surroundings
     assert deviation[part.depth < 2].max() < 5  # next to what is seen, almost as good as that
-    assert deviation[part.depth > 12].min() > 15
+    assert deviation[inner].min() > 12
+    assert witnessed[inner].max() < 5
 
 
 def test_what_was_borrowed_from_further_off_in_time_is_trusted_less() -> None:
@@ -252,6 +255,23 @@ def test_what_was_borrowed_from_further_off_in_time_is_trusted_less() -> None:
 
     assert [float(age[0]) for age in ages[1:]] == pytest.approx([1, 2**0.5, 4])
     assert np.isfinite(ages[0]).all()
+
+
+def test_a_motion_that_has_to_be_put_right_more_is_trusted_less() -> None:
+    lumas, hidden = moving(12, 3)
+    holes = [hole_of(hidden[0], [LUMA])] * 12
+    right = follow([np.rint(luma).astype(np.uint8) for luma in lumas], hidden)
+    off = Motion(
+        *([flow + np.float32([0.4, 0.3, 0]) for flow in way] for way in (right.forward, right.backward)), (80, 120)
+    )
+
+    told, wrong = (
+        borrow.carry(lumas, slopes(lumas, holes), seen_around(holes), holes, motion, onwards=False)[9]
+        for motion in (right, off)
+    )
+
+    assert borrow.strayed(wrong, told) > 2
+    assert borrow.strayed(told, wrong) == 1
 
 
 def test_the_better_known_candidate_weighs_more() -> None:
