@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -90,6 +91,21 @@ def test_a_locked_off_shot_gives_back_the_pixels_of_other_frames() -> None:
     assert all(error(plate, clean[plate.frame]) < 1 for plate in plates)
 
 
+def test_of_two_pictures_of_a_place_the_one_nearer_in_time_counts_more() -> None:
+    clean = pan(18, 0)
+    later = scenery(*SIZE, seed=2)[BOX].clip(0, 255).astype(np.uint8)  # it changes while the overlay is there
+    clean[17][0][BOX] = later
+    crops = covered(clean, list(range(1, 17)))
+
+    plates = {plate.frame: plate for plate in complete(crops, FrameRange(0, 18), quality="normal")}
+
+    def differs(t: int, picture: np.ndarray) -> float:
+        return float(np.abs(plates[t].planes[0][BOX].astype(int) - picture).mean())
+
+    assert differs(16, later) < 0.6 * differs(16, clean[0][0][BOX])
+    assert differs(1, clean[0][0][BOX]) < 0.6 * differs(1, later)
+
+
 def test_what_was_never_visible_is_invented_once_and_rests() -> None:
     plates = list(complete(covered(pan(12, 0), list(range(12))), FrameRange(0, 12), quality="normal"))
 
@@ -130,6 +146,20 @@ def test_frames_at_the_ends_in_which_a_perceived_overlay_still_shows_are_taken_i
 
     assert [plate.frame for plate in perceived] == list(range(8, 20))
     assert [plate.frame for plate in wished] == list(when)
+
+
+def test_who_walks_by_below_does_not_drag_along_what_rests_behind_an_overlay() -> None:
+    clean = pan(24, 0)
+    man = scenery(36, 44, seed=5).clip(0, 255).astype(np.uint8) // 2
+    for t, planes in enumerate(clean):
+        planes[0][54:90, 20 + 4 * t : 64 + 4 * t] = man
+    crops = covered(clean, list(range(4, 20)))
+
+    def errors(crops: Crops) -> float:
+        plates = complete(crops, FrameRange(0, 24), quality="normal")
+        return float(np.mean([error(plate, clean[plate.frame]) for plate in plates]))
+
+    assert errors(replace(crops, camera=[np.eye(2, 3)] * 23)) < min(4, 0.75 * errors(crops))
 
 
 def test_a_change_of_light_is_carried_into_what_is_borrowed() -> None:

@@ -9,7 +9,7 @@ from autowipe.completers import borrow
 from autowipe.completers.fill import fill
 from autowipe.flow import Motion, follow
 from autowipe.hole import hole_of
-from autowipe.match import Candidate, fuse, match, spread, surest
+from autowipe.match import Candidate, fuse, match, spatial, spread, surest
 
 LUMA = (0, 0)  # log2 of its subsampling
 
@@ -241,6 +241,50 @@ def test_a_match_takes_on_the_light_around_the_hole() -> None:
 
     assert np.abs(matched.value - truth)[1:].max() < 1.5
     assert np.isinf(matched.variance[0]) and np.isfinite(matched.variance[1:]).all()
+
+
+def test_what_is_spread_is_trusted_less_the_deeper_it_lies_however_smooth_its_surroundings_are() -> None:
+    hidden = np.zeros((60, 60), bool)
+    hidden[15:45, 15:45] = True
+    part = hole_of(hidden, [LUMA]).parts[LUMA]
+
+    picture = np.full(hidden.shape, 90, np.float32)
+    deviation, witnessed = (np.sqrt(spatial(picture, part, alone).variance) for alone in (part.at > 0, part.at < 0))
+
+    inner = (part.depth > 9) & (part.depth < 11)  # deeper, nothing is known of the surroundings
+    assert deviation[part.depth < 2].max() < 5  # next to what is seen, almost as good as that
+    assert deviation[inner].min() > 12
+    assert witnessed[inner].max() < 5
+
+
+def test_what_was_borrowed_from_further_off_in_time_is_trusted_less() -> None:
+    part = hole_of(np.pad(np.ones((1, 1), bool), 9), [LUMA]).parts[LUMA]
+    frames = np.array([borrow.NOWHERE, 9, 12, 26], np.int16)
+
+    ages = [
+        borrow.age(borrow.Places(np.full(9, frame, np.int16), *np.zeros((2, 9), np.float32)), 10, part)
+        for frame in frames
+    ]
+
+    assert [float(age[0]) for age in ages[1:]] == pytest.approx([1, 2**0.5, 4])
+    assert np.isfinite(ages[0]).all()
+
+
+def test_a_motion_that_has_to_be_put_right_more_is_trusted_less() -> None:
+    lumas, hidden = moving(12, 3)
+    holes = [hole_of(hidden[0], [LUMA])] * 12
+    right = follow([np.rint(luma).astype(np.uint8) for luma in lumas], hidden)
+    off = Motion(
+        *([flow + np.float32([0.4, 0.3, 0]) for flow in way] for way in (right.forward, right.backward)), (80, 120)
+    )
+
+    told, wrong = (
+        borrow.carry(lumas, slopes(lumas, holes), seen_around(holes), holes, motion, onwards=False)[9]
+        for motion in (right, off)
+    )
+
+    assert borrow.strayed(wrong, told) > 2
+    assert borrow.strayed(told, wrong) == 1
 
 
 def test_the_better_known_candidate_weighs_more() -> None:

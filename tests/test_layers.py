@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from autowipe.layers import layers
+from autowipe.flow import Motion
+from autowipe.layers import layers, scenery
 
 SIZE = (240, 90)
 
@@ -43,3 +44,24 @@ def test_two_surfaces_are_told_apart(ways):
 
 def test_one_surface_is_one():
     assert layers(*film((-2.0, -2.0))) == []
+
+
+def test_the_camera_tells_another_motion_only_where_the_flow_departs_from_it():
+    turn = np.array([[1.01, 0, -3], [0, 0.99, 2]])
+    hidden = np.zeros((90, 240), bool)
+    hidden[36:54, 30:210] = True
+    y, x = (part.ravel().astype(np.float32) for part in np.nonzero(hidden))
+
+    def flow(right, down):
+        return Motion([np.dstack([right, down, 0 * right]).astype(np.float32)], [None], hidden.shape)
+
+    rows, columns = np.mgrid[:90, :240].astype(np.float32)
+    same = flow(0.01 * columns - 3, 2 - 0.01 * rows)
+    (told,) = scenery(flow(np.full((90, 240), 1.0), np.zeros((90, 240))), [hidden], [turn])
+
+    assert scenery(same, [hidden], [turn]) == []
+    assert scenery(same, [hidden], [None]) == []
+    right, down, _ = told.at(0, 1, x, y)
+    assert np.abs(right - (0.01 * x - 3)).max() < 0.02 and np.abs(down - (2 - 0.01 * y)).max() < 0.02
+    back_right, back_down, _ = told.at(1, 0, x + right, y + down)
+    assert np.abs(back_right + right).max() < 0.02 and np.abs(back_down + down).max() < 0.02

@@ -16,7 +16,7 @@ from .flow import Motion, follow
 from .grain import Grain, measured
 from .hole import Hole, Part
 from .job import COMPLETERS
-from .layers import layers
+from .layers import layers, scenery
 from .masks import subsampled
 from .match import Candidate, compete, fuse, hold_against, match, spatial, spread, surest
 from .missed import take_in
@@ -31,6 +31,8 @@ FEWEST_MISSING, LEAST_MISSING = 64, 0.03  # pixels of a frame that are never see
 # from which they are looked for beyond the window, and asked of the network: fewer are filled as well by spreading
 ASKED = 6  # frames of a window for which that is done
 MISSES = 1  # of them, for which nothing is found, before it is given up
+ASTRAY = 3.5  # times as much as the flow has another motion to be put right, that is wrong: one that helps mostly has
+# to be 1 to 2.4 times as much, a camera's that was mistaken 5 to 27 times
 MOST_FAR = 8_000_000  # px of frames beyond the window that are held
 KEYFRAMES = {"draft": 1, "normal": 3, "best": 6}  # times that the never-seen is invented in one window
 
@@ -76,7 +78,8 @@ def _places(
     """Of each frame the places to take its hidden pixels from: where they are seen, in the window and then beyond it,
     and where they are invented; and the grain for what is.
 
-    Each before and after. Where two surfaces move differently, the motion of each tells where a pixel is seen.
+    Each before and after. Where two surfaces move differently, the motion of each tells where a pixel is seen; else the
+    camera's does beside the flow, where they differ.
     """
     none: list[list[Packed]] = [[] for _ in crops.frames]
     if not any(hole is not None for hole in scene.holes):
@@ -87,11 +90,12 @@ def _places(
     lumas = [cv2.convertScaleAbs(luma) for luma in scene.volumes[0]]
     opaque = [nothing if mask is None else mask for mask in scene.opaque]
     motion = follow(lumas, opaque, [hole is not None for hole in scene.holes], crops.camera)
-    others = layers(lumas, opaque) if borrows else []
+    others = (layers(lumas, opaque) or scenery(motion, opaque, crops.camera)) if borrows else []
     del lumas, opaque
     seen = beyond = none
     if borrows:
-        ways = [_both_ways(scene, scene.seen, way) for way in (motion, *others)]
+        way, *rivals = (_both_ways(scene, scene.seen, way) for way in (motion, *others))
+        ways = [way, *(rival for rival in rivals if _put_right(rival) < ASTRAY * _put_right(way))]
         seen = [[one for way in frame for one in way] for frame in zip(*ways, strict=True)]
         beyond = _beyond(scene, crops, motion, seen)
     missing = _missing(scene, seen, beyond) if keyframes else []
@@ -110,6 +114,11 @@ def _both_ways(scene: Scene, seen: np.ndarray, motion: Motion, invented: Sequenc
         return borrow.carry(volume, scene.steep, seen, holes, motion, onwards=onwards, invented=invented)
 
     return _packed(carry, scene.shape)
+
+
+def _put_right(way: list[list[Packed]]) -> float:
+    """Px squared, all in all, by which the places of a motion had to be put right."""
+    return sum(one.moved + borrow.SLACK for frame in way for one in frame)
 
 
 def _packed(carry: Callable[[bool], list[Places | None]], shape: tuple[int, int]) -> list[list[Packed]]:
@@ -309,18 +318,21 @@ def _offers(
             rings[len(seen) : len(seen)] = [borrow.ring(far, one, hole, part, scene.far.seen) for one in others]
         around = [one for picture in pictures for one in [np.take(picture, part.ring)] * len(taken)]
         matched = match(_by_plane(taken), around, _by_plane(rings), part)
+        aged = [borrow.age(one, t, part) * borrow.strayed(one, seen[k % 2]) for k, one in enumerate(seen)]
         for k, (i, picture) in enumerate(zip(planes, pictures, strict=True)):
-            smooth = picture
-            if maps is not None:  # the picture itself holds what was un-blended
-                smooth = picture.copy()
+            smooth, witness, alone = picture, None, np.ones(len(part.at), bool)
+            if maps is not None:
+                smooth = picture.copy()  # the picture itself holds what was un-blended
                 (smooth[part.box],) = spread([picture[part.box]], ~part.mask)
-            offers = [spatial(smooth, part), *matched[k * len(taken) : (k + 1) * len(taken)]]
+                estimate, deviation = beneath_at(crops, t, i, part.at)
+                witness, alone = Candidate(estimate, deviation**2), np.isinf(deviation)
+            offers = [spatial(smooth, part, alone), *matched[k * len(taken) : (k + 1) * len(taken)]]
+            for offer, age in zip(offers[1:], aged, strict=False):
+                offer.variance = offer.variance * np.where(alone, age, np.float32(1))
             if len(seen) > 2:
                 borrowed = offers[1 : 1 + len(seen)]
                 compete(list(zip(borrowed[::2], borrowed[1::2], strict=True)), part)
-            if maps is not None:
-                estimate, deviation = beneath_at(crops, t, i, part.at)
-                witness = Candidate(estimate, deviation**2)
+            if witness is not None:
                 for offer in offers:
                     hold_against(offer, witness, part)
                 offers.append(witness)

@@ -1,8 +1,9 @@
-"""Two surfaces that move differently behind an overlay, such as a fence before a meadow: the motion of each.
+"""Surfaces that move differently behind an overlay, such as a fence before a meadow: the motion of each.
 
 The flow under an overlay is completed from around it, where it is smooth; between two surfaces it is neither's. So
 corners around the hidden part are followed from frame to frame, and where they fall into two groups with an affine
-motion each, both motions are offered; which one a hidden pixel belongs to is told by what they bring (complete.py).
+motion each, both motions are offered; elsewhere the camera's is beside the flow. Which one a hidden pixel belongs to is
+told by what they bring (complete.py).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ FEWEST, LEAST_SHARE = 12, 0.12  # corners, and share of them, that a surface has
 APART_PX = 0.5  # a frame, by which two surfaces' motions differ where it matters: else one will do
 MOST_TIMES = 0.6  # share of the frames in which both are seen
 SAMPLED, LEAST_STARTS = 5, 0.2  # one in so many frames is looked at first; share of these in which there are two
+LEAST_APART = 0.02  # of what is hidden: so much of it moves otherwise by the flow than by the camera
 THINNED = 4  # one in so many rows and columns tells how far two motions are apart where the picture is hidden
 STARTS = 60  # corners that a fit may start from
 RIDGE = np.diag([1e-6, 1e-2, 1e-2])  # without corners on one side, rather a plain shift
@@ -78,6 +80,35 @@ def layers(lumas: Sequence[np.ndarray], hidden: Sequence[np.ndarray]) -> list[Mo
     if apart(ways) < APART_PX:
         return []
     return [_motion([ways[k][i] for k in range(count)], shape) for i in (0, 1)]
+
+
+def scenery(motion: Motion, hidden: Sequence[np.ndarray], camera: Sequence[np.ndarray | None]) -> list[Motion]:
+    """The motion of what rests in the scene, or none where the flow says the same of what is hidden.
+
+    Who walks by drags the flow under an overlay along with him; what is behind him moves as the camera does.
+
+    `motion`: the flow; `camera`: as flow.follow takes it. Where that is not known, the flow speaks.
+    """
+    forward, backward = list(motion.forward), list(motion.backward)
+    apart = count = 0
+    for k, way in enumerate(camera):
+        flow = motion.forward[k]
+        if way is None or flow is None:
+            continue
+        there, back = (_flow_of(one, flow.shape[:2], motion.shape) for one in (way, cv2.invertAffineTransform(way)))
+        covered = cv2.resize(hidden[k].astype(np.uint8), flow.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+        differs = np.hypot(*cv2.split(flow - there)[:2])[covered] > APART_PX
+        apart, count = apart + int(np.count_nonzero(differs)), count + differs.size
+        forward[k], backward[k] = there, back
+    return [Motion(forward, backward, motion.shape)] if apart > LEAST_APART * count else []
+
+
+def _flow_of(way: np.ndarray, size: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
+    """(h, w, 3) float32 as in a Motion over `shape`, of `size`, of a way (2, 3) that is beyond doubt."""
+    (h, w), (x, y) = shape, grid(size)
+    spots = np.stack([(x + 0.5) * w / size[1] - 0.5, (y + 0.5) * h / size[0] - 0.5])
+    moved = np.tensordot(way[:, :2] - np.eye(2), spots, 1) + way[:, 2, None, None]
+    return np.dstack([*moved, np.zeros(size)]).astype(np.float32)
 
 
 def _ways(luma: np.ndarray, after: np.ndarray, hidden: np.ndarray) -> _Pair:

@@ -20,9 +20,10 @@ REACH_PX = 8.0  # a texture is known no further from the hole's edge
 WINDOW_PX = 25  # of the statistics around a hole
 UNKNOWN = 400.0  # levels squared: expected where nothing tells
 SMOOTHING = 3.0  # spreading errs by more than the variety around: what it misses is edges
+UNSEEN = 1.5  # levels a px from the hole's edge, by which it errs however smooth the picture around is
 TOLERANCE = 2.5  # times a witness's variance: its own bias, at soft edges, is of that size
 WITNESS_PX = 5  # over which a candidate is held against another one
-RIVAL = 0.08  # of all that a motion can be doubted: so much better must a rival of the first one be
+RIVAL = 0.2  # of all that a motion can be doubted: so much better must a rival of the first one be
 PAIR_PX = 7  # over which two candidates are held together
 DISAGREED = 1500.0  # levels squared: of a motion whose two sides share nothing, where another's share all
 MEDIAN_OF = 500  # samples of the ring tell its usual difference
@@ -36,8 +37,11 @@ class Candidate:
     variance: np.ndarray  # (M,) float32 levels squared; inf where it says nothing
 
 
-def spatial(picture: np.ndarray, part: Part) -> Candidate:
-    """The surroundings spread inwards, as `picture` (h, w), a whole plane, holds them: good where they are smooth."""
+def spatial(picture: np.ndarray, part: Part, alone: np.ndarray) -> Candidate:
+    """The surroundings spread inwards, as `picture` (h, w), a whole plane, holds them: good where they are smooth.
+
+    `alone`: (M,) bool, what no witness tells of (see `hold_against`): there it errs more the deeper it lies.
+    """
     here = picture[part.box]
     seen = np.where(part.mask, np.float32(0), here)
     size = (WINDOW_PX, WINDOW_PX)
@@ -46,7 +50,9 @@ def spatial(picture: np.ndarray, part: Part) -> Candidate:
     )
     total = np.maximum(part.share, TINY)
     variety = np.where(part.share > 0.01, np.maximum(square / total - (mean / total) ** 2, 0), np.float32(UNKNOWN))
-    return Candidate(np.take(here, part.inside), NOISE + SMOOTHING * variety * np.minimum(part.depth / REACH_PX, 1))
+    missed = SMOOTHING * variety * np.minimum(part.depth / REACH_PX, 1)
+    unseen = np.where(alone, np.square(UNSEEN * np.minimum(part.depth, WINDOW_PX)), np.float32(0))
+    return Candidate(np.take(here, part.inside), NOISE + missed + unseen)
 
 
 def match(

@@ -25,6 +25,7 @@ HALO_PX = 3.0  # next to the overlay the codec's ringing rests with it
 OTHER = 9.0  # levels: a difference beyond this is another surface, not a shift of the same
 MOST_ROWS = 32_000  # that cv2.remap can take
 STRAYED_PX, STRAYED = 8.0, 30  # px by which a way may have strayed, and its frames, from which it leads nowhere
+SLACK = 0.05  # px squared, by which the places of any motion have to be put right
 FEWEST = 50  # pixels of the band to put a hole right by
 EVERY = 8  # pixels of the band that tell the light's change
 
@@ -36,6 +37,7 @@ class Places:
     frame: np.ndarray  # (N,) int16, index in the window; NOWHERE where the point is not seen
     x: np.ndarray  # (N,) float32 px there
     y: np.ndarray  # (N,) float32
+    moved: float = 0.0  # px squared, their mean, by which they were put right on the way there
 
 
 class Packed:
@@ -46,7 +48,7 @@ class Packed:
 
     def __init__(self, places: Places, shape: tuple[int, int]) -> None:
         """`shape`: of the picture in which they lie, or at most 1 px beside it."""
-        self.frame = places.frame
+        self.frame, self.moved = places.frame, places.moved
         self._steps = np.float32(2 ** int(np.log2(MOST_STEPS / (max(shape) + 1))))  # a px
         self._x, self._y = (
             np.rint((at + 1) * self._steps).clip(0, MOST_STEPS).astype(np.uint16) for at in (places.x, places.y)
@@ -54,7 +56,7 @@ class Packed:
 
     def unpacked(self) -> Places:
         x, y = (at / self._steps - 1 for at in (self._x, self._y))
-        return Places(self.frame, x, y)
+        return Places(self.frame, x, y, self.moved)
 
 
 def nowhere(hole: Hole) -> Places:
@@ -92,6 +94,7 @@ def carry(
         right, down, doubts[t] = motion.at(t, s, hole.x, hole.y)
         places, further, through = step(out[s], holes[s], s, seen[s], hole.x + right, hole.y + down)
         doubts[t][further] += np.take(doubts[s], through)
+        places.moved = (before.moved if (before := out[s]) is not None else 0.0) * len(further) / len(hole.x)
         out[t] = places
         put_right(places, lumas, seen, lumas[t], slope, hole)
     for t, (found, doubt) in enumerate(zip(out, doubts, strict=True)):
@@ -129,6 +132,23 @@ def take(volumes: Sequence[np.ndarray], places: Places, part: Part) -> list[np.n
         )
     )
     return sample(volumes, frame, x, y, cv2.INTER_CUBIC)
+
+
+def age(places: Places | Packed, t: int, part: Part) -> np.ndarray:
+    """(M,) float32: the times by which the squared error of what is borrowed for a frame has grown on the way to it.
+
+    Found on burnt-in film: as the root of the frames gone, beyond what the surroundings tell.
+    """
+    gone = np.abs(np.take(places.frame, part.spot) - np.int16(t))
+    return np.sqrt(np.maximum(gone, 1).astype(np.float32))
+
+
+def strayed(places: Places | Packed, others: Places | Packed) -> float:
+    """The times by which the squared error of what is borrowed by one motion is expected to exceed that of another's.
+
+    A motion that has to be put right more around a hole errs more in it.
+    """
+    return max(1.0, (places.moved + SLACK) / (others.moved + SLACK))
 
 
 def ring(volumes: Sequence[np.ndarray], places: Places, hole: Hole, part: Part, seen: np.ndarray) -> list[np.ndarray]:
@@ -216,6 +236,7 @@ def put_right(
     step = points(step, hole.on_cells[0], hole.on_cells[1], cv2.INTER_LINEAR)
     places.x += step[:, 0]
     places.y += step[:, 1]
+    places.moved += float(np.square(step).sum(1).mean())
 
 
 def _windowed(terms: np.ndarray, hole: Hole) -> Sequence[np.ndarray]:

@@ -176,7 +176,7 @@ def _sample(truth: np.ndarray, later: np.ndarray, fonts: Sequence[Path], rng: np
             beneath_variance = np.where(known, deviation**2, np.inf).astype(np.float32)
             offers = [Candidate(beneath[hole, k], beneath_variance[hole]) for k in range(3)]
         for k, offer in enumerate(offers):
-            fused, _ = fuse([spatial(np.ascontiguousarray(smooth[..., k]), part), offer])
+            fused, _ = fuse([spatial(np.ascontiguousarray(smooth[..., k]), part, np.ones(len(part.at), bool)), offer])
             value[hole, k] = np.where(here, fused, value[hole, k])
         variance[hole] = np.where(here, np.minimum(offers[0].variance, 1e6), 0)
     missing = hole & ~known
