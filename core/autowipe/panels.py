@@ -55,7 +55,7 @@ class _Looks:
     inside: list[np.ndarray]  # (H, W, 3) float32 levels
     outside: list[np.ndarray]
     beside: list[Box]  # in the window, that other overlays take all the while
-    arrival: dict[int, np.ndarray]  # by frame, before it
+    arrival: dict[int, np.ndarray]  # by frame, before it: (H, W, 3) uint8
     departure: dict[int, np.ndarray]
 
 
@@ -173,8 +173,8 @@ def _look(overlay: Overlay, k: int, box: Box, plan: Plan, clip: Clip) -> _Looks 
     tail = seen(FrameRange(span.stop - inner[-1] - 1, after + 1)) if after - span.stop >= LEAST_AWAY else None
     for frames, edge, way, clean in ((head, span.start, 1, before), (tail, span.stop - 1, -1, after)):
         if frames is not None:
-            inside += [frames[edge + way * k] for k in inner]
-            outside.append(frames[clean])
+            inside += [frames[edge + way * k].astype(np.float32) for k in inner]
+            outside.append(frames[clean].astype(np.float32))
             kept = arrival if way > 0 else departure
             kept.update({t: part for t, part in frames.items() if t not in span and t != clean})
     others = [other for other in plan.active() if other.id != overlay.id and not other.trajectory]
@@ -194,7 +194,7 @@ def _starts(overlay: Overlay, span: FrameRange) -> list[int]:
 def _picture(frame: Frame, layout: Layout, box: Box) -> np.ndarray:
     own = replace(layout, width=box[2], height=box[3])
     luma, chroma = planes.small(planes.crop(frame.views, layout, box), own, box[2])
-    return cv2.merge([luma, *cv2.split(chroma)]).astype(np.float32)
+    return cv2.merge([luma, *cv2.split(chroma)])
 
 
 def find_panel(
@@ -302,7 +302,7 @@ def _passing(
         ]
         t, missed, last = edge, 0, edge - way
         while t in frames and missed <= GAP:
-            lies = [side.lies(frames[t], clean) for side in sides]
+            lies = [side.lies(frames[t].astype(np.float32), clean) for side in sides]
             run = _run(lies[0] & lies[1], near)
             if run is None:
                 missed += 1

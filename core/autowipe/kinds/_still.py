@@ -21,10 +21,8 @@ from . import Found, FoundEvent
 from ._cover import Look, Samples, find_cover, one_way, peaks, settle, with_ringing
 from ._plate import beneath
 
-MARGIN, PLATE_MARGIN = (
-    0.03,
-    0.06,
-)  # of the picture's height: surroundings; those in which what it stands on is looked for
+# Of the picture's height: a mark's surroundings, and those in which what it stands on is looked for.
+MARGIN, PLATE_MARGIN = 0.03, 0.06
 BAND = 0.3  # of the picture's height, at the top and at the bottom: where marks are put
 CONTRAST = 25.0  # levels over which edges are judged
 DRAWN = 0.7  # share of the contrast crossed within 2 px from which an edge may be drawn
