@@ -86,6 +86,15 @@ def test_only_the_lettering_goes_with_the_logo_other_lines_stay():
     ]
 
 
+@pytest.mark.parametrize(("counters", "kinds"), [(0.0, ["logo"]), (1.0, ["logo", "subtitle"])])
+def test_a_clock_stays_beside_a_logo_that_is_but_a_part_of_it(counters, kinds):
+    part = (BOX[0], BOX[1], BOX[2] * 7 // 10, BOX[3])
+    clock = lines((0, 1000), text="19:04:42")
+    clock.evidence["counters"] = counters
+
+    assert kinds_of([logo((0, 1000), box=part), clock]) == kinds
+
+
 class Info:
     layout = layout_of("yuv420p", 320, 180)
     frames = 1000

@@ -54,7 +54,7 @@ def resolve(found: list[Found], whole: FrameRange, rate: float) -> list[Found]:
         if here and _is_timed_text(logo, here, stays):
             continue
         kept.append(logo)
-        lettering += [id(event) for line, event in here if _share_in(line, event, logo) >= COVERED]
+        lettering += [id(event) for line, event in here if not _goes_beyond(line, event, logo)]
     for find in found:
         if find.kind == "subtitle":
             find.events = [event for event in find.events if id(event) not in lettering]
@@ -291,11 +291,13 @@ def _overlap_of(logo: Found, line: Found, event: FoundEvent) -> float:
     return _same_area(event.box or line.box, _matte(line, event), logo.box, logo.matte)
 
 
-def _share_in(line: Found, event: FoundEvent, logo: Found) -> float:
-    """Share of a line's length that a logo takes, which of a clock in a still shot may be but a part."""
+def _goes_beyond(line: Found, event: FoundEvent, logo: Found) -> bool:
+    """Whether a logo takes but a part of a line: of a clock in a still shot, whose digits are no part of what stays."""
+    if not line.evidence.get("counters"):
+        return False
     own, its = _around(event.box or line.box, _matte(line, event)), _around(logo.box, logo.matte)
     both, way = common(own, its), 2 if own[2] >= own[3] else 3
-    return 0.0 if both is None else both[way] / own[way]
+    return both is None or both[way] < COVERED * own[way]
 
 
 def _around(box: Box, matte: np.ndarray | None) -> Box:

@@ -347,12 +347,20 @@ class Finder:
         read = float(np.mean([event.read for event in events]))
         contrast = float(np.mean([event.contrast for event in events]))
         doubts = [1 - 0.8 * popped, 1 - 0.5 * read, 1 - min(0.5, contrast / 100), 0.7 if len(events) > 1 else 1.0]
+        evidence: dict[str, float | str] = {
+            "came_or_went": popped,
+            "read": read,
+            "contrast": contrast,
+            "events": float(len(events)),
+        }
+        if counting := sum(event.counts for event in events):
+            evidence["counters"] = float(counting)
         return Found(
             kind="subtitle",
             box=self._layout.align(around(*(event.box for event in events))),
             events=[found for event in events for found in self._found(event)],
             confidence=float(np.clip(1 - 0.5 * np.prod(doubts), 0, 0.99)),
-            evidence={"came_or_went": popped, "read": read, "contrast": contrast, "events": float(len(events))},
+            evidence=evidence,
         )
 
     def _found(self, event: _Event) -> list[FoundEvent]:
