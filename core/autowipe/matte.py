@@ -23,7 +23,7 @@ from .timing import FrameRange
 
 VISIBLE = 0.02  # matte from which a sample belongs to an overlay; below is rounding of its 8-bit file
 RINGING = 3.0  # px around what is covered
-MOST_HELD = 16 << 20  # bytes of maps as read, and as drawn: a subtitle's are wanted for its seconds only
+MOST_HELD = 4 << 20  # bytes of maps as read, and as drawn: a subtitle's are wanted for its seconds only
 
 
 class Pose(NamedTuple):
