@@ -26,6 +26,7 @@ SPLITS = 12.0  # levels from row to row that end it, though what lies beyond is 
 STAYS = 6.0  # levels by which a row's colour wavers
 SEEN = 0.5  # share of its rows, from which it is there
 GAP = 2  # frames in which something may hide it
+ACROSS = 128  # px of a row that tell its colour
 BLACK, GREY = 26.0, 6.0  # levels of luma and chroma, of what is but the edge of a letterboxed picture
 
 
@@ -52,7 +53,7 @@ class BarFinder:
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         """`crop`: planes over a `place` that holds its own."""
         levels = to_levels(cut(crop, self._layout, place, self._place), self._layout)
-        rows = [np.median(plane[:, ::2], axis=1) for plane in levels]
+        rows = [np.median(plane[:, :: max(2, plane.shape[1] // ACROSS)], axis=1) for plane in levels]
         high = self._place[3]
         colours = [np.repeat(row, -(-high // len(row)))[:high] for row in rows]
         self._colours[frame] = np.stack(colours, 1).astype(np.float16)
@@ -65,8 +66,11 @@ class BarFinder:
             off = (np.abs(plane - row[:, None]) <= PLAIN).astype(np.uint8)
             plain &= cv2.resize(off, plain.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
         self._plain += plain
-        whole = np.dstack([cv2.resize(plane, plain.shape[::-1], interpolation=cv2.INTER_NEAREST) for plane in levels])
-        step = np.abs(whole[3:] - whole[:-3]).max(2) >= STEP  # of rows 3 apart
+        wide, high = self._place[2:]
+        step: np.ndarray = np.zeros((high - 3, wide), bool)
+        for plane in levels:
+            whole = cv2.resize(plane, (wide, high), interpolation=cv2.INTER_NEAREST)
+            step |= cv2.absdiff(whole[3:], whole[:-3]) >= STEP  # of rows 3 apart
         self._steps[1:-2] += step.mean(1)
         self._count += 1
 

@@ -74,10 +74,11 @@ class Effect:
         scale: float,
         shots: tuple[FrameRange, ...],
         may_be_drawn: Judge = lambda *_: True,
+        is_overlay: Callable[[Settled], bool] = lambda _: True,
     ) -> None:
         """`may_be_drawn`: told from the looks alone, then from when and where it is there as well; what may not be is
-        not looked into any further."""
-        self.showings, self._may_be_drawn = showings, may_be_drawn
+        not looked into any further; `is_overlay`: told from all but how it blends, which is not fitted of others."""
+        self.showings, self._may_be_drawn, self._is_overlay = showings, may_be_drawn, is_overlay
         self._picture, self._scale, self._shots = picture, scale, shots
         self.first = min(showing.first for showing in showings)
         self.last = max(showing.last for showing in showings)
@@ -95,7 +96,7 @@ class Effect:
         over = [showing for showing in self.showings if showing.is_over]
         self.showings = [showing for showing in self.showings if not showing.is_over]
         self.held = 0
-        return Effect(over, self._picture, self._scale, self._shots, self._may_be_drawn)
+        return Effect(over, self._picture, self._scale, self._shots, self._may_be_drawn, self._is_overlay)
 
     def settle(self) -> list[Settled]:
         """What the appearances show: one thing, or several that only looked alike at the size of the survey."""
@@ -198,14 +199,22 @@ class Effect:
                 covered = with_calm(look, covered, CALM * beyond)
         if plate is not None and comes_along(plate.covered, appearances):
             covered |= plate.covered
-        unblend = None
-        if covered.any() and not covered.all() and _shines_through(look, covered, self._scale):
-            crops = [_moved(crop, shift, self._picture) for showing, _, shift in alike for crop in showing.kept]
-            covered, unblend, figures = settle(lines, covered, crops, self._picture, ref.box, trusted=TRUSTED_MOVING)
-            evidence |= figures
         picture = np.clip(own_look.mean, 0, 255).astype(np.uint8)
-        parts = {part.range: with_ringing(_part.cover(covered, part)) for a in appearances for part in a.parts}
-        return Settled(ref.box, with_ringing(covered), parts, appearances, evidence, picture, unblend)
+        settled = Settled(ref.box, with_ringing(covered), {}, appearances, evidence, picture)
+        if (
+            covered.any()
+            and not covered.all()
+            and _shines_through(look, covered, self._scale)
+            and self._is_overlay(settled)  # to fit how it blends takes seconds
+        ):
+            crops = [_moved(crop, shift, self._picture) for showing, _, shift in alike for crop in showing.kept]
+            fit = settle(lines, covered, crops, self._picture, ref.box, trusted=TRUSTED_MOVING)
+            covered, settled.unblend, figures = fit
+            evidence |= figures
+            settled.matte = with_ringing(covered)
+        parts = (part for a in appearances for part in a.parts)
+        settled.part_mattes = {part.range: with_ringing(_part.cover(covered, part)) for part in parts}
+        return settled
 
     def _evidence(self, look: Look, seeds: np.ndarray) -> dict[str, float | str]:
         """What speaks for something drawn, from one appearance."""

@@ -94,7 +94,7 @@ class Finder:
                 Showing(Sighting(stay.box, stay.start, stay.stop, stay.edges), self._layout, self._scale, self._rate)
                 for stay in group
             ]
-            effects.append(Effect(showings, self._layout, self._scale, shots, may_be_drawn))
+            effects.append(Effect(showings, self._layout, self._scale, shots, may_be_drawn, is_overlay))
         plain = [replace(t, poses=None) for t in self._tracks.travels if not changes(t) and self._is_small(t, LARGEST)]
         turning = [t for t in self._tracks.travels if changes(t) and self._is_small(t, LARGEST_TURNING)]
         lists = (
@@ -109,7 +109,7 @@ class Finder:
             sighting = Sighting(travel.box, travel.start, travel.stop, edges, *known)
             gather = Travelling if travel.poses is None else Turning
             showing = gather(sighting, self._layout, self._scale, self._rate)
-            effects.append(Effect([showing], self._layout, self._scale, shots, may_be_drawn))
+            effects.append(Effect([showing], self._layout, self._scale, shots, may_be_drawn, is_overlay))
         for lane in self._lanes.lanes:
             band = Band(lane, self._layout, self._whole, self._scale, self._rate, shots)
             self._bands.append(band)
