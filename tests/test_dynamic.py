@@ -298,8 +298,10 @@ def test_a_mark_that_drifts_grows_and_turns_steadily_is_followed(tmp_path):
 
 def test_a_word_whose_corners_are_lost_to_a_busy_scene_is_followed_as_a_whole():
     """The sample's word: across .55 of the picture's width, along a wave of .06 of its height."""
-    found = [find for find in perceive("dynamic", SAMPLE) if any("village" in e.text for e in find.events)]
+    every = perceive("dynamic", SAMPLE)
+    found = [find for find in every if any("village" in e.text for e in find.events)]
 
+    assert all(e.text for find in every for e in find.events)  # none of its houses
     assert len(found) == 1
     assert near([(e.range.start, e.range.stop) for e in found[0].events], [(0, 120)])
     keys = np.array(found[0].trajectory)

@@ -81,6 +81,18 @@ MOVED: dict[str, float | str] = {
 SHINES_THROUGH = {"changes around, levels": 40.0, "changes itself, levels": 20.0, "changes beyond it, levels": 40.0}
 
 
+HOUSE = {  # before which a camera drives evenly
+    "goes evenly, px": 60.0,
+    "edge sharpness": 0.64,
+    "edge lock": 0.64,
+    "changes around, levels": 8.0,
+    "changes itself, levels": 2.8,
+    "changes beyond it, levels": 15.4,
+    "travels, px": 80.0,
+    "size, px": 302.0,
+}
+
+
 TURNED = {"keeps its picture": 1.0, "sways": 0.0, "changes around, levels": 18.0, "changes beyond it, levels": 18.3}
 
 
@@ -91,6 +103,8 @@ TURNED = {"keeps its picture": 1.0, "sways": 0.0, "changes around, levels": 18.0
         ({"edge lock": 0.5} | SHINES_THROUGH, False),
         ({"edge lock": 0.5, "goes evenly, px": 90.0} | SHINES_THROUGH, True),
         ({"edge lock": 0.5, "goes evenly, px": 90.0} | SHINES_THROUGH | {"changes itself, levels": 45.0}, False),
+        (HOUSE, False),
+        (HOUSE | {"travels, px": 250.0}, True),
         ({"on its way, share": 0.1}, False),  # a toy that a hand moves on, and lets stand
         ({"changes itself, levels": 4.0, "changes beyond it, levels": 2.0}, False),  # a window, the house goes along
         ({"changes around, levels": 12.0, "edge lock": 0.6, "changes beyond it, levels": 15.0}, False),  # a car
