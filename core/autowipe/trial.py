@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from .areas import AreaMask
+from .banners import backed
 from .composite import composite
 from .decode import Clip, Frame
 from .ends import lengthened
 from .matte import Mattes
 from .mends import LEFT, RIM, Mends, View, verdict_of
-from .panels import backed
 from .plan import Overlay, Plan
 from .secondlook import CHANCE, Looker, Verdict, spots
 from .timing import FrameRange, Window
@@ -31,7 +31,7 @@ BETTER = 0.9  # of what was left without a mend: at most so much, for it to be t
 
 
 def settled(plan: Plan, folder: Path, maps: str, clip: Clip) -> Plan:
-    """The plan with its mends, and with confidences that say what was seen.
+    """The plan with its mends and the banners behind its texts, and with confidences that say what was seen.
 
     `folder`: where the plan's maps are, and the mended ones go, under names that begin with `maps`.
     """

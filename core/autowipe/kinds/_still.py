@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .. import planes
 from ..boxes import corners
 from ..job import Box
 from ..masks import disc, extent
@@ -89,9 +90,7 @@ class StillBand:
         if plate is None:
             box, part, inner = self._around(look, seeds, MARGIN)
         lines, covered = find_cover(inner, seeds[part], max(3, round(0.012 * self._picture.width)), 1.0)
-        crops = [
-            self._cut(crop, (box[0] - self.box[0], box[1] - self.box[1], *box[2:])) for crop in self._samples.crops
-        ]
+        crops = [planes.cut(crop, self._picture, self.box, box) for crop in self._samples.crops]
         if plate is None:
             covered, unblend, figures = settle(lines, covered, crops, self._picture, box)
         else:
@@ -124,14 +123,6 @@ class StillBand:
         part = np.s_[y : y + h, x : x + w]
         maps = look.mean[part], look.spread[part], look.slope[:, part[0], part[1]], look.edge[part], look.lock[part]
         return box, part, Look(*maps, look.count)
-
-    def _cut(self, crop: list[np.ndarray], box: Box) -> list[np.ndarray]:
-        """A part of a crop of the band; `box` in px of the band, which lies on the chroma grid as the band does."""
-        out = []
-        for part, plane in zip(crop, self._picture.colour, strict=True):
-            x, y, w, h = self._picture.plane_box(box, plane)
-            out.append(part[y : y + h, x : x + w])
-        return out
 
 
 def bands(layout: Layout, whole: FrameRange) -> list[StillBand]:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import synth
 from autowipe.areas import AreaMask
+from autowipe.banners import backed
 from autowipe.decode import open_clip
 from autowipe.maps import write_matte
 from autowipe.matte import Mattes
-from autowipe.panels import backed
 from autowipe.plan import Event, Overlay, Plan, Source
 from autowipe.timing import FrameRange
 
