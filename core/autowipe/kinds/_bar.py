@@ -52,13 +52,14 @@ class BarFinder:
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         """`crop`: planes over a `place` that holds its own."""
-        levels = to_levels(cut(crop, self._layout, place, self._place), self._layout)
-        rows = [np.median(plane[:, :: max(2, plane.shape[1] // ACROSS)], axis=1) for plane in levels]
+        parts = cut(crop, self._layout, place, self._place)
+        some = [_medians(part[:, :: max(2, part.shape[1] // ACROSS)]) for part in parts]
+        rows = to_levels(some, self._layout)
         high = self._place[3]
         colours = [np.repeat(row, -(-high // len(row)))[:high] for row in rows]
         self._colours[frame] = np.stack(colours, 1).astype(np.float16)
         if frame in self._passes and (frame - self._passes.start) % self._step == 0:
-            self._look(levels, rows)
+            self._look(to_levels(parts, self._layout), rows)
 
     def _look(self, levels: list[np.ndarray], rows: list[np.ndarray]) -> None:
         plain = np.ones(self._plain.shape, bool)
@@ -129,6 +130,13 @@ class BarFinder:
                 t += way
             ends.append(edge)
         return FrameRange(ends[0], ends[1] + 1)
+
+
+def _medians(rows: np.ndarray) -> np.ndarray:
+    """(n,) float32 medians of the rows of (n, k) integers; numpy's own takes 20 times as long."""
+    ranked = np.sort(rows.astype(np.uint16), axis=1)
+    low, high = (ranked[:, k // 2].astype(np.float32) for k in (rows.shape[1] - 1, rows.shape[1]))
+    return (low + high) / 2
 
 
 def _run(good: np.ndarray) -> tuple[int, int] | None:

@@ -99,7 +99,9 @@ class Band:
         self.place = _place(lane.box, layout, scale)
         strip: dict[int, list[tuple[float, float]]] = {}
         pieces = [Passing(piece, lane, layout, scale, rate, strip) for piece in cut(lane)]
-        self.effects = [Effect([piece], layout, scale, shots) for piece in pieces]  # of which more may come
+        # A ticker is small; in what is larger letters are opaque, or it is of the scene, and a fit takes 10 s.
+        fits = _is_piece if self._axis == 0 and not self._is_thick else lambda _: False
+        self.effects = [Effect([piece], layout, scale, shots, is_overlay=fits) for piece in pieces]  # more may come
         self._count = len(self.effects)
         self._settled: list[Settled] = []
         passes, around = FrameRange(lane.start, lane.stop).meet(whole), round(AROUND_S * rate)
@@ -131,11 +133,14 @@ class Band:
         ]
         return max(fails, default=0) > (1 - DRAWN) * self._count
 
+    @property
+    def _is_thick(self) -> bool:
+        return self._axis == 0 and self.place[3] > THICK * self._layout.height
+
     @cached_property
     def _drawn(self) -> list[Settled]:
         """The pieces with something drawn in them; the others went with the scene."""
-        seen = ((one, [float(one.evidence[n]) for n in EVIDENCE]) for one in self._settled)
-        return [one for one, (s, k, w) in seen if _is_drawn(s / OWN_PIECE, k / OWN_PIECE, w * OWN_PIECE)]
+        return [one for one in self._settled if _is_piece(one)]
 
     def _way(self, start: int, stop: int) -> dict[int, np.ndarray]:
         """(2,) source px that the strip has gone by each frame, from 0 in the first: as most of its pieces go."""
@@ -168,8 +173,7 @@ class Band:
         if max(sure for _, sure in said.values()) < SURE_READ:
             return []
         texts = {p: text for p, (text, _) in said.items()}
-        is_thick = self._axis == 0 and self.place[3] > THICK * self._layout.height
-        if is_thick and not any(texts.values()):  # shelves and hedges that pass look like lines, too
+        if self._is_thick and not any(texts.values()):  # shelves and hedges that pass look like lines, too
             return []
         order = sorted(pages, key=lambda p: -p * np.sign(self._lane.path[-1][self._axis]))
         bar = None if self._bar is None else self._bar.find(_rows(pages, self.place))
@@ -258,6 +262,12 @@ class Band:
 
 def _is_drawn(sharp: float, lock: float, one_way: float) -> bool:
     return one_way <= ONE_WAY and any(sharp >= least and lock >= held for least, held in ((SHARP, LOCKED), SURE))
+
+
+def _is_piece(settled: Settled) -> bool:
+    """Whether a piece has something drawn in it, if the strip has."""
+    sharp, lock, one_way = (float(settled.evidence[name]) for name in EVIDENCE)
+    return _is_drawn(sharp / OWN_PIECE, lock / OWN_PIECE, one_way * OWN_PIECE)
 
 
 def _rows(pages: dict[int, tuple[np.ndarray, np.ndarray]], place: Box) -> tuple[int, int]:
