@@ -145,21 +145,25 @@ def test_what_the_network_takes_for_a_mark_but_was_never_drawn_is_none(locked_of
     assert not any(find.box[0] < 120 for find in found)
 
 
-def test_of_a_glass_box_what_it_encloses_is_kept_and_nothing_beside_it() -> None:
+def test_of_a_glass_box_what_it_encloses_is_kept_and_its_edge_and_nothing_further_beside_it() -> None:
     layout = layout_of("yuv420p", 120, 60)
-    box, text, beside = (np.zeros((60, 120), bool) for _ in range(3))
-    box[10:40, 10:80], text[20:30, 30:60], beside[10:40, 80:110] = True, True, True
+    box, text, beside, missed = (np.zeros((60, 120), bool) for _ in range(4))
+    box[10:40, 10:80], text[20:30, 30:60], beside[10:40, 77:110], missed[12:18, 64:66] = True, True, True, True
     shapes = layout.shapes((0, 0, 120, 60))
     seen = Unblend(*([np.full(shape, value, np.float32) for shape in shapes] for value in (0.4, 30)))
-    maps = BlendMaps(seen, text | beside, box | beside, 2.0, 0.45, ())
+    for part, step in zip(seen.transmission, (1, 2, 2), strict=True):
+        part[missed[::step, ::step]] = 1  # an edge of the scene beneath it, taken for one that is clean
+    maps = BlendMaps(seen, text | beside, (box | beside) & ~missed, 2.0, 0.45, ())
 
     glass = enclosing(maps, box | beside, layout)
 
     assert glass is not None and glass.unblend is not None
-    assert np.array_equal(glass.covered, box)
-    assert np.array_equal(glass.opaque, text)
-    assert (glass.unblend.transmission[0][~box] == 1).all()
-    assert (glass.unblend.transmission[1][5:20, 5:40] == np.float32(0.4)).all()
+    assert glass.covered[box].all()
+    assert not glass.covered[:, 82:].any() and not glass.covered[~(box | beside)].any()
+    assert np.array_equal(glass.opaque, text | beside & glass.covered)
+    assert (glass.unblend.transmission[0][~glass.covered] == 1).all()
+    assert (glass.unblend.transmission[0][missed] == np.float32(0.4)).all()
+    assert (glass.unblend.transmission[1][5:20, 5:38] == np.float32(0.4)).all()
     assert enclosing(maps, beside, layout) is None  # the network took something else for a mark
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ..job import Box
-from ..masks import disc, filled, subsampled
+from ..masks import disc, filled, grown, subsampled
 from ..planes import Layout
 from ..timing import FrameRange
 from ..unblend import BlendMaps
@@ -42,6 +42,7 @@ DRAWN = 0.7  # from which an edge is taken for one of the mark's own
 LEAST_SCENE = 20  # px of the scene's edges that tell their sharpness
 GLASS = 0.4  # quality of a fit that is trusted where it shows a glass box
 MOSTLY_TOLD, KEPT = 0.6, 0.5  # of a glass box, that the network took for a mark; of that, that a glass box is at least
+EDGE_PX = 4  # beside a glass box, that may still be of its edge
 LEAST_EDGES = 0.03  # edge px, in picture widths
 
 
@@ -122,16 +123,19 @@ def enclosing(maps: BlendMaps, told: np.ndarray, layout: Layout) -> BlendMaps | 
     count, labels, stats, _ = cv2.connectedComponentsWithStats((maps.covered & ~maps.opaque).astype(np.uint8))
     if count < 2:
         return None
-    box = filled(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
+    glass = labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    box = filled(glass)
     if (box & told).sum() < MOSTLY_TOLD * max(box.sum(), KEPT * told.sum()):
         return None
+    missed = box & told & ~maps.covered  # an edge of the scene beneath it
+    box |= grown(box, EDGE_PX) & maps.opaque  # where it is taken to go on in the scene, that has its edge
     through, added = [], []
     for plane, a, b in zip(layout.colour, maps.unblend.transmission, maps.unblend.contribution, strict=True):
-        inside = subsampled(box, plane.shift)
-        through.append(np.where(inside, a, np.float32(1)))
-        added.append(np.where(inside, b, np.float32(0)))
+        inside, own, there = (subsampled(part, plane.shift) for part in (box, missed, glass))
+        through.append(np.where(inside, np.where(own, np.median(a[there]), a), np.float32(1)))
+        added.append(np.where(inside, np.where(own, np.median(b[there]), b), np.float32(0)))
     unblend = replace(maps.unblend, transmission=through, contribution=added)
-    return replace(maps, unblend=unblend, opaque=maps.opaque & box, covered=maps.covered & box)
+    return replace(maps, unblend=unblend, opaque=maps.opaque & box, covered=maps.covered & box | missed)
 
 
 def told_marks(told: np.ndarray, layout: Layout, whole: FrameRange) -> list[ToldMark]:
