@@ -22,6 +22,7 @@ from .match import Candidate, compete, fuse, hold_against, match, spatial, sprea
 from .missed import take_in
 from .planes import from_levels, to_levels
 from .plate import BORROWED, INVENTED, UNBLENDED, UNTOUCHED, Crops, Plate
+from .quiet import Quiet
 from .residue import settle_strength
 from .scene import Scene, beneath_at, unblended
 from .timing import FrameRange
@@ -64,10 +65,11 @@ def complete(
         return iter(())
     keyframes = KEYFRAMES[quality] if "invent" in completers else 0
     seen, beyond, invented, grain = _places(scene, crops, keyframes, better, borrows="borrow" in completers)
+    quiet = Quiet(scene, crops)
     todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.covers[t] is not None]
 
     def matched(t: int) -> Plate:
-        return _match(scene, crops, t, seen[t], beyond[t], invented[t], grain)
+        return _match(scene, crops, t, (seen[t], beyond[t], invented[t]), grain, quiet)
 
     return map(matched, todo)
 
@@ -348,16 +350,17 @@ def _match(
     scene: Scene,
     crops: Crops,
     t: int,
-    seen: list[Packed],
-    beyond: list[Packed],
-    invented: list[Packed],
+    places: tuple[list[Packed], list[Packed], list[Packed]],
     grain: Grain | None,
+    quiet: Quiet,
 ) -> Plate:
     """The plate of a frame: of what each way offers, as much as its expected error allows."""
+    seen, beyond, invented = places
     cover, masks, hole = scene.covers[t], scene.masks[t], scene.holes[t]
     assert cover is not None and masks is not None
     provenance = np.where(cover, np.uint8(UNBLENDED), np.uint8(UNTOUCHED))
     parts = [volume[t] for volume in scene.volumes]
+    variances: list[np.ndarray | None] = [None] * len(parts)
     if hole is not None:
         parts = [part.copy() for part in parts]
         opaque = scene.opaque[t]
@@ -371,7 +374,9 @@ def _match(
         places = seen, beyond, invented
         for i, part, offers in _offers(scene, crops, t, *places):
             _only_there(offers, places, (unseen, missing), scene.shifts[i], part)
-            value, _ = fuse(offers)
+            value, expected = fuse(offers)
+            variance = variances[i] = np.zeros(parts[i].shape, np.float32)
+            variance.ravel()[part.at] = expected
             if grain is not None and missing.any():
                 noise = grain.over(i, crops.frames[t], crops.layout, crops.box)
                 if noise is not None:
@@ -379,4 +384,5 @@ def _match(
             parts[i].ravel()[part.at] = value
             if i == 0:
                 provenance.ravel()[part.at] = labels[surest(offers)]
+    parts = quiet.over(parts, t, variances)
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)
