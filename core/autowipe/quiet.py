@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
-from .masks import subsampled
+from .masks import grown, subsampled
 from .opacity import LEAST_TRANSMISSION, MOST_TRANSMISSION
 from .plate import Crops
 from .scene import Scene
@@ -32,10 +33,15 @@ MOST = 2.0  # times the noise that is told of an overlay: beyond, it is texture 
 class _Shone:
     """Where one overlay lets a plane shine through."""
 
-    there: np.ndarray  # (h, w) bool
-    power: np.ndarray  # (h, w) float32 levels squared: the noise that is told of it; of the others that of the source
-    measured: np.ndarray  # (h, w) bool: of it, what tells how strong that is
-    around: np.ndarray  # (h, w) bool: what it is held against
+    covered: np.ndarray  # (h, w) bool
+    hidden: np.ndarray  # (h, w) bool: of it, where nothing shines through
+    there: np.ndarray  # (h, w) bool: of it, what was un-blended
+    power: np.ndarray  # (h, w) float32 levels squared: the noise that is told of that; of the others the source's
+
+    @cached_property
+    def terms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `_terms` has them, where nothing is fused."""
+        return _terms(self.power, self.there)
 
 
 class Quiet:
@@ -45,9 +51,7 @@ class Quiet:
         self._scene, self._crops = scene, crops
         self._last: tuple[object, object, list[_Shone]] | None = None
         frames = [t for t in range(len(crops.frames)) if self._is_unblended(t)]
-        some = frames[:: max(1, -(-len(frames) // FRAMES))]
-        planes = range(len(scene.volumes))
-        self._strength = [self._measured(i, some) for i in planes]
+        self._strength = self._measured(frames[:: max(1, -(-len(frames) // FRAMES))])
 
     def over(self, parts: Sequence[np.ndarray], t: int, fused: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         """A frame's planes (h, w) float32 levels, smoothed where they are un-blended.
@@ -55,7 +59,7 @@ class Quiet:
         `fused`: for each the variance (h, w) expected where several ways were fused, 0 elsewhere; None: nowhere.
         """
         out = list(parts)
-        if not self._is_unblended(t):
+        if not self._is_unblended(t) or not any(self._strength):
             return out
         for i, shone in enumerate(self._shone(t)):
             if self._strength[i] > 0 and shone.there.any():
@@ -77,41 +81,43 @@ class Quiet:
                 there = covered & ~hidden & (a < MOST_TRANSMISSION)
                 power = np.full(a.shape, np.float32(maps.noise**2))
                 power[there] /= a[there] ** 2
-                near, far = (_grown(covered, px) for px in (NEAR_PX, FAR_PX))
-                shone.append(_Shone(there, power, there & ~_grown(hidden, CLEAR_PX), far & ~near))
+                shone.append(_Shone(covered, hidden, there, power))
             self._last = maps, cover, shone
         return self._last[2]
 
-    def _measured(self, plane: int, frames: Sequence[int]) -> float:
-        """How strong the noise is in a plane, by what is told of it; 0 where nothing tells."""
-        sums = np.zeros(5)
+    def _measured(self, frames: Sequence[int]) -> list[float]:
+        """How strong the noise is, plane by plane, by what is told of it; 0 where nothing tells."""
+        sums = np.zeros((len(self._scene.volumes), 5))
         for t in frames:
-            shone = self._shone(t)[plane]
-            part = self._scene.volumes[plane][t]
-            off = np.square(part - cv2.GaussianBlur(part, (0, 0), FINE_PX))
-            sums += [
-                float(off[shone.measured].sum()),
-                float(shone.power[shone.measured].sum()),
-                float(np.count_nonzero(shone.measured)),
-                float(off[shone.around].sum()),
-                float(np.count_nonzero(shone.around)),
-            ]
-        within, told, count, around, beside = sums
-        if min(count, beside) < FEWEST:
-            return 0.0
-        return float(np.clip((within / count - AS_MUCH * around / beside) / (told / count), 0, MOST))
+            for plane, (volume, shone) in enumerate(zip(self._scene.volumes, self._shone(t), strict=True)):
+                off = np.square(volume[t] - cv2.GaussianBlur(volume[t], (0, 0), FINE_PX))
+                within = shone.there & ~grown(shone.hidden, CLEAR_PX)
+                beside = grown(shone.covered, FAR_PX) & ~grown(shone.covered, NEAR_PX)
+                told = (off[within], shone.power[within], off[beside])
+                sums[plane] += [*(float(one.sum()) for one in told), len(told[0]), len(told[2])]
+        return [_of_told(*row) for row in sums]
+
+
+def _of_told(within: float, power: float, beside: float, count: float, around: float) -> float:
+    """From sums over `count` samples, of departures and of what is told of their noise, and over those `around`."""
+    if min(count, around) < FEWEST:
+        return 0.0
+    return float(np.clip((within / count - AS_MUCH * beside / around) / (power / count), 0, MOST))
 
 
 def _smoothed(part: np.ndarray, shone: _Shone, strength: float, fused: np.ndarray | None) -> np.ndarray:
-    power = shone.power if fused is None else np.where(fused > 0, fused, shone.power)
-    weight = 1 / power
-    mean = cv2.GaussianBlur(part * weight, (0, 0), FINE_PX) / cv2.GaussianBlur(weight, (0, 0), FINE_PX)
+    terms = shone.terms if fused is None else _terms(np.where(fused > 0, fused, shone.power), shone.there)
+    weight, mass, noise = terms
+    mean = cv2.GaussianBlur(part * weight, (0, 0), FINE_PX)
+    mean /= mass
     off = part - mean
-    noise = np.where(shone.there, power * np.float32(strength), np.float32(0))
-    around, noise = (cv2.blur(one, (WINDOW_PX, WINDOW_PX)) for one in (off * off, noise))
-    kept = np.maximum(around - noise, 0) / np.maximum(around, np.float32(1e-6))
-    return np.where(shone.there, mean + kept * off, part)
+    around = cv2.blur(off * off, (WINDOW_PX, WINDOW_PX))
+    off *= np.maximum(around - noise * np.float32(strength), 0) / np.maximum(around, np.float32(1e-6))
+    return np.where(shone.there, mean + off, part)
 
 
-def _grown(mask: np.ndarray, px: int) -> np.ndarray:
-    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * px + 1,) * 2, np.uint8)) > 0
+def _terms(power: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each sample's weight in the mean around it, the sum of those there, and the noise in the window; (h, w)."""
+    weight = 1 / power
+    noise = cv2.blur(np.where(there, power, np.float32(0)), (WINDOW_PX, WINDOW_PX))
+    return weight, cv2.GaussianBlur(weight, (0, 0), FINE_PX), noise
