@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from autowipe.completers import borrow
+from autowipe.completers import borrow, network
 from autowipe.completers.fill import fill
 from autowipe.flow import Motion, follow
 from autowipe.hole import hole_of
@@ -308,3 +308,18 @@ def test_motion_is_measured_in_flat_and_in_narrow_regions(shape):
 
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     assert abs(np.median(motion.at(2, 3, x.ravel(), y.ravel())[0]) + 2) < 0.3
+
+
+def test_the_network_does_not_darken_the_middle_of_a_large_hole_in_an_even_place() -> None:
+    grain = np.random.default_rng(2).normal(0, 12, (260, 480)).astype(np.float32)
+    hidden = np.zeros((260, 480), bool)
+    hidden[90:190, 100:400] = True
+    luma = np.where(hidden, np.float32(150), 150 + 3 * cv2.GaussianBlur(grain, (0, 0), 3))
+    variance = np.where(hidden, np.float32(np.inf), np.float32(0))
+    chroma = [np.full((130, 240), level, np.float32) for level in (110, 118)]
+    known = network.Known([luma, *chroma], variance, hidden, None, None)
+
+    bettered = network.better(known, False, "cpu")[0]
+
+    assert np.abs(bettered - luma)[~hidden].max() < 1e-3
+    assert np.abs(bettered[140, 100:400] - 150).max() < 3
