@@ -9,6 +9,7 @@ from functools import partial
 import cv2
 import numpy as np
 
+from .bars import Bars, bars
 from .completers import borrow, network, plate
 from .completers.borrow import NOWHERE, Packed, Places
 from .completers.fill import fill
@@ -65,11 +66,11 @@ def complete(
         return iter(())
     keyframes = KEYFRAMES[quality] if "invent" in completers else 0
     seen, beyond, invented, grain = _places(scene, crops, keyframes, better, borrows="borrow" in completers)
-    quiet = Quiet(scene, crops)
+    quiet, black = Quiet(scene, crops), bars(scene, crops)
     todo = [t for t, frame in enumerate(crops.frames) if frame in core and scene.covers[t] is not None]
 
     def matched(t: int) -> Plate:
-        return _match(scene, crops, t, (seen[t], beyond[t], invented[t]), grain, quiet)
+        return _match(scene, crops, t, (seen[t], beyond[t], invented[t]), grain, quiet, black)
 
     return map(matched, todo)
 
@@ -353,6 +354,7 @@ def _match(
     places: tuple[list[Packed], list[Packed], list[Packed]],
     grain: Grain | None,
     quiet: Quiet,
+    black: Bars | None,
 ) -> Plate:
     """The plate of a frame: of what each way offers, as much as its expected error allows."""
     seen, beyond, invented = places
@@ -385,4 +387,7 @@ def _match(
             if i == 0:
                 provenance.ravel()[part.at] = labels[surest(offers)]
     parts = quiet.over(parts, t, variances)
+    if black is not None:
+        parts = [np.where(*one) for one in zip(black.masks, map(np.float32, black.levels), parts, strict=True)]
+        provenance[black.masks[0] & cover] = BORROWED
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)
