@@ -1,4 +1,4 @@
-"""Overlays in letterbox bars: what they hide is black, whatever moves beside the bar."""
+"""Overlays in letterbox bars and in black frames: what they hide is black, whatever is seen beside it or later."""
 
 from __future__ import annotations
 
@@ -51,3 +51,12 @@ def test_the_picture_is_not_taken_for_a_bar_because_both_ends_of_its_rows_are_bl
 
     for luma in wiped(clean):
         assert luma[TEXT].mean() > 60
+
+
+def test_what_text_hides_of_a_black_frame_is_black_though_there_is_a_picture_after_it() -> None:
+    clean = frames(np.s_[64:])
+    for planes in clean[:4]:
+        planes[0][:] = 16
+
+    for luma in wiped(clean)[:4]:
+        assert (luma[TEXT] == 16).all()

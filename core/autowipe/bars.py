@@ -1,6 +1,6 @@
-"""Letterbox bars: black rows or columns at the picture's edge that stay so, whatever is written on them.
+"""Black: letterbox bars, rows or columns at the picture's edge that stay so, and frames before or after a picture.
 
-Nothing of the picture beside them says what lies beneath an overlay there: neither its motion nor its light.
+No other picture says what lies beneath an overlay there: neither its motion nor its light.
 """
 
 from __future__ import annotations
@@ -23,14 +23,30 @@ CLEAR_PX = 4  # from an overlay: its ringing
 
 
 @dataclass
-class Bars:
-    """What of a region are bars, plane by plane, and what they show."""
+class Black:
+    """What of a region is black, plane by plane, and the levels of that."""
 
     masks: list[np.ndarray]  # (h, w) bool
     levels: list[float]
 
+    def over(self, parts: list[np.ndarray]) -> list[np.ndarray]:
+        """Planes (h, w) float32 levels, with what is black."""
+        return [np.where(*one) for one in zip(self.masks, map(np.float32, self.levels), parts, strict=True)]
 
-def bars(scene: Scene, crops: Crops) -> Bars | None:
+
+def blank(scene: Scene, crops: Crops, t: int) -> Black | None:
+    """All of a frame's region, where all that is seen of it is black; else None."""
+    cover = scene.covers[t]
+    if crops.layout.is_rgb or cover is None or float(np.median(scene.volumes[0][t])) > BLACK:
+        return None
+    masks = [~subsampled(_near(cover), shift) for shift in scene.shifts]
+    seen = [volume[t][mask] for volume, mask in zip(scene.volumes, masks, strict=True)]
+    if len(seen[0]) < SEEN * cover.size or not all(len(one) and _is_even(one) for one in seen):
+        return None
+    return _black([np.ones_like(mask) for mask in masks], [float(np.median(one)) for one in seen])
+
+
+def bars(scene: Scene, crops: Crops) -> Black | None:
     """The bars in a region; None without any."""
     layout = crops.layout
     luma = scene.volumes[0]
@@ -38,9 +54,7 @@ def bars(scene: Scene, crops: Crops) -> Bars | None:
     if layout.is_rgb or all(float(np.median(edge)) > BLACK for edge in edges):
         return None
     frames = range(0, len(luma), max(1, -(-len(luma) // FRAMES)))
-    near = np.ones((2 * CLEAR_PX + 1,) * 2, np.uint8)
-    covers = [scene.covers[t] for t in frames]
-    hidden = [np.zeros(scene.shape, bool) if c is None else cv2.dilate(c.astype(np.uint8), near) > 0 for c in covers]
+    hidden = [np.zeros(scene.shape, bool) if c is None else _near(c) for c in (scene.covers[t] for t in frames)]
     values = np.stack([np.where(cover, np.nan, luma[t]) for t, cover in zip(frames, hidden, strict=True)])
     mask = np.zeros(scene.shape, bool)
     x, y, w, h = crops.box
@@ -60,9 +74,16 @@ def bars(scene: Scene, crops: Crops) -> Bars | None:
         if not clear.any():
             return None
         levels.append(float(np.median(volume[0][clear])))
-    if any(abs(level - 128) > GREY for level in levels[1:]):
-        return None
-    return Bars(masks, levels)
+    return _black(masks, levels)
+
+
+def _black(masks: list[np.ndarray], levels: list[float]) -> Black | None:
+    is_black = levels[0] <= BLACK and all(abs(level - 128) <= GREY for level in levels[1:])
+    return Black(masks, levels) if is_black else None
+
+
+def _near(cover: np.ndarray) -> np.ndarray:
+    return cv2.dilate(cover.astype(np.uint8), np.ones((2 * CLEAR_PX + 1,) * 2, np.uint8)) > 0
 
 
 def _runs(rows: np.ndarray) -> tuple[int, int]:
@@ -76,5 +97,8 @@ def _is_plain(seen: np.ndarray, count: int) -> bool:
     """Of what is seen of a row of `count` samples; one that is hidden is taken for one of its neighbours."""
     if len(seen) < SEEN * count:
         return True
-    level = float(np.median(seen))
-    return level <= BLACK and float((np.abs(seen - level) > PLAIN).mean()) <= OUTLIERS
+    return float(np.median(seen)) <= BLACK and _is_even(seen)
+
+
+def _is_even(seen: np.ndarray) -> bool:
+    return float((np.abs(seen - np.median(seen)) > PLAIN).mean()) <= OUTLIERS

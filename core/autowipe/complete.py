@@ -9,7 +9,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from .bars import Bars, bars
+from .bars import Black, bars, blank
 from .completers import borrow, network, plate
 from .completers.borrow import NOWHERE, Packed, Places
 from .completers.fill import fill
@@ -354,7 +354,7 @@ def _match(
     places: tuple[list[Packed], list[Packed], list[Packed]],
     grain: Grain | None,
     quiet: Quiet,
-    black: Bars | None,
+    black: Black | None,
 ) -> Plate:
     """The plate of a frame: of what each way offers, as much as its expected error allows."""
     seen, beyond, invented = places
@@ -387,7 +387,8 @@ def _match(
             if i == 0:
                 provenance.ravel()[part.at] = labels[surest(offers)]
     parts = quiet.over(parts, t, variances)
-    if black is not None:
-        parts = [np.where(*one) for one in zip(black.masks, map(np.float32, black.levels), parts, strict=True)]
-        provenance[black.masks[0] & cover] = BORROWED
+    for one in (black, blank(scene, crops, t)):
+        if one is not None:
+            parts = one.over(parts)
+            provenance[one.masks[0] & cover] = BORROWED
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)
