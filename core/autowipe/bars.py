@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from .masks import subsampled
+from .masks import grown, subsampled
 from .plate import Crops
 from .scene import Scene
 
@@ -39,7 +38,7 @@ def blank(scene: Scene, crops: Crops, t: int) -> Black | None:
     cover = scene.covers[t]
     if crops.layout.is_rgb or cover is None or float(np.median(scene.volumes[0][t])) > BLACK:
         return None
-    masks = [~subsampled(_near(cover), shift) for shift in scene.shifts]
+    masks = [~subsampled(grown(cover, CLEAR_PX), shift) for shift in scene.shifts]
     seen = [volume[t][mask] for volume, mask in zip(scene.volumes, masks, strict=True)]
     if len(seen[0]) < SEEN * cover.size or not all(len(one) and _is_even(one) for one in seen):
         return None
@@ -54,7 +53,8 @@ def bars(scene: Scene, crops: Crops) -> Black | None:
     if layout.is_rgb or all(float(np.median(edge)) > BLACK for edge in edges):
         return None
     frames = range(0, len(luma), max(1, -(-len(luma) // FRAMES)))
-    hidden = [np.zeros(scene.shape, bool) if c is None else _near(c) for c in (scene.covers[t] for t in frames)]
+    covers = [scene.covers[t] for t in frames]
+    hidden = [np.zeros(scene.shape, bool) if cover is None else grown(cover, CLEAR_PX) for cover in covers]
     values = np.stack([np.where(cover, np.nan, luma[t]) for t, cover in zip(frames, hidden, strict=True)])
     mask = np.zeros(scene.shape, bool)
     x, y, w, h = crops.box
@@ -80,10 +80,6 @@ def bars(scene: Scene, crops: Crops) -> Black | None:
 def _black(masks: list[np.ndarray], levels: list[float]) -> Black | None:
     is_black = levels[0] <= BLACK and all(abs(level - 128) <= GREY for level in levels[1:])
     return Black(masks, levels) if is_black else None
-
-
-def _near(cover: np.ndarray) -> np.ndarray:
-    return cv2.dilate(cover.astype(np.uint8), np.ones((2 * CLEAR_PX + 1,) * 2, np.uint8)) > 0
 
 
 def _runs(rows: np.ndarray) -> tuple[int, int]:
