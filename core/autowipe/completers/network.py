@@ -20,7 +20,7 @@ NAME = "completer"  # of the weight
 TILE, MARGIN = 320, 64  # px; the margin is what the network looks over
 SIDE = 64  # px: sides of what it sees are made up to multiples of this, since torch keeps memory for every new size
 TRUSTED = 36.0  # levels squared: an expected error of this counts half
-DEEP_PX = (8.0, 20.0)  # from a hole's edge, up to which the network counts, and from which it does no more
+DEEP_PX = (8.0, 20.0)  # into what nothing is known of: up to there the network counts, from there on no more
 GREY = 128  # level of no colour, and of what is not known
 
 
@@ -50,15 +50,15 @@ def better(known: Known, is_rgb: bool, device: str) -> list[np.ndarray]:
         return known.planes
     layers = layers_of(known, is_rgb)
     done = run(inference, layers, known.hidden)
-    return _planes(_by_depth(layers[:3] * np.float32(255), done, known.hidden), known.planes, is_rgb)
+    return _planes(_by_depth(layers[:3] * np.float32(255), done, np.isinf(known.variance)), known.planes, is_rgb)
 
 
-def _by_depth(filled: np.ndarray, done: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """The network's picture, (3, H, W), towards the edge of the hole (H, W), the computed one deep in it.
+def _by_depth(filled: np.ndarray, done: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """The network's picture, (3, H, W), near the edge of what nothing is known of, (H, W); deep in it the computed one.
 
     Deeper than in most holes that it was trained on it darkens the middle, however even the surroundings are.
     """
-    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+    depth = cv2.distanceTransform(unknown.astype(np.uint8), cv2.DIST_L2, 5)
     share = np.clip((DEEP_PX[1] - depth) / (DEEP_PX[1] - DEEP_PX[0]), 0, 1).astype(np.float32)
     return filled + share * (done - filled)
 
