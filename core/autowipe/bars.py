@@ -83,17 +83,20 @@ def _black(masks: list[np.ndarray], levels: list[float]) -> Black | None:
 
 
 def _runs(rows: np.ndarray) -> tuple[int, int]:
-    """How many of the first and of the last of (n, k) rows, NaN where hidden, are black and plain as far as is seen."""
-    plain = np.array([_is_plain(row[~np.isnan(row)], row.size) for row in rows])
+    """How many of the first and of the last of (n, k) rows, NaN where hidden, are black and plain as far as is seen.
+
+    One that is hidden is taken for one of its neighbours.
+    """
+    seen = [row[~np.isnan(row)] for row in rows]
+    told = np.array([len(one) >= SEEN * rows.shape[1] for one in seen])
+    plain = np.array([not is_told or _is_plain(one) for one, is_told in zip(seen, told, strict=True)])
     ends = np.flatnonzero(~plain)
-    return (len(rows), len(rows)) if not len(ends) else (int(ends[0]), len(rows) - 1 - int(ends[-1]))
+    first, last = (int(ends[0]), len(rows) - 1 - int(ends[-1])) if len(ends) else (len(rows), len(rows))
+    return first * bool(told[:first].any()), last * bool(told[len(rows) - last :].any())
 
 
-def _is_plain(seen: np.ndarray, count: int) -> bool:
-    """Of what is seen of a row of `count` samples; one that is hidden is taken for one of its neighbours."""
-    if len(seen) < SEEN * count:
-        return True
-    return float(np.median(seen)) <= BLACK and _is_even(seen)
+def _is_plain(row: np.ndarray) -> bool:
+    return float(np.median(row)) <= BLACK and _is_even(row)
 
 
 def _is_even(seen: np.ndarray) -> bool:
