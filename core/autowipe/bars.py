@@ -13,7 +13,8 @@ from .masks import grown, subsampled
 from .plate import Crops
 from .scene import Scene
 
-FRAMES, EVERY = 12, 3  # of a window, and samples along a row, that are looked at
+FRAMES = 12  # of a window, that are looked at
+EVERY, ENOUGH = 3, 160  # samples along a row, of which one is looked at, but no more than so many
 BLACK, GREY = 24.0, 6.0  # levels up to which luma is black, and from 128 up to which chroma is grey
 PLAIN = 3.0  # levels by which nearly all samples of a bar differ from its own at most
 OUTLIERS = 0.02  # share of a row that may differ by more: the codec's ringing
@@ -47,23 +48,24 @@ def blank(scene: Scene, crops: Crops, t: int) -> Black | None:
 
 def bars(scene: Scene, crops: Crops) -> Black | None:
     """The bars in a region; None without any."""
-    layout = crops.layout
-    luma = scene.volumes[0]
-    edges = (luma[0, 0], luma[0, -1], luma[0, :, 0], luma[0, :, -1])
+    layout, luma, (x, y, w, h) = crops.layout, scene.volumes[0], crops.box
+    axes = ((y, h, layout.height), (x, w, layout.width))
+    ends = [(start == 0, start + size >= whole) for start, size, whole in axes]  # of the region that are the picture's
+    edges = [np.moveaxis(luma[0], k, 0)[-one] for k, at in enumerate(ends) for one in (0, 1) if at[one]]
     if layout.is_rgb or all(float(np.median(edge)) > BLACK for edge in edges):
         return None
     frames = range(0, len(luma), max(1, -(-len(luma) // FRAMES)))
     covers = [scene.covers[t] for t in frames]
     hidden = [np.zeros(scene.shape, bool) if cover is None else grown(cover, CLEAR_PX) for cover in covers]
-    values = np.stack([np.where(cover, np.nan, luma[t]) for t, cover in zip(frames, hidden, strict=True)])
     mask = np.zeros(scene.shape, bool)
-    x, y, w, h = crops.box
-    for axis, (start, size, whole) in enumerate(((y, h, layout.height), (x, w, layout.width))):
-        rows = np.moveaxis(values, axis + 1, 0)[..., ::EVERY].reshape(size, -1)
-        first, last = _runs(rows)
-        along = np.moveaxis(mask, axis, 0)  # a view
-        along[: first * (start == 0)] = True
-        along[size - last * (start + size >= whole) :] = True
+    for axis, at in enumerate(ends):
+        if any(at):
+            step = max(EVERY, scene.shape[1 - axis] // ENOUGH)
+            some = (np.moveaxis(np.where(c, np.nan, luma[t]), axis, 0) for t, c in zip(frames, hidden, strict=True))
+            first, last = _runs(np.concatenate([one[:, ::step] for one in some], 1))
+            along = np.moveaxis(mask, axis, 0)  # a view
+            along[: first * at[0]] = True
+            along[len(along) - last * at[1] :] = True
     if not mask.any():
         return None
     masks = [~subsampled(~mask, shift) for shift in scene.shifts]

@@ -377,8 +377,9 @@ def _match(
         for i, part, offers in _offers(scene, crops, t, *places):
             _only_there(offers, places, (unseen, missing), scene.shifts[i], part)
             value, expected = fuse(offers)
-            variance = variances[i] = np.zeros(parts[i].shape, np.float32)
-            variance.ravel()[part.at] = expected
+            if crops.unblends[t] is not None:
+                variance = variances[i] = np.zeros(parts[i].shape, np.float32)
+                variance.ravel()[part.at] = expected
             if grain is not None and missing.any():
                 noise = grain.over(i, crops.frames[t], crops.layout, crops.box)
                 if noise is not None:
