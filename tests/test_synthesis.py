@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import synth
-from autowipe.train import burnin, material, shards, sprites, synthesis
+from autowipe import sight
+from autowipe.kinds import Small
+from autowipe.timing import FrameRange
+from autowipe.train import burnin, material, scenes, shards, sprites, synthesis, variety
 from autowipe.train.burnin import Draw
 from autowipe.train.material import Material
 
@@ -102,3 +106,47 @@ def test_a_shard_is_the_same_for_the_same_seed(found: Material) -> None:
 
     assert one.dtype == np.uint8 and one.shape[1] == len(shards.MAPS) + len(shards.TRUTH)
     assert np.array_equal(one, other)
+
+
+def looked_at(change=lambda luma, chroma: (luma, chroma)) -> np.ndarray:
+    """The maps of one look at a drawn scene, each frame of it changed before."""
+    (stretch,) = sight.stretches(FrameRange(0, 40), 25.0)
+    seen = sight.Sight(stretch)
+    for t, picture in enumerate(synth.scene(40, (320, 180))):
+        luma, red, blue = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb))
+        luma, chroma = change(cv2.convertScaleAbs(luma, alpha=0.5, beta=64), np.dstack([blue, red]))
+        seen.add(Small(t, np.ascontiguousarray(luma), np.ascontiguousarray(chroma), 1.0))
+    return seen.looks()[0][1]
+
+
+def apart(maps: np.ndarray, others: np.ndarray) -> dict[str, float]:
+    """The maps by name that differ by more than noise and rounding, and by how many levels."""
+    off = np.abs(maps.astype(float) - others).mean((1, 2))
+    return {name: float(value) for name, value in zip(sight.MAPS, off, strict=True) if value > 3}
+
+
+def test_a_mirrored_look_is_that_of_the_mirrored_clip() -> None:
+    mirrored = looked_at(lambda luma, chroma: (luma[:, ::-1], chroma[:, ::-1]))
+
+    assert not apart(variety.mirrored(looked_at()), mirrored)
+    assert apart(looked_at(), mirrored)
+
+
+def test_a_look_in_other_light_and_colours_is_that_of_such_a_clip() -> None:
+    def change(luma: np.ndarray, chroma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        blue, red = cv2.split(chroma)
+        return cv2.convertScaleAbs(luma, alpha=0.8, beta=0.2 * 128 + 10), np.dstack([255 - red, blue])
+
+    quarter = variety.recoloured(looked_at(), slice(14, 17), 0.8, 10, np.pi / 2, 1.0)
+
+    assert not apart(quarter, looked_at(change))
+
+
+def test_a_damaged_clip_of_the_material_ends_no_scene(tmp_path: Path, found: Material) -> None:
+    clip = tmp_path / "cut.mp4"
+    clip.write_bytes(Path(found.clips[0].path).read_bytes()[:3000])
+    damaged = Material([replace(found.clips[0], path=str(clip))], found.pictures, found.fonts)
+
+    for seed in range(12):
+        seen = list(scenes.scene(np.random.default_rng(seed), damaged, SIZE, 20))
+        assert len(seen) == 20 and all(picture.shape == (*SIZE[::-1], 3) for picture in seen)

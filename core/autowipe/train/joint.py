@@ -67,7 +67,7 @@ class Task:
         fills = self._completer.samples(seed)
         known = listed(self._folder, TRAIN)
         while True:
-            looks = [self._perceiver.sample(rng, known[rng.integers(len(known))]) for _ in range(self._batch)]
+            looks = [self._perceiver.various(rng, known[rng.integers(len(known))]) for _ in range(self._batch)]
             own = torch.tensor(float(rng.random() < 0.5))  # with the true matte the completer learns undisturbed
             yield {"look": torch.from_numpy(np.stack(looks)), "true matte": own, **next(fills)}
 

@@ -15,12 +15,14 @@ from ..networks.perceiver import Perceived, Perceiver
 from ..sight import MAPS
 from .shards import CHECK, MATERIAL, TRAIN, TRUTH, listed
 from .synthesis import CLASSES
+from .variety import varied
 
 ON_OVERLAY = 0.75  # share of the samples that show a part of an overlay where the clip has one
 SHOWS = 24  # of 255: coverage from which a pixel belongs to an overlay
 ALIKE = 0.5  # share of an overlay that must be seen so that it counts as found
 MOSTLY_TRUE = 0.3  # share of a find that lies on overlays, below which it is false
 PLANES = len(MAPS) + len(TRUTH)  # of a look; what comes after them is stage 2's
+CLEAN = slice(PLANES, PLANES + 3)
 LEAST_PX = 24  # of an overlay, or of a false find
 REREAD = 8000  # samples after which new shards on disk are taken up
 CHECKED, SHOWN = 64, 10  # held-out looks that the figures, and the sheet, are made of
@@ -50,9 +52,13 @@ class Task:
         while True:
             if drawn % REREAD == 0:
                 known = listed(self._folder, TRAIN)
-            parts = [self.sample(rng, known[rng.integers(len(known))]) for _ in range(self._batch)]
+            parts = [self.various(rng, known[rng.integers(len(known))])[:PLANES] for _ in range(self._batch)]
             drawn += self._batch
-            yield {"looks": torch.from_numpy(np.stack(parts)[:, :PLANES])}
+            yield {"looks": torch.from_numpy(np.stack(parts))}
+
+    def various(self, rng: np.random.Generator, shard: np.ndarray) -> np.ndarray:
+        """A `sample` to learn from."""
+        return varied(self.sample(rng, shard), CLEAN, rng)
 
     def sample(self, rng: np.random.Generator, shard: np.ndarray) -> np.ndarray:
         """A crop (planes, h, w) uint8 of one look; in most cases with a part of an overlay in it."""

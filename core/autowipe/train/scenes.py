@@ -7,6 +7,7 @@ signs, fences, screens, letterbox bars, a camera that never moves.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ import numpy as np
 
 from .. import planes
 from ..decode import ClipInfo, open_clip
+from ..errors import MediaError
 from ..timing import FrameRange
 from . import lettering
 from .material import PICTURES, Material
@@ -59,20 +61,26 @@ def _clip(rng: np.random.Generator, material: Material, size: Size, count: int) 
         yield picture
         if len(frames) == count:
             return
+    if not frames:
+        yield from _camera(rng, material, size, count)
+        return
     back = [*frames[-2::-1], *frames[1:]] or frames
     for k in range(count - len(frames)):
         yield back[k % len(back)].copy()
 
 
 def _pictures_of(path: Path, rng: np.random.Generator, count: int, size: Size) -> Iterator[np.ndarray]:
-    """(h, w, 3) uint8 RGB of a stretch of a clip or of a folder of numbered pictures, not much larger than `size`."""
+    """(h, w, 3) uint8 RGB of a stretch of a clip or of a folder of numbered pictures, not much larger than `size`.
+
+    Of what is damaged, as much as can be read: perhaps nothing.
+    """
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
         first = int(rng.integers(max(1, len(files) - count)))
         for file in files[first : first + count]:
             yield read_picture(file)
         return
-    with open_clip(path) as clip:
+    with suppress(MediaError), open_clip(path) as clip:
         info, held = clip.info, clip.info.held
         first = int(rng.integers(max(1, held - count)))
         for frame in clip.frames(FrameRange(first, min(held, first + count))):
@@ -99,7 +107,8 @@ def still(rng: np.random.Generator, material: Material, size: Size) -> np.ndarra
         picture = read_picture(Path(material.pictures[rng.integers(len(material.pictures))].path))
     elif material.clips and sort < 0.9:
         item = material.clips[rng.integers(len(material.clips))]
-        picture = next(iter(_pictures_of(Path(item.path), rng, 1, size)))
+        seen = next(_pictures_of(Path(item.path), rng, 1, size), None)
+        picture = drawn(rng, size) if seen is None else seen
     else:
         picture = drawn(rng, size)
     picture = _filling(picture, size, rng)
