@@ -83,3 +83,21 @@ def test_a_wire_in_the_sky_moves_as_the_camera_does() -> None:
 def test_what_moves_otherwise_than_the_camera_keeps_its_own_motion() -> None:
     wide = texture()
     assert np.abs(under([wide[40:130, 100:280], wide[37:127, 100:280]], (12, 0)) - (0, 3)).max() < 0.5
+
+
+def test_nothing_is_searched_for_where_all_that_is_seen_moves_as_the_camera_does() -> None:
+    wide, way = texture(), np.array([[1.0, 0, 4], [0, 1.0, -2]])
+    lumas = [cv2.warpAffine(wide, np.float32([[1, 0, 4 * t - 80], [0, 1, -2 * t - 80]]), (240, 160)) for t in range(6)]
+    hidden = np.zeros((160, 240), bool)
+    hidden[60:90, 80:160] = True
+    crossed = [luma.copy() for luma in lumas]
+    for t, luma in enumerate(crossed):
+        luma[10:60, 20 + 9 * t : 60 + 9 * t] = 255 - texture(7)[:50, :40]
+
+    plain, other = (follow(pictures, [hidden] * 6, camera=[way] * 5) for pictures in (lumas, crossed))
+
+    assert plain.led == 1 and other.led == 0
+    right, down, _ = plain.at(2, 3, np.float32([120]), np.float32([75]))
+    assert abs(right[0] - 4) < 0.01 and abs(down[0] + 2) < 0.01
+    right, down, _ = other.at(2, 3, np.float32([20 + 9 * 2 + 20]), np.float32([35]))
+    assert right[0] > 6 and abs(down[0]) < 1

@@ -9,6 +9,7 @@ import av
 import media
 import numpy as np
 import pytest
+from autowipe import decode
 from autowipe.decode import fingerprint, open_clip
 from autowipe.errors import MediaError
 from autowipe.timing import FrameRange
@@ -70,6 +71,32 @@ def test_any_range_begins_and_ends_at_its_frame(any_clip):
     with open_clip(any_clip) as clip:
         for start, stop in ((0, 1), (1, 4), (11, 14), (23, 25), (26, 27), (38, 40), (7, 7)):
             assert numbers(clip, FrameRange(start, stop)) == list(range(start, stop))
+
+
+def test_single_frames_are_those_of_the_whole_clip(any_clip):
+    wanted = (3, 4, 9, 25, 39)
+    with open_clip(any_clip) as clip:
+        seen = [(frame.index, [part.tobytes() for part in frame.samples]) for frame in clip.picked(reversed(wanted))]
+        whole = [(frame.index, [part.tobytes() for part in frame.samples]) for frame in clip.frames()]
+    assert seen == [whole[number] for number in wanted]
+
+
+def test_what_only_lies_between_single_frames_is_not_decoded(tmp_path, monkeypatch):
+    path = media.write_clip(tmp_path / "b.mp4", codec="libx264", options=LONG_GOP, frames=FRAMES)
+    decoded = []
+    real = decode._pictures
+    monkeypatch.setattr(decode, "_pictures", lambda *given: (decoded.append(one) or one for one in real(*given)))
+    with open_clip(path) as clip:
+        decoded.clear()
+        assert [frame.index for frame in clip.picked([11, 23])] == [11, 23]
+    assert len(decoded) <= FRAMES // 2
+
+
+def test_a_single_frame_that_is_not_there_is_told_as_in_a_range(tmp_path):
+    path = media.write_clip(tmp_path / "b.mp4", codec="libx264", options=LONG_GOP, frames=FRAMES)
+    with open_clip(path) as clip, pytest.raises(MediaError) as caught:
+        list(clip.picked([2, FRAMES + 3]))
+    assert caught.value.code == "range"
 
 
 def test_pts_are_those_of_the_file(any_clip):

@@ -5,7 +5,8 @@ A finder sees text, or what changed as that came: where a banner was wiped or sl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import numpy as np
 
 from . import planes
 from .boxes import around, common, corners, widened
-from .decode import Clip
+from .decode import Clip, Frame
 from .job import Box
 from .maps import read_matte, write_matte
 from .masks import extent
@@ -31,15 +32,27 @@ KNOWN = 0.9  # share of a panel, from which it is covered already
 LARGER = 0.1  # share of one that is not, beyond the box around what is covered
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Looks:
     """An event in its window: some of its frames, those around its ends, and one beyond each that is without it."""
 
+    overlay: Overlay
+    k: int
     window: Box
-    inside: list[np.ndarray]  # (H, W, 3) float32 levels
-    outside: list[np.ndarray]
+    inside: list[int]  # frames
+    outside: list[int]
     beside: list[Box]  # in the window, that other overlays take all the while
     passages: list[tuple[FrameRange, int]]  # the frames in which it may come (-1) and go (1)
+    seen: dict[int, np.ndarray] = field(default_factory=dict)  # of them, by frame, (H, W, 3) uint8
+
+    def add(self, frame: Frame) -> bool:
+        """Whether that was the last one."""
+        self.seen[frame.index] = _picture(frame, self.window)
+        return self.seen.keys() == {*self.inside, *self.outside}
+
+    def pictures(self, frames: Sequence[int]) -> list[np.ndarray]:
+        """(H, W, 3) float32 levels each."""
+        return [self.seen[t].astype(np.float32) for t in frames]
 
 
 def backed(plan: Plan, folder: Path, maps: str, clip: Clip) -> Plan:
@@ -55,17 +68,26 @@ def backed(plan: Plan, folder: Path, maps: str, clip: Clip) -> Plan:
         if len(event.range) >= LEAST_LONG_S * float(clip.info.rate)
     ]
     events.sort(key=lambda one: -len(one[0].events[one[1]].range))
-    failed: dict[str, int] = {}
+    looks = [_look(overlay, k, plan, clip) for overlay, k in events[: max(2, len(plan.range) // FRAMES_AN_EVENT)]]
+    own: dict[str, list[_Looks]] = {}
+    for look in looks:
+        if look is not None:
+            own.setdefault(look.overlay.id, []).append(look)
     changed: dict[str, dict[int, list[Event]]] = {}
-    for overlay, k in events[: max(2, len(plan.range) // FRAMES_AN_EVENT)]:
-        if failed.get(overlay.id, 0) >= HOPELESS:
-            continue
-        new = _with_panel(overlay, k, plan, folder, f"{maps}{overlay.id}.{k + 1}.panel", clip)
-        if new is None:
-            failed[overlay.id] = failed.get(overlay.id, 0) + 1
-        else:
-            failed[overlay.id] = -len(overlay.events)
-            changed.setdefault(overlay.id, {})[k] = new
+    for part in (slice(HOPELESS), slice(HOPELESS, None)):  # the others where one of the first stands on a panel
+        todo: dict[int, list[_Looks]] = {}  # by frame
+        for name, every in own.items():
+            for look in every[part] if part.start is None or name in changed else []:
+                for t in {*look.inside, *look.outside}:
+                    todo.setdefault(t, []).append(look)
+        for frame in clip.picked(todo):
+            for look in todo.pop(frame.index):
+                if look.add(frame):
+                    name = look.overlay.id
+                    new = _with_panel(look, folder, f"{maps}{name}.{look.k + 1}.panel", clip)
+                    look.seen.clear()
+                    if new is not None:
+                        changed.setdefault(name, {})[look.k] = new
     return replace(plan, overlays=tuple(_put(o, changed.get(o.id, {})) for o in plan.overlays))
 
 
@@ -78,19 +100,19 @@ def _put(overlay: Overlay, changed: dict[int, list[Event]]) -> Overlay:
     return replace(overlay, events=events, box=overlay.box if is_shared else around(*own))
 
 
-def _with_panel(overlay: Overlay, k: int, plan: Plan, folder: Path, name: str, clip: Clip) -> list[Event] | None:
+def _with_panel(looks: _Looks, folder: Path, name: str, clip: Clip) -> list[Event] | None:
     """An event with its panel, and events before and after it in which that comes and goes; None without a panel."""
-    event, layout = overlay.events[k], clip.info.layout
+    overlay, event, layout = looks.overlay, looks.overlay.events[looks.k], clip.info.layout
     box = event.box or overlay.box
     file = event.matte if event.matte is not None or event.box is not None else overlay.matte
     matte = read_matte(folder / file, box) if file else np.ones((box[3], box[2]), np.float32)
-    looks = _look(overlay, k, box, plan, clip) if (matte > 0.5).any() else None
-    if looks is None:
+    if not (matte > 0.5).any():
         return None
     x, y = looks.window[:2]
     core = extent(matte > 0.5, (box[0] - x, box[1] - y))
     room = (layout.width - x, layout.height - y)
-    panel = find_panel(looks.inside, looks.outside, core, room, (x, y), looks.beside)
+    inside, outside = looks.pictures(looks.inside), looks.pictures(looks.outside)
+    panel = find_panel(inside, outside, core, room, (x, y), looks.beside)
     if panel is None:
         return None
     out = [event]
@@ -108,8 +130,8 @@ def _with_panel(overlay: Overlay, k: int, plan: Plan, folder: Path, name: str, c
         write_matte(folder / f"{name}.matte.png", new)
         out = [replace(event, box=wide, matte=f"{name}.matte.png")]
     for frames, way in looks.passages:  # decoded again: of few overlays is a panel found
-        seen = _pictures(clip, frames, looks.window, frames)
-        part = passing(seen, way, looks.outside[0 if way < 0 else -1], looks.inside, panel) if seen else None
+        seen = {frame.index: _picture(frame, looks.window) for frame in clip.frames(frames)}
+        part = passing(seen, way, outside[0 if way < 0 else -1], inside, panel) if seen else None
         if part is not None:
             span, (px, py, w, h) = part
             moving = Event(span, box=layout.align(widened((px + x, py + y, w, h), SKIRT_PX)), text=event.text)
@@ -133,9 +155,10 @@ def _beyond(panel: Box, core: Box) -> float:
     return 1.0 if part is None else 1 - part[2] * part[3] / (panel[2] * panel[3])
 
 
-def _look(overlay: Overlay, k: int, box: Box, plan: Plan, clip: Clip) -> _Looks | None:
-    """None where no frame beyond an end tells what is there without the overlay."""
+def _look(overlay: Overlay, k: int, plan: Plan, clip: Clip) -> _Looks | None:
+    """What is to be seen of an event; None where no frame beyond an end tells what is there without the overlay."""
     span, layout = overlay.events[k].range, clip.info.layout
+    box = overlay.events[k].box or overlay.box
     shots = [shot for shot in plan.shots if len(shot.meet(span))]
     low = max([shots[0].start if shots else plan.range.start, *_stops(overlay, span)])
     high = min([shots[-1].stop if shots else plan.range.stop, *_starts(overlay, span)])
@@ -146,20 +169,18 @@ def _look(overlay: Overlay, k: int, box: Box, plan: Plan, clip: Clip) -> _Looks 
     top, bottom = max(0, box[1] - more), min(layout.height, box[1] + box[3] + more)
     window = layout.align((0, top, layout.width, bottom - top))
 
-    inside: list[np.ndarray] = []
-    outside: list[np.ndarray] = []
+    inside: list[int] = []
+    outside: list[int] = []
     passages: list[tuple[FrameRange, int]] = []
     for edge, way, clean in ((span.start, 1, before), (span.stop - 1, -1, after)):
         if way * (edge - clean) >= LEAST_AWAY:
-            wanted = [clean, *(edge + way * k for k in inner)]
-            seen = _pictures(clip, FrameRange(min(wanted), max(wanted) + 1), window, wanted)
-            inside += [seen[t].astype(np.float32) for t in wanted[1:]]
-            outside.append(seen[clean].astype(np.float32))
+            inside += [edge + way * k for k in inner]
+            outside.append(clean)
             passages.append((FrameRange(clean + 1, edge) if way > 0 else FrameRange(edge + 1, clean), -way))
     others = [other for other in plan.active() if other.id != overlay.id and not other.trajectory]
     boxes = [e.box or o.box for o in others for e in o.events if len(e.range.meet(span)) == len(span)]
     beside = [(bx - window[0], by - window[1], bw, bh) for bx, by, bw, bh in boxes if common((bx, by, bw, bh), window)]
-    return _Looks(window, inside, outside, beside, passages) if outside else None
+    return _Looks(overlay, k, window, inside, outside, beside, passages) if outside else None
 
 
 def _stops(overlay: Overlay, span: FrameRange) -> list[int]:
@@ -170,13 +191,8 @@ def _starts(overlay: Overlay, span: FrameRange) -> list[int]:
     return [e.range.start for e in overlay.events if e.range.start >= span.stop]
 
 
-def _pictures(clip: Clip, frames: FrameRange, box: Box, wanted: FrameRange | list[int]) -> dict[int, np.ndarray]:
-    """(h, w, 3) uint8 over `box`, by frame: luma, and chroma at its size, of those that are wanted."""
-    layout = clip.info.layout
-    own = replace(layout, width=box[2], height=box[3])
-    out = {}
-    for frame in clip.frames(frames):
-        if frame.index in wanted:
-            luma, chroma = planes.small(planes.crop(frame.views, layout, box), own, box[2])
-            out[frame.index] = cv2.merge([luma, *cv2.split(chroma)])
-    return out
+def _picture(frame: Frame, box: Box) -> np.ndarray:
+    """(h, w, 3) uint8 over `box`: luma, and chroma at its size."""
+    own = replace(frame.layout, width=box[2], height=box[3])
+    luma, chroma = planes.small(planes.crop(frame.samples, frame.layout, box), own, box[2])
+    return cv2.merge([luma, *cv2.split(chroma)])

@@ -17,7 +17,7 @@ from .flow import Motion, follow
 from .grain import Grain, measured
 from .hole import Hole, Part
 from .job import COMPLETERS
-from .layers import layers, scenery
+from .layers import MOST_TIMES, layers, scenery
 from .masks import subsampled
 from .match import Candidate, compete, fuse, hold_against, match, spatial, spread, surest
 from .missed import take_in
@@ -93,7 +93,10 @@ def _places(
     lumas = [cv2.convertScaleAbs(luma) for luma in scene.volumes[0]]
     opaque = [nothing if mask is None else mask for mask in scene.opaque]
     motion = follow(lumas, opaque, [hole is not None for hole in scene.holes], crops.camera)
-    others = (layers(lumas, opaque) or scenery(motion, opaque, crops.camera)) if borrows else []
+    others: list[Motion] = []
+    if borrows:
+        others = layers(lumas, opaque) if motion.led <= 1 - MOST_TIMES else []
+        others = others or scenery(motion, opaque, crops.camera)
     del lumas, opaque
     seen = beyond = none
     if borrows:

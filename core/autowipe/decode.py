@@ -12,7 +12,8 @@ import itertools
 import logging
 import os
 from array import array
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -43,6 +44,9 @@ from .siting import siting_said
 from .timing import FrameRange
 
 _log = logging.getLogger(__name__)
+
+Wants = Callable[[int], bool]  # of a pts
+SOONER = 12  # frames that are sooner passed over than a file is opened anew
 
 
 @dataclass
@@ -94,6 +98,15 @@ class Clip:
             )
         return self._frames(wanted)
 
+    def picked(self, wanted: Iterable[int]) -> Iterator[Frame]:
+        """Single frames of the clip, each once and in order. Of all others no more is decoded than leads to them.
+
+        Raises as `frames`.
+        """
+        todo = sorted(set(wanted))
+        for first, last in _runs(todo, self.entry):
+            yield from self._picked(todo[first:last])
+
     def entry(self, frame: int) -> int:
         """The frame that decoding begins with to reach `frame`."""
         first = next(self._packets.entries(frame))
@@ -112,10 +125,30 @@ class Clip:
                 return
         raise self._ended(due)
 
-    def _from(self, start: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Decoded pictures from frame `start` on, entering at the nearest key frame that leads there."""
+    def _picked(self, wanted: list[int]) -> Iterator[Frame]:
+        """Those frames, decoded on one way."""
+        due = deque(wanted)
+        pts = frozenset(self._packets.pts[frame] for frame in wanted if frame < len(self._packets.pts))
+        for index, picture in self._from(due[0], pts.__contains__):
+            if index > due[0]:
+                break
+            if index == due[0]:
+                yield self._frame(index, picture)
+                due.popleft()
+                if not due:
+                    return
+        for frame in due:  # where the file is damaged, it is told there
+            yield from self.frames(FrameRange(frame, frame + 1))
+
+    def _from(self, start: int, wants: Wants | None = None) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Decoded pictures from frame `start` on, entering at the nearest key frame that leads there.
+
+        `wants`: which of them, by pts; others may be missing.
+        """
+        if wants is None and start < len(self._packets.pts):
+            wants = self._packets.pts[start].__le__
         for entry in self._packets.entries(start):
-            decoded = self._decode(entry)
+            decoded = self._decode(entry, None if self._packets.is_counted else wants)
             for index, picture in decoded:
                 if index < start:
                     continue
@@ -125,13 +158,13 @@ class Clip:
                 yield from decoded
                 return
 
-    def _decode(self, entry: int | None) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _decode(self, entry: int | None, wants: Wants | None) -> Iterator[tuple[int, av.VideoFrame]]:
         """Pictures and their frame numbers from the key frame of pts `entry` on, or from the start."""
         pts, due = self._packets.pts, 0
         with _open(self._place) as (container, stream):
             if entry is not None:
                 container.seek(entry, stream=stream, backward=True)
-            for picture in _pictures(container, stream, self._packets.partial, entry is not None):
+            for picture in _pictures(container, stream, self._packets.partial, entry is not None, wants):
                 if self._packets.is_counted:
                     index = due
                 elif picture.pts is None:
@@ -266,17 +299,25 @@ class _Packets:
 
 
 def _pictures(
-    container: av.container.InputContainer, stream: av.VideoStream, partial: int | None, to_key: bool
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    partial: int | None,
+    to_key: bool,
+    wants: Wants | None = None,
 ) -> Iterator[av.VideoFrame]:
     """Every picture that the decoder gives, going on after packets that it refuses.
 
-    `to_key`: packets before the first key frame are passed over.
+    `to_key`: packets before the first key frame are passed over. `wants`: which pictures are wanted, by pts: others are
+    decoded only if later ones are predicted from them.
     """
     for packet in itertools.chain(_demux(container, stream), [None]):
         if packet is not None:
             if (to_key and not packet.is_keyframe) or (partial is not None and packet.pos == partial):
                 continue
             to_key = False
+            if wants is not None and stream.codec_context.name in _SKIPPING:
+                is_wanted = packet.pts is None or wants(packet.pts)
+                stream.codec_context.skip_frame = "DEFAULT" if is_wanted else "NONREF"
         try:
             pictures = stream.codec_context.decode(packet)  # None gives what the decoder still holds
         except av.FFmpegError as err:
@@ -293,6 +334,19 @@ def _demux(container: av.container.InputContainer, stream: av.VideoStream) -> It
                 yield packet
     except av.FFmpegError as err:
         _log.debug("%s ends early: %s", container.name, err)
+
+
+# Decoders that can be told packet by packet to pass over a picture from which no other is predicted.
+_SKIPPING = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vp8", "vp9"}
+
+
+def _runs(frames: list[int], entry: Callable[[int], int]) -> Iterator[tuple[int, int]]:
+    """Parts, from and to, of a list of rising frames, each best decoded on one way; `entry`: as Clip.entry."""
+    first = 0
+    for k in range(1, len(frames) + 1):
+        if k == len(frames) or (frames[k] - frames[k - 1] > SOONER and entry(frames[k]) > frames[k - 1]):
+            yield first, k
+            first = k
 
 
 # Codecs whose every packet is a frame of its own, shown in the order in which they are stored.

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from .areas import AreaMask
 from .decode import Clip, Frame
-from .plan import Event, Overlay, Plan
+from .plan import Overlay, Plan
 from .residue import slopes, strength_in
 from .secondlook import Looker, Part
 from .timing import FrameRange
@@ -35,19 +36,26 @@ def lengthened(plan: Plan, folder: Path, clip: Clip) -> Plan:
         if not overlay.trajectory
         for k, event in enumerate(overlay.events)
         for way in (-1, 1)
-        if (event.range.start if way < 0 else event.range.stop) not in (whole.start, whole.stop)
+        if _room(overlay, k, way, whole) > BEYOND
     ]
     ends.sort(key=lambda end: -len(end[0].events[end[1]].range))
+    todo: dict[int, list[_Shows]] = {}  # by frame
+    for end in ends[: max(2, len(whole) // FRAMES_AN_END)]:
+        shows = _Shows(*end, folder, clip)
+        for number in shows.frames:
+            todo.setdefault(number, []).append(shows)
     changed: dict[str, Overlay] = {}
-    for overlay, k, way in ends[: max(2, len(whole) // FRAMES_AN_END)]:
-        now = changed.get(overlay.id, overlay)
-        event = now.events[k]
-        most = min(round(MOST_S * rate), _room(now, k, way, whole))
-        more = 0 if most <= BEYOND else _more(_Shows(now, event, way, folder, clip), most)
-        if more:
-            start, stop = event.range.start - more * (way < 0), event.range.stop + more * (way > 0)
-            events = (*now.events[:k], replace(event, range=FrameRange(start, stop)), *now.events[k + 1 :])
-            changed[overlay.id] = replace(now, events=events)
+    for frame in clip.picked(todo):
+        for shows in todo.pop(frame.index):
+            if not shows.add(frame):
+                continue
+            k, way, now = shows.k, shows.way, changed.get(shows.overlay.id, shows.overlay)
+            more = _more(shows, min(round(MOST_S * rate), _room(now, k, way, whole)))
+            if more:
+                span = now.events[k].range
+                span = FrameRange(span.start - more * (way < 0), span.stop + more * (way > 0))
+                events = (*now.events[:k], replace(now.events[k], range=span), *now.events[k + 1 :])
+                changed[now.id] = replace(now, events=events)
     return replace(plan, overlays=tuple(changed.get(overlay.id, overlay) for overlay in plan.overlays))
 
 
@@ -77,26 +85,34 @@ def _more(shows: Callable[[int], bool], most: int) -> int:
 
 
 class _Shows:
-    """Tells whether an event's overlay shows in the n-th frame beyond an end, by how it looks near that end."""
+    """Tells whether an overlay shows in the n-th frame beyond an end of an event, by how it looks near that end."""
 
-    def __init__(self, overlay: Overlay, event: Event, way: int, folder: Path, clip: Clip) -> None:
-        self._clip, self._way = clip, way
+    def __init__(self, overlay: Overlay, k: int, way: int, folder: Path, clip: Clip) -> None:
+        self.overlay, self.k, self.way = overlay, k, way
+        self._folder, self._clip = folder, clip
+        event = overlay.events[k]
         self._edge = event.range.stop - 1 if way > 0 else event.range.start
-        always = replace(event, range=clip.info.whole, fade_in=0, fade_out=0)
-        free = AreaMask((), clip.info, "hold-out")
-        self._looker = Looker([replace(overlay, events=(always,))], folder, clip.info.layout, free)
         steady = min(INSIDE + (event.fade_out if way > 0 else event.fade_in), len(event.range) - 1)
-        one, other = self._edge - way * steady, self._edge + way * (BEYOND + 1)
-        ends = [self._part(frame) for frame in clip.frames(FrameRange(min(one, other), max(one, other) + 1))][::way]
-        self._own, self._next = ends[0], ends[-1]
+        self.frames = self._edge - way * steady, self._edge + way * (BEYOND + 1)  # that tell, to be added
+        self._parts: dict[int, Part | None] = {}
+
+    def add(self, frame: Frame) -> bool:
+        """Whether that was the last of `frames`."""
+        self._parts[frame.index] = self._part(frame)
+        return len(self._parts) == len(self.frames)
+
+    @cached_property
+    def _looker(self) -> Looker:
+        always = replace(self.overlay.events[self.k], range=self._clip.info.whole, fade_in=0, fade_out=0)
+        free = AreaMask((), self._clip.info, "hold-out")
+        return Looker([replace(self.overlay, events=(always,))], self._folder, self._clip.info.layout, free)
 
     def __call__(self, number: int) -> bool:
-        own = self._own
-        if number == BEYOND + 1:
-            there = self._next
+        own, at = self._parts[self.frames[0]], self._edge + self.way * number
+        if at in self._parts:
+            there = self._parts[at]
         else:
-            at = self._edge + self._way * number
-            (there,) = (self._part(frame) for frame in self._clip.frames(FrameRange(at, at + 1)))
+            (there,) = (self._part(frame) for frame in self._clip.picked([at]))
         if own is None or there is None:
             return False
         if own.maps is not None:
@@ -106,4 +122,4 @@ class _Shows:
         return float((a * b).sum()) > LIKE * max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-6)
 
     def _part(self, frame: Frame) -> Part | None:
-        return next(iter(self._looker.before(frame.index, frame.views)), None)
+        return next(iter(self._looker.before(frame.index, frame.samples)), None)

@@ -31,6 +31,9 @@ OWN_SHARE = 0.5  # of a trusted flow vector against its surroundings'
 TEXTURE_PX = 13  # window over which it is measured how steep the picture is
 TEXTURED = 1000.0  # mean squared slope, levels a px, at which half of a departure from the camera is believed
 LED = 8.0  # weight, in fully trusted flow vectors, of there being no departure from it
+ALONG_CELL = 8  # px of the looked-at size: side of the places in which all is held against the camera's motion
+ALONG_PX, ALONG_NOISE = 0.25, 9.0  # px, by which they may depart from it; levels squared, of codec and grain
+ALONG_SHARE = 0.01  # of them, that depart by more, and still nothing moves otherwise
 THINNED = 2  # px: grid on which motions are held against what is seen
 CLEAR_PX = 3.0  # from what is hidden: from there on it is seen
 NEARBY_PX = 12.0  # deviation of the window in which that is done
@@ -50,6 +53,7 @@ class Motion:
     forward: list[np.ndarray | None]  # [t]: (h, w, 3) float32, from frame t to t + 1; None where nobody asks for it
     backward: list[np.ndarray | None]  # [t]: from frame t + 1 to t
     shape: tuple[int, int]  # of the region
+    led: float = 0.0  # share of the pairs in which all that is seen moves as the camera does
 
     def at(self, t: int, s: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """How far the points (x, y), (N,) px each, of frame `t` have moved in its neighbour `s`.
@@ -91,6 +95,10 @@ def follow(
     def flow(k: int) -> tuple[np.ndarray, np.ndarray]:
         one, other = views[k], views[k + 1]
         led = _led(camera[k], size, ratio) if camera else None
+        if led is not None and _goes_along(one, other, led[0]):
+            out.led += 1 / len(pairs)
+            ahead, back = (cv2.resize(way, _half(size), interpolation=cv2.INTER_LINEAR) for way in led)
+            return doubted(ahead * ratio), doubted(back * ratio)
         ahead, back = _flow(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST), one, other, led)
         return doubted(ahead * ratio), doubted(back * ratio)
 
@@ -170,6 +178,23 @@ def _led(way: np.ndarray | None, size: tuple[int, int], ratio: np.ndarray) -> tu
     ways = [m.astype(np.float32) for m in (way, cv2.invertAffineTransform(way.astype(np.float64)))]
     moved = [np.dstack([a * x + b * y + c for a, b, c in m]) - np.dstack([x, y]) for m in ways]
     return moved[0] / ratio, moved[1] / ratio
+
+
+def _goes_along(one: _View, other: _View, way: np.ndarray) -> bool:
+    """Whether all that is seen moves as the camera does, `way` (h, w, 2), so that nothing has to be searched for."""
+    x, y = grid(one.light.shape)
+    at = x + way[..., 0], y + way[..., 1]
+    off = cv2.remap(other.light, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) - one.light
+    seen = one.clear * cv2.remap(other.clear, *at, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+    told = max(float(seen.sum()), 1.0)
+    off -= float((off * seen).sum()) / told  # a change of light is no motion
+    steep = sum(cv2.Sobel(one.light, cv2.CV_32F, *axis, scale=1 / 8) ** 2 for axis in ((1, 0), (0, 1)))
+    cells = -(-x.shape[1] // ALONG_CELL), -(-x.shape[0] // ALONG_CELL)
+    share, missed, may = (
+        cv2.resize(term, cells, interpolation=cv2.INTER_AREA) for term in (seen, off * off * seen, steep * seen)
+    )
+    astray = missed > ALONG_NOISE * share + np.float32(ALONG_PX**2 / 2) * may
+    return bool(np.count_nonzero(astray & (share > 0)) <= ALONG_SHARE * np.count_nonzero(share))
 
 
 def _searched(

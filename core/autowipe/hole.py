@@ -12,7 +12,6 @@ from .masks import nearest, subsampled, supersampled
 from .match import WINDOW_PX, diffuse
 
 AROUND_PX, ALIGN_PX = 32, 32  # of what is hidden: more of the picture says nothing of it; where spreading halves alike
-BLOCK = 1  # px: places are followed for blocks of so many rows and columns, which move as one
 BAND_PX = 12  # around what is hidden: there the places are put right
 CELL = 8  # px: grid on which they are
 RING_PX = 4  # around what is hidden: there light and expected error are measured

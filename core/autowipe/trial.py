@@ -26,7 +26,6 @@ LOOKS = 3  # at an overlay, where the clip is long enough
 FRAMES_A_LOOK = 30  # of the plan's range: looks cost at most some percent of a wipe
 FITS = 5  # other frames of an overlay of which something is left, by which its maps are mended
 TURNS = 2  # the effect that is measured by changes with each mend
-NEAR = 60  # frames that are sooner decoded on the way than sought anew
 BETTER = 0.9  # of what was left without a mend: at most so much, for it to be taken
 
 
@@ -74,7 +73,7 @@ class _Trial:
         mattes = Mattes(tuple(wiped), self._folder, layout, self._free)
         looker = Looker(judged, self._folder, layout, self._free)
         seen: dict[str, list[View]] = {}
-        for frame in self._pictures():
+        for frame in self._clip.picked(self.frames):
             only = FrameRange(frame.index, frame.index + 1)
             parts = looker.before(frame.index, frame.views)
             if wipes or any(part.maps is not None for part in parts):
@@ -99,15 +98,6 @@ class _Trial:
         taken = {name: o for name, o in mended.items() if _is_better(*(v[name] for v in (seen, old, new)))}
         seen |= {name: new[name] for name in taken}
         return taken
-
-    def _pictures(self) -> Iterator[Frame]:
-        frames: Iterator[Frame] = iter(())
-        last = -NEAR
-        for number in sorted(self.frames):
-            if number > last + NEAR:
-                frames = self._clip.frames(FrameRange(number, self._clip.info.frames))
-            last = number
-            yield next(frame for frame in frames if frame.index == number)
 
 
 class _Decoded(Clip):

@@ -25,7 +25,7 @@ from .seams import Tail, faded_in, parted, tail_of
 from .shotplates import ShotPlates
 from .timing import FrameRange, Window, windows
 
-MOST_SAMPLES = 32_000_000  # of one region in one window: what each process holds that completes one grows with it
+MOST_SAMPLES = 36_000_000  # of one region in one window: what each process holds that completes one grows with it
 MOST_FRAMES = 160  # of a window: enough to see one end of nearly every subtitle
 HANDLE_SHARE = 8  # of a window, on each side: frames worked on twice, so that both sides of a seam borrow alike
 
