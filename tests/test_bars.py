@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from autowipe.complete import complete
+from autowipe.maps import Unblend
 from autowipe.planes import Layout, Plane
 from autowipe.plate import Crops
 from autowipe.timing import FrameRange
@@ -60,3 +61,27 @@ def test_what_text_hides_of_a_black_frame_is_black_though_there_is_a_picture_aft
 
     for luma in wiped(clean)[:4]:
         assert (luma[TEXT] == 16).all()
+
+
+def test_a_light_that_shines_through_an_overlay_on_a_dark_scene_is_no_bar_s() -> None:
+    clean = frames(np.s_[:])
+    for planes in clean:
+        planes[0][46:48, 70:72] = 120
+    covered = np.zeros(SIZE, bool)
+    covered[TEXT] = True
+    through = [covered, covered[::2, ::2], covered[::2, ::2]]
+    maps = Unblend(
+        [np.where(one, np.float32(0.6), np.float32(1)) for one in through],
+        [np.where(one, np.float32(0.4 * v), np.float32(0)) for one, v in zip(through, (200, 128, 128), strict=True)],
+    )
+    given = [
+        [np.rint(p * a + b).astype(np.uint8) for p, a, b in zip(one, maps.transmission, maps.contribution, strict=True)]
+        for one in clean
+    ]
+    box = (0, 240 - SIZE[0], *SIZE[::-1])
+    crops = Crops(
+        LAYOUT, box, list(range(COUNT)), given, [covered.astype(np.float32)] * COUNT, [maps] * COUNT, [False] * COUNT
+    )
+
+    for plate in complete(crops, FrameRange(0, COUNT), quality="normal"):
+        assert plate.planes[0][46:48, 70:72].mean() > 80

@@ -29,9 +29,12 @@ class Black:
     masks: list[np.ndarray]  # (h, w) bool
     levels: list[float]
 
-    def over(self, parts: list[np.ndarray]) -> list[np.ndarray]:
-        """Planes (h, w) float32 levels, with what is black."""
-        return [np.where(*one) for one in zip(self.masks, map(np.float32, self.levels), parts, strict=True)]
+    def over(self, parts: list[np.ndarray], unknown: list[np.ndarray]) -> list[np.ndarray]:
+        """Planes (h, w) float32 levels, with what is black where nothing is known, (h, w) bool each."""
+        return [
+            np.where(mask & lost, np.float32(level), part)
+            for mask, lost, level, part in zip(self.masks, unknown, self.levels, parts, strict=True)
+        ]
 
 
 def blank(scene: Scene, crops: Crops, t: int) -> Black | None:

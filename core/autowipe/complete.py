@@ -361,14 +361,13 @@ def _match(
 ) -> Plate:
     """The plate of a frame: of what each way offers, as much as its expected error allows."""
     seen, beyond, invented = places
-    cover, masks, hole = scene.covers[t], scene.masks[t], scene.holes[t]
+    cover, masks, hole, opaque = scene.covers[t], scene.masks[t], scene.holes[t], scene.opaque[t]
     assert cover is not None and masks is not None
     provenance = np.where(cover, np.uint8(UNBLENDED), np.uint8(UNTOUCHED))
     parts = [volume[t] for volume in scene.volumes]
     variances: list[np.ndarray | None] = [None] * len(parts)
     if hole is not None:
         parts = [part.copy() for part in parts]
-        opaque = scene.opaque[t]
         unseen = np.zeros_like(cover) if opaque is None else _nowhere(opaque, hole, seen)
         beyond = beyond if unseen.any() else []
         missing = _nowhere(unseen, hole, beyond)
@@ -391,8 +390,10 @@ def _match(
             if i == 0:
                 provenance.ravel()[part.at] = labels[surest(offers)]
     parts = quiet.over(parts, t, variances)
-    for one in (black, blank(scene, crops, t)):
-        if one is not None:
-            parts = one.over(parts)
-            provenance[one.masks[0] & cover] = BORROWED
+    if opaque is not None:  # what shines through tells itself of a light in a dark scene
+        unknown = [subsampled(opaque, shift) for shift in scene.shifts]
+        for one in (black, blank(scene, crops, t)):
+            if one is not None:
+                parts = one.over(parts, unknown)
+                provenance[one.masks[0] & opaque] = BORROWED
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)

@@ -32,7 +32,8 @@ TEXTURE_PX = 13  # window over which it is measured how steep the picture is
 TEXTURED = 1000.0  # mean squared slope, levels a px, at which half of a departure from the camera is believed
 LED = 8.0  # weight, in fully trusted flow vectors, of there being no departure from it
 ALONG_CELL = 8  # px of the looked-at size: side of the places in which all is held against the camera's motion
-ALONG_PX, ALONG_NOISE = 0.25, 9.0  # px, by which they may depart from it; levels squared, of codec and grain
+ALONG_PX, ALONG_NOISE = 0.15, 4.0  # px, by which they may depart from it; levels squared, of codec and grain
+ALONG_USUAL = 0.1  # px by which the camera's motion errs
 ALONG_SHARE = 0.01  # of them, that depart by more, and still nothing moves otherwise
 THINNED = 2  # px: grid on which motions are held against what is seen
 CLEAR_PX = 3.0  # from what is hidden: from there on it is seen
@@ -95,9 +96,10 @@ def follow(
     def flow(k: int) -> tuple[np.ndarray, np.ndarray]:
         one, other = views[k], views[k + 1]
         led = _led(camera[k], size, ratio) if camera else None
-        if led is not None and _goes_along(one, other, led[0]):
+        along = None if led is None else _along(one, other, led)
+        if along is not None:
             out.led += 1 / len(pairs)
-            ahead, back = (cv2.resize(way, _half(size), interpolation=cv2.INTER_LINEAR) for way in led)
+            ahead, back = (cv2.resize(way, _half(size), interpolation=cv2.INTER_LINEAR) for way in along)
             return doubted(ahead * ratio), doubted(back * ratio)
         ahead, back = _flow(cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST), one, other, led)
         return doubted(ahead * ratio), doubted(back * ratio)
@@ -180,21 +182,36 @@ def _led(way: np.ndarray | None, size: tuple[int, int], ratio: np.ndarray) -> tu
     return moved[0] / ratio, moved[1] / ratio
 
 
-def _goes_along(one: _View, other: _View, way: np.ndarray) -> bool:
-    """Whether all that is seen moves as the camera does, `way` (h, w, 2), so that nothing has to be searched for."""
-    x, y = grid(one.light.shape)
+def _along(one: _View, other: _View, led: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The camera's way there and back, if all that is seen goes along with it, so that nothing has to be searched for.
+
+    The camera is known from a small picture: its way is brought into line with what is seen here by one Gauss-Newton
+    step of an affine match (Lucas and Kanade, 1981).
+    """
+    way = led[0]
+    (h, w), (x, y) = one.light.shape, grid(one.light.shape)
     at = x + way[..., 0], y + way[..., 1]
     off = cv2.remap(other.light, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) - one.light
     seen = one.clear * cv2.remap(other.clear, *at, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
-    told = max(float(seen.sum()), 1.0)
-    off -= float((off * seen).sum()) / told  # a change of light is no motion
-    steep = sum(cv2.Sobel(one.light, cv2.CV_32F, *axis, scale=1 / 8) ** 2 for axis in ((1, 0), (0, 1)))
-    cells = -(-x.shape[1] // ALONG_CELL), -(-x.shape[0] // ALONG_CELL)
+    off -= float((off * seen).sum()) / max(float(seen.sum()), 1.0)  # a change of light is no motion
+    slopes = [cv2.Sobel(one.light, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1))]
+    terms = np.ones_like(x), (x - w / 2) / 16, (y - h / 2) / 16
+    every = np.stack([slope * term for slope in slopes for term in terms]).reshape(6, -1)
+    weighted = every * (seen / (1 + off * off / np.float32(OTHER))).ravel()
+    held = weighted @ every.T + np.float32(ALONG_NOISE / ALONG_USUAL**2) * np.eye(6, dtype=np.float32)
+    by = -np.linalg.solve(held, weighted @ off.ravel())
+    more = [sum(value * term for value, term in zip(part, terms, strict=True)) for part in (by[:3], by[3:])]
+    off += sum(slope * step for slope, step in zip(slopes, more, strict=True))
+    cells = -(-w // ALONG_CELL), -(-h // ALONG_CELL)
+    steep = slopes[0] ** 2 + slopes[1] ** 2
     share, missed, may = (
         cv2.resize(term, cells, interpolation=cv2.INTER_AREA) for term in (seen, off * off * seen, steep * seen)
     )
     astray = missed > ALONG_NOISE * share + np.float32(ALONG_PX**2 / 2) * may
-    return bool(np.count_nonzero(astray & (share > 0)) <= ALONG_SHARE * np.count_nonzero(share))
+    if np.count_nonzero(astray & (share > 0)) > ALONG_SHARE * np.count_nonzero(share):
+        return None
+    step = np.dstack(more)
+    return way + step, led[1] - step
 
 
 def _searched(

@@ -133,15 +133,15 @@ class _CropReader:
             )
 
     def _keep(self, frame: Any, first: int) -> None:
-        luma: np.ndarray | None = None
+        luma, samples = None, frame.samples
         for number in range(first, len(self._todo)):
             span = self._todo[number].span
             if span.start > frame.index:
                 break
             if frame.index < span.stop and self._regions[number]:
-                parts = [planes.crop(frame.views, self._info.layout, box) for box in self._regions[number]]
+                parts = [planes.crop(samples, self._info.layout, box) for box in self._regions[number]]
                 self._held.setdefault(number, []).append((frame.index, parts))
-                luma = Camera.look(frame.views, self._info.layout) if luma is None else luma
+                luma = Camera.look(samples, self._info.layout) if luma is None else luma
                 self._cameras.setdefault(number, Camera(self._info.layout)).add(luma)
 
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import synth
 
 RATE = 25
-JOBS = ("none", "logo", "subtitles", "both", "tiled")
+JOBS = ("none", "logo", "subtitles", "both", "tiled", "locked")  # the last: a logo where the camera rests
 SHOT_S = 6.0
 GRAIN = 2.0  # levels, deviation: what a camera leaves of it
 LINES = ("We leave at dawn", "before the rain sets in", "and nobody looks back", "not even once")
@@ -31,7 +31,7 @@ def overlays_of(job: str, size: tuple[int, int], frames: int) -> list[synth.Burn
     """The overlays of one typical job."""
     width, height = size
     out = []
-    if job in ("logo", "both"):
+    if job in ("logo", "both", "locked"):
         badge = synth.badge((height // 6, height // 12))
         out.append(synth.Burnt(badge, (width - badge.shape[1] - height // 20, height // 20), 0, frames, 0.6))
     if job in ("subtitles", "both"):
@@ -60,17 +60,21 @@ def _tiles(size: tuple[int, int]) -> np.ndarray:
     return np.dstack([np.ones((height, width, 3), np.float32), alpha])
 
 
-def scene(size: tuple[int, int], frames: int, seed: int = 5) -> Iterator[np.ndarray]:
-    """(H, W, 3) uint8 RGB pictures: a textured place that the camera pans and zooms over, somebody before it, grain."""
+def scene(size: tuple[int, int], frames: int, seed: int = 5, *, rests: bool = False) -> Iterator[np.ndarray]:
+    """(H, W, 3) uint8 RGB pictures: a textured place that the camera pans and zooms over, somebody before it, grain.
+
+    `rests`: the camera never moves, and all is one shot.
+    """
     width, height = size
     rng = np.random.default_rng(seed)
     grains = [_grain(rng, (height + 64, width + 64)) for _ in range(4)]
     for t in range(frames):
         shot, at = divmod(t, round(SHOT_S * RATE))
-        if at == 0:
+        if at == 0 and not (rests and t):
             place = _texture(np.random.default_rng(seed + shot), (width * 3 // 2, height * 5 // 4), height)
             person = _texture(np.random.default_rng(seed + 1000 + shot), (width // 3, height * 2 // 3), height)
             way = rng.uniform(-1, 1, 2) * (0.0018 * width, 0.0007 * height)  # px a frame: calm, as most shots are
+        at = 0 if rests else at
         scale = 1 + 0.0006 * at
         middle = (place.shape[1] / 2 + way[0] * at, place.shape[0] / 2 + way[1] * at)
         move = np.array([[1 / scale, 0, middle[0] - width / 2 / scale], [0, 1 / scale, middle[1] - height / 2 / scale]])
@@ -136,7 +140,8 @@ def write(path: Path, job: str, size: tuple[int, int], frames: int, file: Path |
     with av.open(str(path), "w") as box:
         stream = box.add_stream("libx264", rate=RATE, options={"crf": "20", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        for t, picture in enumerate(footage(file, size, frames) if file else scene(size, frames)):
+        drawn = scene(size, frames, rests=job == "locked")
+        for t, picture in enumerate(footage(file, size, frames) if file else drawn):
             for item in overlays:
                 if item.start <= t < item.stop:
                     _burn(picture, item)

@@ -29,7 +29,6 @@ from autowipe import (
     cli,
     complete,
     exchange,
-    flow,
     kinds,
     perception,
     pipeline,
@@ -46,7 +45,7 @@ from autowipe.encode import Output, open_output
 CLOCKED = (  # where the name is looked up, the name, what it is called in the table, whether its samples count
     (pool, "complete", "complete: prepare", True),
     (windows.Camera, "add", "camera", True),
-    (flow, "_flow", "complete: motion", False),
+    (complete, "follow", "complete: motion", False),
     (complete.borrow, "carry", "complete: places", False),
     (complete, "fill", "complete: fill", False),
     (complete.network, "better", "completer network", False),
@@ -60,6 +59,7 @@ CLOCKED = (  # where the name is looked up, the name, what it is called in the t
     (text, "run", "search for text", False),
     (exchange.Line, "send", "to other processes", False),
     (perception.Perception, "add", "perceiver network: survey", True),
+    (perception.Perception, "seen", "perceiver network", False),
     (Output, "write", "encode", True),
     (Output, "finish", "join", True),
 )
@@ -145,7 +145,7 @@ def _begin_clocked(folder: str, *given: Any) -> None:
 
 
 def clock_this_process() -> None:
-    Clip.frames = clocked_frames(Clip.frames)
+    Clip.frames, Clip.picked = clocked_frames(Clip.frames), clocked_frames(Clip.picked)
     for owner, name, label, counts in CLOCKED:
         setattr(owner, name, clocked(label, getattr(owner, name), counts))
     load = kinds.load
