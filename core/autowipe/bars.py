@@ -40,7 +40,7 @@ class Black:
 def blank(scene: Scene, crops: Crops, t: int) -> Black | None:
     """All of a frame's region, where all that is seen of it is black; else None."""
     cover = scene.covers[t]
-    if crops.layout.is_rgb or cover is None or float(np.median(scene.volumes[0][t])) > BLACK:
+    if crops.layout.is_rgb or cover is None or float(np.median(scene.volumes[0][t, ::EVERY, ::EVERY])) > BLACK:
         return None
     masks = [~subsampled(grown(cover, CLEAR_PX), shift) for shift in scene.shifts]
     seen = [volume[t][mask] for volume, mask in zip(scene.volumes, masks, strict=True)]
