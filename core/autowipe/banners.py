@@ -20,6 +20,7 @@ from .maps import read_matte, write_matte
 from .masks import extent
 from .panels import DOWN, find_panel, passing
 from .plan import Event, Overlay, Plan
+from .planes import Layout
 from .timing import FrameRange
 
 FRAMES_AN_EVENT = 60  # of the plan's range: so many frames have to be decoded to look at one
@@ -45,9 +46,9 @@ class _Looks:
     passages: list[tuple[FrameRange, int]]  # the frames in which it may come (-1) and go (1)
     seen: dict[int, np.ndarray] = field(default_factory=dict)  # of them, by frame, (H, W, 3) uint8
 
-    def add(self, frame: Frame) -> bool:
+    def add(self, frame: Frame, layout: Layout) -> bool:
         """Whether that was the last one."""
-        self.seen[frame.index] = _picture(frame, self.window)
+        self.seen[frame.index] = _picture(frame, self.window, layout)
         return self.seen.keys() == {*self.inside, *self.outside}
 
     def pictures(self, frames: Sequence[int]) -> list[np.ndarray]:
@@ -82,7 +83,7 @@ def backed(plan: Plan, folder: Path, maps: str, clip: Clip) -> Plan:
                     todo.setdefault(t, []).append(look)
         for frame in clip.picked(todo):
             for look in todo.pop(frame.index):
-                if look.add(frame):
+                if look.add(frame, clip.info.layout):
                     name = look.overlay.id
                     new = _with_panel(look, folder, f"{maps}{name}.{look.k + 1}.panel", clip)
                     look.seen.clear()
@@ -130,7 +131,7 @@ def _with_panel(looks: _Looks, folder: Path, name: str, clip: Clip) -> list[Even
         write_matte(folder / f"{name}.matte.png", new)
         out = [replace(event, box=wide, matte=f"{name}.matte.png")]
     for frames, way in looks.passages:  # decoded again: of few overlays is a panel found
-        seen = {frame.index: _picture(frame, looks.window) for frame in clip.frames(frames)}
+        seen = {frame.index: _picture(frame, looks.window, layout) for frame in clip.frames(frames)}
         part = passing(seen, way, outside[0 if way < 0 else -1], inside, panel) if seen else None
         if part is not None:
             span, (px, py, w, h) = part
@@ -191,8 +192,8 @@ def _starts(overlay: Overlay, span: FrameRange) -> list[int]:
     return [e.range.start for e in overlay.events if e.range.start >= span.stop]
 
 
-def _picture(frame: Frame, box: Box) -> np.ndarray:
+def _picture(frame: Frame, box: Box, layout: Layout) -> np.ndarray:
     """(h, w, 3) uint8 over `box`: luma, and chroma at its size."""
-    own = replace(frame.layout, width=box[2], height=box[3])
-    luma, chroma = planes.small(planes.crop(frame.samples, frame.layout, box), own, box[2])
+    own = replace(layout, width=box[2], height=box[3])
+    luma, chroma = planes.small(planes.crop(frame.samples, layout, box), own, box[2])
     return cv2.merge([luma, *cv2.split(chroma)])

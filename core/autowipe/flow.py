@@ -33,7 +33,7 @@ TEXTURED = 1000.0  # mean squared slope, levels a px, at which half of a departu
 LED = 8.0  # weight, in fully trusted flow vectors, of there being no departure from it
 ALONG_CELL = 8  # px of the looked-at size: side of the places in which all is held against the camera's motion
 ALONG_PX, ALONG_NOISE = 0.25, 9.0  # px, by which they may depart from it; levels squared, of codec and grain
-ALONG_USUAL = 0.1  # px by which the camera's motion errs
+ALONG_USUAL, ALONG_FAR = 0.1, 1.0  # px by which the camera's motion errs; px of the region from which it moves at all
 ALONG_SHARE = 0.01  # of them, that depart by more, and still nothing moves otherwise
 THINNED = 2  # px: grid on which motions are held against what is seen
 CLEAR_PX = 3.0  # from what is hidden: from there on it is seen
@@ -96,7 +96,7 @@ def follow(
     def flow(k: int) -> tuple[np.ndarray, np.ndarray]:
         one, other = views[k], views[k + 1]
         led = _led(camera[k], size, ratio) if camera else None
-        along = None if led is None else _along(one, other, led)
+        along = None if led is None or _rests(led[0] * ratio) else _along(one, other, led)
         if along is not None:
             out.led += 1 / len(pairs)
             ahead, back = (cv2.resize(way, _half(size), interpolation=cv2.INTER_LINEAR) for way in along)
@@ -180,6 +180,11 @@ def _led(way: np.ndarray | None, size: tuple[int, int], ratio: np.ndarray) -> tu
     ways = [m.astype(np.float32) for m in (way, cv2.invertAffineTransform(way.astype(np.float64)))]
     moved = [np.dstack([a * x + b * y + c for a, b, c in m]) - np.dstack([x, y]) for m in ways]
     return moved[0] / ratio, moved[1] / ratio
+
+
+def _rests(way: np.ndarray) -> bool:
+    """Whether a camera's way (h, w, 2) px is so short that what stirs a little does not count as going along."""
+    return float(np.hypot(*cv2.split(way.astype(np.float32))).mean()) < ALONG_FAR
 
 
 def _along(one: _View, other: _View, led: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:

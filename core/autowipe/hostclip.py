@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -40,6 +40,10 @@ class HostClip:
 
     def frames(self, source_range: FrameRange | None = None) -> Iterator[HostFrame]:
         for index in source_range or self.info.whole:
+            yield HostFrame(index, self._fetch(index))
+
+    def picked(self, wanted: Iterable[int]) -> Iterator[HostFrame]:
+        for index in sorted(set(wanted)):
             yield HostFrame(index, self._fetch(index))
 
 
