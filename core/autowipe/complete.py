@@ -391,9 +391,8 @@ def _match(
                 provenance.ravel()[part.at] = labels[surest(offers)]
     parts = quiet.over(parts, t, variances)
     if opaque is not None:  # what shines through tells itself of a light in a dark scene
-        unknown = [subsampled(opaque, shift) for shift in scene.shifts]
         for one in (black, blank(scene, crops, t)):
             if one is not None:
-                parts = one.over(parts, unknown)
+                parts = one.over(parts, [subsampled(opaque, shift) for shift in scene.shifts])
                 provenance[one.masks[0] & opaque] = BORROWED
     return Plate(crops.frames[t], crops.box, from_levels(parts, crops.layout), masks, provenance)

@@ -35,7 +35,8 @@ CHECKED, SHOWN = 48, 8  # held-out crops of the figures, and of the sheet
 class Task:
     """`shards`: folder of `autowipe train synth`; `fills`: keywords of the completer's task, for its own samples.
 
-    `crop`, `batch`: of the wipe in the loop; `anchor`: how much stage 1's losses count.
+    `crop`, `batch`, `various`: of the wipe in the loop, as the perceiver's task has them; `anchor`: how much stage 1's
+    losses count.
     """
 
     name = "joint"
@@ -48,11 +49,12 @@ class Task:
         fills: dict[str, Any] | None = None,
         crop: int = 96,
         batch: int = 4,
+        various: bool = False,
         anchor: float = 1.0,
     ) -> None:
         self._folder, self._crop, self._batch = Path(shards), crop, batch
         self._anchor = anchor
-        self._perceiver = perceiver.Task(shards=shards, crop=crop, batch=batch)
+        self._perceiver = perceiver.Task(shards=shards, crop=crop, batch=batch, various=various)
         self._completer = completer.Task(**(fills or {}))
 
     def network(self) -> nn.Module:
@@ -67,7 +69,7 @@ class Task:
         fills = self._completer.samples(seed)
         known = listed(self._folder, TRAIN)
         while True:
-            looks = [self._perceiver.various(rng, known[rng.integers(len(known))]) for _ in range(self._batch)]
+            looks = [self._perceiver.drawn(rng, known[rng.integers(len(known))]) for _ in range(self._batch)]
             own = torch.tensor(float(rng.random() < 0.5))  # with the true matte the completer learns undisturbed
             yield {"look": torch.from_numpy(np.stack(looks)), "true matte": own, **next(fills)}
 

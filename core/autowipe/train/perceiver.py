@@ -34,9 +34,12 @@ class Task:
     name = "perceiver"
     kinds = ("logo", "subtitle", "dynamic", "watermark")
 
-    def __init__(self, *, shards: str, crop: int = 96, batch: int = 8) -> None:
-        """`shards`: folder that `autowipe train synth` filled; `crop`: side of a sample, px; `batch`: samples."""
-        self._folder, self._crop, self._batch = Path(shards), crop, batch
+    def __init__(self, *, shards: str, crop: int = 96, batch: int = 8, various: bool = False) -> None:
+        """`shards`: folder that `autowipe train synth` filled; `crop`: side of a sample, px; `batch`: samples.
+
+        `various`: whether they are mirrored and recoloured.
+        """
+        self._folder, self._crop, self._batch, self._various = Path(shards), crop, batch, various
 
     def network(self) -> nn.Module:
         return Perceiver()
@@ -52,13 +55,14 @@ class Task:
         while True:
             if drawn % REREAD == 0:
                 known = listed(self._folder, TRAIN)
-            parts = [self.various(rng, known[rng.integers(len(known))])[:PLANES] for _ in range(self._batch)]
+            parts = [self.drawn(rng, known[rng.integers(len(known))])[:PLANES] for _ in range(self._batch)]
             drawn += self._batch
             yield {"looks": torch.from_numpy(np.stack(parts))}
 
-    def various(self, rng: np.random.Generator, shard: np.ndarray) -> np.ndarray:
+    def drawn(self, rng: np.random.Generator, shard: np.ndarray) -> np.ndarray:
         """A `sample` to learn from."""
-        return varied(self.sample(rng, shard), CLEAN, rng)
+        sample = self.sample(rng, shard)
+        return varied(sample, CLEAN, rng) if self._various else sample
 
     def sample(self, rng: np.random.Generator, shard: np.ndarray) -> np.ndarray:
         """A crop (planes, h, w) uint8 of one look; in most cases with a part of an overlay in it."""
