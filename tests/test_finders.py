@@ -73,7 +73,8 @@ def test_an_error_in_one_of_them_is_told(clip: Path) -> None:
 
 
 def test_the_slowest_gets_a_process_to_itself() -> None:
-    assert finders._shared(["a", "dynamic", "b", "c"], 1) == [[0, 1, 2, 3]]
-    assert finders._shared(["a", "dynamic", "b", "c"], 2) == [[1], [0, 2, 3]]
-    assert finders._shared(["a", "dynamic", "b", "c"], 3) == [[1], [0, 3], [2]]
-    assert finders._shared(["a", "dynamic", "b", "c"], 9) == [[1], [0], [2], [3]]
+    names = ["a", "dynamic", "logo", "subtitle", "watermark"]
+    assert finders._shared(names, 1) == [[0, 1, 2, 3, 4]]
+    assert finders._shared(names, 2) == [[0, 1, 2], [3, 4]]
+    assert finders._shared(names, 3) == [[1], [0, 3], [2, 4]]
+    assert finders._shared(names, 9) == [[1], [3], [4], [0], [2]]

@@ -30,14 +30,19 @@ def predict(stack: np.ndarray, hole: np.ndarray, sweeps: int = 8) -> np.ndarray:
 
 def _sample_half(coarse: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """Bilinear values of a picture of half the size at the full-size pixels (rows, cols)."""
-    near_y, near_x = rows // 2, cols // 2
-    far_y = np.clip(near_y + (rows % 2) * 2 - 1, 0, coarse.shape[0] - 1)
-    far_x = np.clip(near_x + (cols % 2) * 2 - 1, 0, coarse.shape[1] - 1)
-    return (
-        coarse[near_y, near_x] * np.float32(9 / 16)
-        + (coarse[far_y, near_x] + coarse[near_y, far_x]) * np.float32(3 / 16)
-        + coarse[far_y, far_x] * np.float32(1 / 16)
-    )
+    height, width = coarse.shape[:2]
+    near_x = cols // 2
+    far_x = np.clip(near_x + (cols % 2) * 2 - 1, 0, width - 1)
+    near = rows // 2 * width
+    far = np.clip(rows // 2 + (rows % 2) * 2 - 1, 0, height - 1) * width
+    flat = coarse.reshape(height * width, -1)
+    # np.take is three times as fast as an index where several frames lie side by side
+    out = np.take(flat, far + near_x, 0)
+    out += np.take(flat, near + far_x, 0)
+    out *= np.float32(3 / 16)
+    out += np.take(flat, near + near_x, 0) * np.float32(9 / 16)
+    out += np.take(flat, far + far_x, 0) * np.float32(1 / 16)
+    return out
 
 
 def _relax(out: np.ndarray, rows: np.ndarray, cols: np.ndarray, sweeps: int) -> None:
@@ -57,9 +62,9 @@ def _relax(out: np.ndarray, rows: np.ndarray, cols: np.ndarray, sweeps: int) -> 
         halves.append((y * width + x, around))
     for _ in range(sweeps):
         for at, (up, down, left, right) in halves:
-            total = flat[up]
-            total += flat[down]
-            total += flat[left]
-            total += flat[right]
+            total = np.take(flat, up, 0)
+            total += np.take(flat, down, 0)
+            total += np.take(flat, left, 0)
+            total += np.take(flat, right, 0)
             total *= np.float32(0.25)
             flat[at] = total

@@ -18,7 +18,7 @@ from .timing import FrameRange
 
 WAITING = 24  # analysis pictures that wait for a process at most: more than pass while the text detector looks at one
 WAITING_CROPS = 3  # frames' crops that wait for one
-SLOWEST = "dynamic"  # of the finders: takes as long as all others
+WORK = {"dynamic": 3, "subtitle": 2, "watermark": 2}  # of finders that have more of it than others
 
 
 class Finders:
@@ -77,13 +77,11 @@ class Finders:
 
 
 def _shared(names: Sequence[str], count: int) -> list[list[int]]:
-    """The names' numbers in as many groups at most: the slowest by itself, the others dealt out."""
-    slowest = [k for k, name in enumerate(names) if name == SLOWEST]
-    rest = [k for k, name in enumerate(names) if name != SLOWEST]
-    if count == 1 or not rest or not slowest:
-        return [list(range(len(names)))]
-    others = min(count - 1, len(rest))
-    return [slowest, *(rest[k::others] for k in range(others))]
+    """The names' numbers in as many groups at most: those with the most work first, each to whom has the least."""
+    groups: list[list[int]] = [[] for _ in range(min(count, len(names)))]
+    for k in sorted(range(len(names)), key=lambda k: -WORK.get(names[k], 1)):
+        min(groups, key=lambda group: sum(WORK.get(names[one], 1) for one in group)).append(k)
+    return [sorted(group) for group in groups]
 
 
 def serve(line: Line, names: Sequence[str], layout: Layout, section: FrameRange, rate: float) -> None:

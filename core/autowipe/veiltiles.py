@@ -7,6 +7,7 @@ weighted by how far the fill errs there. An overlay that does not repeat itself 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -43,9 +44,17 @@ class Moments:
     moving: np.ndarray  # that changes
     inside: np.ndarray  # 1 in the hole
 
-    def stack(self) -> np.ndarray:
-        parts = (self.mean, self.fill, self.both, self.spread, self.still, self.moving, self.inside)
-        return np.dstack(parts).astype(np.float32)
+    def tiles(self, shifts: Sequence[tuple[float, float]], cell: Box) -> tuple[np.ndarray, np.ndarray]:
+        """All but `inside` of each tile that meets the picture, (6, tiles, h, w), and where it shows the hole."""
+        inside = [moved(self.inside, shift, cell) for shift in shifts]
+        shown = [k for k, part in enumerate(inside) if not np.isnan(part).all()]
+        parts = self.mean, self.fill, self.both, self.spread, self.still, self.moving
+        seen = np.empty((len(parts), len(shown), *inside[0].shape), np.float32)
+        for into, part in zip(seen, parts, strict=True):
+            for tile, k in zip(into, shown, strict=True):
+                tile[:] = moved(part, shifts[k], cell)
+            into[np.isnan(into)] = 0
+        return seen, np.stack([inside[k] for k in shown]) > 0.5
 
 
 def fit(
@@ -55,21 +64,12 @@ def fit(
     0.5 is half way between the first two.
     """
     height, width = moments.mean.shape
-    stack = moments.stack()
     cell = (0, 0, width, height)
     shifts = [(0.0, 0.0)]
     if lattice is not None:
         cell = lattice.cell(cell)
         shifts = lattice.shifts(width, height)
-    tiles = []
-    for shift in shifts:
-        part = moved(stack, shift, cell)
-        if not np.isnan(part[..., 0]).all():
-            tiles.append(part)
-    seen = np.stack(tiles)  # (tiles, h, w, 7)
-    del tiles
-    there = np.nan_to_num(seen[..., 6]) > 0.5
-    seen = np.nan_to_num(seen)
+    seen, there = moments.tiles(shifts, cell)
     opacity = np.full(there.shape[1:], 0.3, np.float32)
     colours: list[float] = []
     doubt = np.ones(there.shape, np.float32)
@@ -140,7 +140,7 @@ def _rows(shape: tuple[int, ...]) -> list[slice]:
 
 def _equations(seen: np.ndarray, there: np.ndarray, doubt: np.ndarray, opacity: np.ndarray, frames: int) -> _Rows:
     def sums(rows: slice) -> tuple[np.ndarray, ...]:
-        return _sums(seen[:, rows], there[:, rows] * doubt[:, rows], opacity[rows], frames)
+        return _sums(seen[:, :, rows], there[:, rows] * doubt[:, rows], opacity[rows], frames)
 
     parts = each(sums, _rows(there.shape))
     return _Rows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
@@ -148,7 +148,7 @@ def _equations(seen: np.ndarray, there: np.ndarray, doubt: np.ndarray, opacity: 
 
 def _sums(seen: np.ndarray, doubt: np.ndarray, opacity: np.ndarray, frames: int) -> tuple[np.ndarray, ...]:
     """What `_Rows` holds, of some rows."""
-    mean, fill, both, spread, still, moving, _ = np.ascontiguousarray(np.moveaxis(seen, -1, 0))
+    mean, fill, both, spread, still, moving = seen
     a2 = (1 - opacity) ** 2
     looks = max(1.0, frames / ALIKE)
     weight = doubt / (a2 * (still + moving / looks) + NOISE**2)
@@ -176,7 +176,7 @@ def _doubt(seen: np.ndarray, there: np.ndarray, opacity: np.ndarray, colour: np.
     """Weight (tiles, h, w) of each tile's equations, less where they fit badly: an edge passes under the stroke."""
 
     def weight(rows: slice) -> np.ndarray:
-        mean, fill, _, _, still, moving, _ = np.ascontiguousarray(np.moveaxis(seen[:, rows], -1, 0))
+        mean, fill, _, _, still, moving = seen[:, :, rows]
         off = mean - fill - opacity[rows] * (colour[rows] - fill)
         variance = (1 - opacity[rows]) ** 2 * (still + moving * ALIKE / frames) + NOISE**2
         return there[:, rows] / (1 + off * off / (FAR * variance))

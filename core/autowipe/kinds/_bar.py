@@ -15,7 +15,7 @@ from ..planes import Layout, cut, to_levels
 from ..timing import FrameRange
 from ._cover import SKIRT_PX
 
-SAMPLES = 24  # frames in which every px is looked at
+SAMPLES, TRIED = 24, 8  # frames in which every px is looked at, and from which on there may be no bar in what was seen
 PLAIN, MOSTLY = 8.0, 0.5  # levels off its row's colour, and share of the frames, of a px beside the text
 ROWS, COLUMNS = 0.8, 0.5  # share of a row, and of a column beside the text, that is plain
 LEAST_LONG = 0.6  # of the picture's width
@@ -26,7 +26,7 @@ SPLITS = 12.0  # levels from row to row that end it, though what lies beyond is 
 STAYS = 6.0  # levels by which a row's colour wavers
 SEEN = 0.5  # share of its rows, from which it is there
 GAP = 2  # frames in which something may hide it
-ACROSS = 128  # px of a row that tell its colour
+ACROSS = 64  # px of a row that tell its colour
 BLACK, GREY = 26.0, 6.0  # levels of luma and chroma, of what is but the edge of a letterboxed picture
 
 
@@ -49,9 +49,12 @@ class BarFinder:
         self._plain = np.zeros(place[:1:-1], np.uint16)
         self._steps = np.zeros(place[3], np.float32)
         self._count = 0
+        self._is_hopeless = False  # no row is plain, not even half as often as those of a bar
 
     def add(self, frame: int, crop: list[np.ndarray], place: Box) -> None:
         """`crop`: planes over a `place` that holds its own."""
+        if self._is_hopeless:
+            return
         parts = cut(crop, self._layout, place, self._place)
         some = [_medians(part[:, :: max(2, part.shape[1] // ACROSS)]) for part in parts]
         rows = to_levels(some, self._layout)
@@ -60,6 +63,7 @@ class BarFinder:
         self._colours[frame] = np.stack(colours, 1).astype(np.float16)
         if frame in self._passes and (frame - self._passes.start) % self._step == 0:
             self._look(to_levels(parts, self._layout), rows)
+            self._is_hopeless = self._count >= TRIED and not self._rows(MOSTLY / 2).any()
 
     def _look(self, levels: list[np.ndarray], rows: list[np.ndarray]) -> None:
         plain = np.ones(self._plain.shape, bool)
@@ -77,14 +81,14 @@ class BarFinder:
 
     def find(self, text: tuple[int, int]) -> Bar | None:
         """The bar behind a text; None where there is none. `text`: its first row and one past the last, source px."""
-        if self._count < SAMPLES // 3:
+        if self._count < TRIED or self._is_hopeless:
             return None
         top, bottom = (row - self._place[1] for row in text)
         seen = [t for t in self._colours if t in self._passes]
         colours = np.median([self._colours[t] for t in seen], axis=0)
         wavers = np.median([np.abs(self._colours[t] - colours).max(1) for t in seen], axis=0)
         plain = self._plain >= MOSTLY * self._count
-        good = (plain.mean(1) >= ROWS * LEAST_LONG) & (wavers <= STAYS)
+        good = self._rows(MOSTLY) & (wavers <= STAYS)
         good[1:-1] &= np.abs(colours[2:] - colours[:-2]).max(1) < SPLITS
         middle = (top + bottom) // 2
         above = _run(good[:middle][::-1])
@@ -105,6 +109,10 @@ class BarFinder:
         left, wide = self._place[0] + int(columns[0]), int(np.ptp(columns)) + 1
         box = (left, self._place[1] + low - skirt, wide, high - low + 2 * skirt)
         return Bar(self._layout.align(box), self._stays(colours, rows))
+
+    def _rows(self, often: float) -> np.ndarray:
+        """(h,) bool: the rows of which as much is plain in that share of the frames as of those of a bar."""
+        return (self._plain >= often * self._count).mean(1) >= ROWS * LEAST_LONG
 
     def _ends_sharply(self, low: int, high: int) -> bool:
         """Whether its upper and its lower edge are sharp all along, or one is and the other is the picture's."""
@@ -133,9 +141,9 @@ class BarFinder:
 
 
 def _medians(rows: np.ndarray) -> np.ndarray:
-    """(n,) float32 medians of the rows of (n, k) integers; numpy's own takes 20 times as long."""
-    ranked = np.sort(rows.astype(np.uint16), axis=1)
-    low, high = (ranked[:, k // 2].astype(np.float32) for k in (rows.shape[1] - 1, rows.shape[1]))
+    """(n,) float32 medians of the rows of (n, k) integers: floats are sorted by what every processor has units for."""
+    ranked = np.sort(rows.astype(np.float32), axis=1)
+    low, high = (ranked[:, k // 2] for k in (rows.shape[1] - 1, rows.shape[1]))
     return (low + high) / 2
 
 
