@@ -62,21 +62,22 @@ class BarFinder:
         colours = [np.repeat(row, -(-high // len(row)))[:high] for row in rows]
         self._colours[frame] = np.stack(colours, 1).astype(np.float16)
         if frame in self._passes and (frame - self._passes.start) % self._step == 0:
-            self._look(to_levels(parts, self._layout), rows)
+            self._look(parts, some)
             self._is_hopeless = self._count >= TRIED and not self._rows(MOSTLY / 2).any()
 
-    def _look(self, levels: list[np.ndarray], rows: list[np.ndarray]) -> None:
-        plain = np.ones(self._plain.shape, bool)
-        for plane, row in zip(levels, rows, strict=True):
-            off = (np.abs(plane - row[:, None]) <= PLAIN).astype(np.uint8)
-            plain &= cv2.resize(off, plain.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-        self._plain += plain
-        wide, high = self._place[2:]
-        step: np.ndarray = np.zeros((high - 3, wide), bool)
-        for plane in levels:
-            whole = cv2.resize(plane, (wide, high), interpolation=cv2.INTER_NEAREST)
-            step |= cv2.absdiff(whole[3:], whole[:-3]) >= STEP  # of rows 3 apart
-        self._steps[1:-2] += step.mean(1)
+    def _look(self, parts: list[np.ndarray], rows: list[np.ndarray]) -> None:
+        """`parts`: planes in their own integers; `rows`: the medians of their rows."""
+        size = self._place[2:]
+        off, step = np.zeros(size[::-1], np.uint8), np.zeros((size[1] - 3, size[0]), np.uint8)
+        for part, row, plane in zip(parts, rows, self._layout.colour, strict=True):
+            unit = 2.0 ** (plane.bits + plane.low - 8)
+            own = np.repeat(np.rint(row).astype(part.dtype)[:, None], part.shape[1], 1)
+            is_off = (cv2.absdiff(part, own) > PLAIN * unit).view(np.uint8)
+            off |= cv2.resize(is_off, size, interpolation=cv2.INTER_NEAREST)
+            whole = cv2.resize(part, size, interpolation=cv2.INTER_NEAREST)
+            step |= (cv2.absdiff(whole[3:], whole[:-3]) >= STEP * unit).view(np.uint8)  # of rows 3 apart
+        self._plain += off == 0
+        self._steps[1:-2] += cv2.reduce(step, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F)[:, 0] / size[0]
         self._count += 1
 
     def find(self, text: tuple[int, int]) -> Bar | None:
