@@ -72,9 +72,9 @@ def test_an_error_in_one_of_them_is_told(clip: Path) -> None:
             found.propose((info.whole,))
 
 
-def test_the_slowest_gets_a_process_to_itself() -> None:
-    names = ["a", "dynamic", "logo", "subtitle", "watermark"]
-    assert finders._shared(names, 1) == [[0, 1, 2, 3, 4]]
-    assert finders._shared(names, 2) == [[0, 1, 2], [3, 4]]
-    assert finders._shared(names, 3) == [[1], [0, 3], [2, 4]]
-    assert finders._shared(names, 9) == [[1], [3], [4], [0], [2]]
+def test_work_is_shared_evenly_among_the_processes() -> None:
+    names = ["dynamic", "logo", "subtitle", "watermark"]
+    assert finders._shared(names, 1) == [[0, 1, 2, 3]]
+    assert finders._shared(names, 2) == [[0, 3], [1, 2]]
+    assert finders._shared(names, 3) == [[0], [1], [2, 3]]
+    assert finders._shared(names, 9) == [[0], [1], [2], [3]]

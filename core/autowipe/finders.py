@@ -18,7 +18,7 @@ from .timing import FrameRange
 
 WAITING = 24  # analysis pictures that wait for a process at most: more than pass while the text detector looks at one
 WAITING_CROPS = 3  # frames' crops that wait for one
-WORK = {"dynamic": 3, "subtitle": 2, "watermark": 2}  # of finders that have more of it than others
+WORK = {"dynamic": 3, "logo": 2, "subtitle": 1.5}  # of finders that have more of it than others
 
 
 class Finders:
