@@ -26,6 +26,7 @@ WITHIN_PX, UNEVEN = 2, 0.3  # px from its upper and lower side, and share of the
 LEAST_PX = 8  # of a panel
 REACHES = 9  # px, in a run, of both sides that show a part of a panel; and gaps in one
 FILLED = 0.5  # share of such a run without its gaps
+TO_EDGE = 16  # px from the picture's edge, to which a run goes on that ends there: a panel's end has other colours
 SHADE = 12.0  # levels by which a panel's colours differ from those that it has in its place
 GAP = 1  # frames in which that is not seen
 MORE = 2  # frames further out, in which the part is too short to be told
@@ -146,7 +147,7 @@ def passing(
         if last == edge - way or (best is not None and abs(last - edge) < len(best[0])):
             continue
         (low, high), end = near, clean.shape[1 - axis]
-        low, high = 0 if low < REACHES else low, end if high > end - REACHES else high
+        low, high = 0 if low < TO_EDGE else low, end if high > end - TO_EDGE else high
         box = (low, first, high - low, second - first) if axis == 0 else (first, low, second - first, high - low)
         outer = min(max(last + way * MORE, min(frames)), max(frames))
         best = FrameRange(min(edge, outer), max(edge, outer) + 1), box
