@@ -26,7 +26,7 @@ from .shotplates import ShotPlates
 from .timing import FrameRange, Window, windows
 
 MOST_SAMPLES = 36_000_000  # of one region in one window: what each process holds that completes one grows with it
-MOST_FRAMES = 160  # of a window: enough to see one end of nearly every subtitle
+FEWEST_FRAMES, MOST_FRAMES = 8, 160  # of a window: enough to see one end of nearly every subtitle
 HANDLE_SHARE = 8  # of a window, on each side: frames worked on twice, so that both sides of a seam borrow alike
 
 T = TypeVar("T")
@@ -239,7 +239,7 @@ def windows_of(plan: Plan, mattes: Mattes, info: ClipInfo) -> list[Window]:
     """The windows that pass B works in; they depend on plan and clip alone, so a resumed run has the same."""
     boxes = mattes.regions(plan.range, ring_of(info))
     samples = max((sum(h * w for h, w in info.layout.shapes(box)) for box in boxes), default=1)
-    most = max(12, min(MOST_FRAMES, MOST_SAMPLES // samples))
+    most = max(FEWEST_FRAMES, min(MOST_FRAMES, MOST_SAMPLES // samples))
     cut = []
     for shot in plan.shots:
         shot = shot.meet(plan.range)
